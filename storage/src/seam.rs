@@ -1,0 +1,270 @@
+//! The seam between the engine and what keeps its promises.
+//!
+//! The engine never touches a disk: it submits requests in batches and gets replies in its mailbox. Two traits stand
+//! between them, [`Journal`] (messages) and [`Book`] (what is looked up by key), so that a simulator, a single node or,
+//! later, a replicated log can stand behind the same engine.
+//!
+//! Invariants:
+//! - Requests of one shard are served in the order in which they were submitted; a [`JournalRequest::Fetch`] sees every
+//!   append submitted before it.
+//! - A [`JournalReply::Committed`] or [`BookReply::Written`] is sent only after the bytes are on the disk.
+//! - `submit` never blocks. When the keeper is behind, the batch comes back and the shard stops reading its sockets.
+
+use bytes::Bytes;
+
+/// Correlates a request with its reply. Chosen by the shard, echoed by the keeper, never interpreted.
+pub type Token = u64;
+
+/// XXH3-64 of the normalised bare JID: the key of a user in the log.
+pub type UserKey = u64;
+
+/// A message's identity within its user: strictly increasing per user, for ever, across restarts.
+pub type RecordId = u64;
+
+/// One message of one user, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Whose queue this is.
+    pub user: UserKey,
+    /// Strictly increasing within the user.
+    pub id: RecordId,
+    /// Version of the payload's layout; the log does not read the payload.
+    pub version: u8,
+    /// The engine's archived envelope.
+    pub payload: Bytes,
+}
+
+/// What a shard asks of the log.
+#[derive(Debug, Clone)]
+pub enum JournalRequest {
+    /// Make a record durable; answered by `Committed` (or `Failed`). It is pending until settled.
+    Append {
+        /// Echoed in the reply.
+        token: Token,
+        /// What to keep.
+        record: Record,
+    },
+    /// These records have been delivered (or given up): they are pending no more. No reply; durable with the next commit.
+    Settle {
+        /// Whose.
+        user: UserKey,
+        /// Which.
+        ids: Vec<RecordId>,
+    },
+    /// How much is pending for a user? Answered by `Pending`.
+    Pending {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+    },
+    /// The pending records of a user with an id above `after`, oldest first. Answered by `Fetched`.
+    Fetch {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+        /// Exclusive lower bound; 0 for the beginning.
+        after: RecordId,
+        /// At most this many records...
+        records_max: u32,
+        /// ...and about this many payload bytes (at least one record is returned if any is pending).
+        bytes_max: u32,
+    },
+    /// Answered by `Committed` when everything submitted before it is durable.
+    Flush {
+        /// Echoed in the reply.
+        token: Token,
+    },
+}
+
+/// What the log answers.
+#[derive(Debug, Clone)]
+pub enum JournalReply {
+    /// The appends (or flushes) with these tokens are durable.
+    Committed {
+        /// In the order of submission.
+        tokens: Vec<Token>,
+    },
+    /// Answer to `Pending`.
+    Pending {
+        /// Echoed.
+        token: Token,
+        /// Number of records.
+        records: u64,
+        /// Sum of their payloads, in bytes.
+        bytes: u64,
+        /// Highest record id ever seen for this user, or 0.
+        last: RecordId,
+    },
+    /// Answer to `Fetch`.
+    Fetched {
+        /// Echoed.
+        token: Token,
+        /// Oldest first.
+        records: Vec<Record>,
+        /// Whether more are pending above the last one returned.
+        more: bool,
+    },
+    /// The request could not be served; after a failed write every later append fails too (the log is poisoned).
+    Failed {
+        /// Echoed.
+        token: Token,
+        /// What happened, where, and what to do.
+        error: String,
+    },
+}
+
+/// The log, as a shard sees it.
+pub trait Journal: Send {
+    /// Hands a batch over, in order. Gives it back, untouched, when the keeper's queue is full.
+    fn submit(&mut self, batch: Vec<JournalRequest>) -> Result<(), Vec<JournalRequest>>;
+}
+
+/// The tables of the book. The numbers are on disk: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Table {
+    /// bare JID -> account (SCRAM keys, creation time, flags).
+    Account = 1,
+    /// bare JID NUL contact JID -> roster item. bare JID NUL -> roster version.
+    Roster = 2,
+    /// bare JID NUL blocked JID -> nothing.
+    Block = 3,
+    /// bare JID NUL namespace NUL name -> private XML and other documents (XEP-0049).
+    Document = 4,
+    /// bare JID -> vCard (XEP-0054).
+    Vcard = 5,
+    /// Small facts of the whole installation.
+    Meta = 6,
+}
+
+/// One change of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BookWrite {
+    /// Insert or replace.
+    Put {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Bytes,
+        /// Value.
+        value: Bytes,
+    },
+    /// Insert; the whole batch is refused when the key exists.
+    Insert {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Bytes,
+        /// Value.
+        value: Bytes,
+    },
+    /// Remove one key, if it is there.
+    Delete {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Bytes,
+    },
+    /// Remove every key that starts with `prefix`.
+    DeletePrefix {
+        /// Where.
+        table: Table,
+        /// Start of the keys.
+        prefix: Bytes,
+    },
+}
+
+/// One look-up of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BookRead {
+    /// The row with this key: no or one row.
+    Get {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Bytes,
+    },
+    /// The rows whose key starts with `prefix` and is greater than `after` (empty: from the beginning), in key order.
+    Prefix {
+        /// Where.
+        table: Table,
+        /// Start of the keys; empty for all.
+        prefix: Bytes,
+        /// Exclusive lower bound.
+        after: Bytes,
+        /// At most this many rows.
+        rows_max: u32,
+    },
+}
+
+/// A row of the book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Key.
+    pub key: Bytes,
+    /// Value.
+    pub value: Bytes,
+}
+
+/// What a shard asks of the book.
+#[derive(Debug, Clone)]
+pub enum BookRequest {
+    /// Look things up, all from one snapshot. Answered by `Rows`. Sees every write submitted by the same shard before it.
+    Read {
+        /// Echoed in the reply.
+        token: Token,
+        /// What to look up.
+        reads: Vec<BookRead>,
+    },
+    /// Apply a batch, all of it or nothing. Answered by `Written`, or `Exists` when an `Insert` found its key.
+    Write {
+        /// Echoed in the reply.
+        token: Token,
+        /// In order.
+        batch: Vec<BookWrite>,
+    },
+}
+
+/// What the book answers.
+#[derive(Debug, Clone)]
+pub enum BookReply {
+    /// Answer to `Read`: one list of rows for each look-up, in order.
+    Rows {
+        /// Echoed.
+        token: Token,
+        /// One list a look-up.
+        results: Vec<Vec<Row>>,
+    },
+    /// The batch is durable.
+    Written {
+        /// Echoed.
+        token: Token,
+    },
+    /// An `Insert` found its key taken; nothing of the batch was applied.
+    Exists {
+        /// Echoed.
+        token: Token,
+    },
+    /// The request could not be served.
+    Failed {
+        /// Echoed.
+        token: Token,
+        /// What happened, where, and what to do.
+        error: String,
+    },
+}
+
+/// The book, as a shard sees it.
+pub trait Book: Send {
+    /// Hands a batch over, in order. Gives it back, untouched, when the keeper's queue is full.
+    fn submit(&mut self, batch: Vec<BookRequest>) -> Result<(), Vec<BookRequest>>;
+}
+
+/// Where a keeper puts its replies for one shard: the sending end of a mailbox. May wait while the shard is behind, which
+/// cannot deadlock because a shard never waits for a keeper.
+pub trait ReplySink<R>: Send {
+    /// Delivers a batch of replies, in order.
+    fn send(&mut self, batch: Vec<R>);
+}
