@@ -1,0 +1,150 @@
+//! What a front-end offers a shard beside its sessions: how connections begin, and answers on behalf of users.
+//!
+//! A query (IQ) to a full address goes to that session. A query to a user's bare address is answered at that user's home
+//! by the front-end whose codec it is written in; one to the domain itself is answered at the sender's home. The answer
+//! may need the disk: then the handler leaves a continuation with its [`Host`] and returns.
+//!
+//! Invariants:
+//! - Every `Get` or `Set` is answered exactly once, by [`Host::send`] or [`Host::refuse`]. A continuation is called
+//!   exactly once.
+//! - What a handler says has happened is durable: `then` is called after the commit.
+
+use bytes::Bytes;
+use crosspoint_storage::seam::{BookWrite, Row, Table};
+
+use crate::blocking::BlockList;
+use crate::envelope::{Codec, Condition, Envelope};
+use crate::jid::Jid;
+use crate::roster::Roster;
+use crate::session::{Context, Now, Peer, Session, TlsFacts};
+
+/// A protocol's front-end, as one shard holds it.
+pub trait Frontend: Send {
+    /// The codec that its sessions write.
+    fn codec(&self) -> Codec;
+
+    /// A connection has been accepted: makes its session. May already write to the outbox and push actions.
+    fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session>;
+
+    /// The server's end of a TLS connection for this listener: asked for direct TLS, and on `Action::StartTls`.
+    fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>>;
+
+    /// Whether connections of this listener begin with a TLS handshake.
+    fn direct_tls(&self, listener: usize) -> bool;
+
+    /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.
+    fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
+}
+
+/// An encrypted transport, sans-IO. Implemented over rustls by the composition root.
+pub trait Cipher: Send {
+    /// Takes ciphertext from `input` (what is left of a partial record stays in it), appends plaintext to `plain` and what
+    /// must be sent (handshake, alerts) to `output`. An error closes the connection after `output` is written.
+    fn open(&mut self, input: &mut Vec<u8>, plain: &mut Vec<u8>, output: &mut Vec<u8>) -> Result<CipherState, CipherFault>;
+
+    /// Encrypts all of `plain` onto `output`.
+    fn seal(&mut self, plain: &[u8], output: &mut Vec<u8>);
+
+    /// Says goodbye (close_notify).
+    fn close(&mut self, output: &mut Vec<u8>);
+
+    /// What is known after the handshake.
+    fn facts(&mut self) -> TlsFacts;
+}
+
+/// Where a cipher stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CipherState {
+    /// The handshake goes on.
+    Handshaking,
+    /// Bytes flow.
+    Open,
+    /// The peer has closed its direction.
+    Closed,
+}
+
+/// The peer does not speak TLS as it should; the text is for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CipherFault(pub String);
+
+/// Called once with the outcome of a change, when that is durable.
+pub type Then = Box<dyn FnOnce(Result<(), Condition>, &mut dyn Host) + Send>;
+
+/// Called once with the rows of a look-up.
+pub type ThenRows = Box<dyn FnOnce(Result<Vec<Row>, Condition>, &mut dyn Host) + Send>;
+
+/// What a handler may ask of the shard. `user` is always a bare address whose home is this shard: the addressee of a query
+/// to a bare address, or the sender of a query to the domain. For others the look-ups answer `None`.
+pub trait Host {
+    /// The time of this turn.
+    fn now(&self) -> Now;
+
+    /// The domain that this switch serves.
+    fn domain(&self) -> &Jid;
+
+    /// Routes an envelope: an answer, or anything else the server has to say.
+    fn send(&mut self, envelope: Envelope);
+
+    /// Answers a query by an error.
+    fn refuse(&mut self, query: Envelope, condition: Condition) {
+        if let Some(answer) = query.bounce(condition) {
+            self.send(answer);
+        }
+    }
+
+    /// Whether the account exists.
+    fn exists(&self, user: &Jid) -> bool;
+
+    /// The user's contacts.
+    fn roster(&self, user: &Jid) -> Option<&Roster>;
+
+    /// From now on the session with this full address gets roster pushes (it has asked for the roster).
+    fn roster_interest(&mut self, session: &Jid);
+
+    /// Adds a contact or changes its name and groups (RFC 6121 section 2.3); the subscription state stays what it is.
+    /// Pushes to the interested sessions, then calls `then`. Refusals: `NotAcceptable` beyond a limit.
+    fn roster_set(&mut self, user: &Jid, contact: &Jid, name: &str, groups: Vec<String>, then: Then);
+
+    /// Removes a contact with all that this implies for subscriptions (RFC 6121 section 2.5). `ItemNotFound` if absent.
+    fn roster_remove(&mut self, user: &Jid, contact: &Jid, then: Then);
+
+    /// The user's block list.
+    fn blocks(&self, user: &Jid) -> Option<&BlockList>;
+
+    /// From now on the session with this full address gets block list pushes.
+    fn block_interest(&mut self, session: &Jid);
+
+    /// Blocks addresses: presence to them ends as if the user had gone offline (XEP-0191 section 3.3).
+    fn block(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then);
+
+    /// Unblocks addresses; an empty list unblocks all.
+    fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then);
+
+    /// Whether `other` (bare or full) may see the user's presence: subscribed, by directed presence, or the user itself.
+    fn may_see(&self, user: &Jid, other: &Jid) -> bool;
+
+    /// The full addresses of the user's available sessions with their priorities.
+    fn available(&self, user: &Jid) -> Vec<(Jid, i8)>;
+
+    /// When the user was last online, in Unix milliseconds; `None` if never or unknown.
+    fn last_seen(&self, user: &Jid) -> Option<u64>;
+
+    /// Copies of what the user's other sessions send and receive go to this session, or no more (XEP-0280).
+    fn set_copies(&mut self, session: &Jid, enabled: bool);
+
+    /// Looks up one row (none or one is given to `then`).
+    fn read(&mut self, table: Table, key: Bytes, then: ThenRows);
+
+    /// Changes the book.
+    fn write(&mut self, batch: Vec<BookWrite>, then: Then);
+
+    /// Sets a new password: `NotAcceptable` if it cannot be one. The derivation runs off the shard.
+    fn set_password(&mut self, user: &Jid, password: String, then: Then);
+
+    /// Removes the account and everything that belongs to it; subscriptions are cancelled and its sessions get
+    /// `Farewell(AccountChanged)` after `then` was called.
+    fn remove_account(&mut self, user: &Jid, then: Then);
+
+    /// Creates an account, within the budgets of registration. `Conflict` if it exists, `NotAllowed` when closed.
+    fn register(&mut self, account: &Jid, password: String, then: Then);
+}

@@ -1,0 +1,307 @@
+//! A session: one connected client, as a state machine without I/O.
+//!
+//! A front-end implements [`Session`]; the shard drives it, whether the bytes come from a socket, from the simulator or
+//! from a fuzzer. A session only ever reads its input, writes to its outbox and pushes [`Action`]s; the shard carries the
+//! actions out after the call returned, in order, and answers by [`Event`]s.
+//!
+//! Invariants:
+//! - No socket, no clock, no randomness, no blocking in here: what a session needs comes with the call.
+//! - A call is never re-entered: routing starts when the session has returned.
+//! - A panic inside a call closes this session and no other.
+
+use std::any::Any;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use crate::envelope::Envelope;
+use crate::jid::Jid;
+use crate::roster::Item;
+use crate::scram::AccountKeys;
+use crate::store::RecordId;
+
+/// One connected client. See the module for the rules.
+pub trait Session: Any + Send {
+    /// Bytes have arrived, decrypted where there is TLS. Returns how many were consumed; the rest stands at the beginning
+    /// of the next call's input. What is left must be a partial frame (bounded by the session's own limits, beyond which
+    /// it is a fault), or the session has pushed [`Action::Pause`], in which case it is called again with the same input
+    /// after [`Action::Continue`].
+    fn on_input(&mut self, input: &[u8], cx: &mut Context<'_>) -> usize;
+
+    /// Something that the session waits for, or must know, has happened.
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>);
+
+    /// An envelope for this client: write it to the outbox (or keep it, when the client sleeps).
+    fn on_deliver(&mut self, delivery: &Delivery<'_>, cx: &mut Context<'_>);
+
+    /// The time asked for by [`Action::WakeAt`] has come.
+    fn on_tick(&mut self, cx: &mut Context<'_>);
+
+    /// For [`Event::Resumed`]: the new session of the same front-end takes over what the old one holds.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+/// What a session is given with every call.
+pub struct Context<'a> {
+    /// Time of this turn.
+    pub now: Now,
+    /// Unpredictable and, in the simulator, reproducible bytes: identifiers, nonces.
+    pub random: &'a mut dyn Random,
+    /// Plain bytes for this client; the shard encrypts and writes them at the end of the turn.
+    pub outbox: &'a mut Vec<u8>,
+    /// What the shard shall do, in order, after the call.
+    pub actions: &'a mut Vec<Action>,
+}
+
+/// The time of a turn. All of a turn happens at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since the shard started: for deadlines.
+    pub ms: u64,
+    /// Unix milliseconds: for stamps.
+    pub unix_ms: u64,
+}
+
+/// A source of random bytes.
+pub trait Random: Send {
+    /// Fills the buffer.
+    fn fill(&mut self, buffer: &mut [u8]);
+}
+
+/// What the front knows about a connection when it is accepted.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Where it comes from: the key of the per-address budgets.
+    pub address: IpAddr,
+    /// Whether bytes arrive through direct TLS.
+    pub tls: Option<TlsFacts>,
+    /// Which listener of the front-end took it (an index into its configuration).
+    pub listener: usize,
+}
+
+/// What is known about an encrypted connection after its handshake.
+#[derive(Debug, Clone, Default)]
+pub struct TlsFacts {
+    /// `TLSv1.3`, for logs.
+    pub version: &'static str,
+    /// RFC 9266 channel binding, if the connection can give it.
+    pub exporter: Option<[u8; 32]>,
+    /// RFC 5929 `tls-server-end-point` channel binding.
+    pub server_end_point: Vec<u8>,
+    /// The name that the client asked for, if any.
+    pub server_name: Option<String>,
+}
+
+/// An envelope on its way into a session.
+pub struct Delivery<'a> {
+    /// What to write.
+    pub envelope: &'a Envelope,
+    /// How to write it.
+    pub form: Form,
+    /// Set when the log holds it for this user until someone confirms: a session that sees its client's acknowledgement
+    /// pushes [`Action::Settle`] with this number; a session whose client cannot acknowledge pushes it at once, and the
+    /// shard carries it out when the bytes have been handed to the socket.
+    pub record: Option<RecordId>,
+}
+
+/// How a delivered envelope is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    Plain,
+    /// A copy of what another session of this user received (XEP-0280).
+    CopyReceived,
+    /// A copy of what another session of this user sent (XEP-0280).
+    CopySent,
+}
+
+/// What a session asks of its shard.
+pub enum Action {
+    /// Discard what else has arrived, flush what was written before, and become the server of a TLS handshake. Answered
+    /// by `Secured`.
+    StartTls,
+    /// Look up the SCRAM keys of an account. Answered by `Keys`, for unknown accounts too, at equal cost.
+    FetchKeys {
+        /// Bare.
+        account: Jid,
+    },
+    /// Does this password open this account? The derivation runs off the shard. Answered by `PasswordChecked`.
+    CheckPassword {
+        /// Bare.
+        account: Jid,
+        /// Never logged.
+        password: String,
+    },
+    /// Someone failed to prove who he is; counts against the budgets of address and account.
+    AuthFailed {
+        /// Bare, if it came that far.
+        account: Option<Jid>,
+    },
+    /// The client has proved that it is this account. The shard moves session and socket to the user's home and loads
+    /// the user; answered there by `Homed`, or by `Farewell`. Push nothing after it in the same call, and leave further
+    /// input unread (return its start) until the answer.
+    Authenticated {
+        /// Bare.
+        account: Jid,
+    },
+    /// Take a resource. `None` lets the engine choose one. An existing session of that name is sent
+    /// `Farewell(Replaced)`. Answered by `Bound` or `BindFailed`.
+    Bind {
+        /// What the client would like, unprepared.
+        resource: Option<String>,
+    },
+    /// Send something. The engine stamps `from`, applies blocking, subscription rules, copies and routes it.
+    Route {
+        /// What. Its `from` is the session's full address.
+        envelope: Envelope,
+        /// When set, `Accepted` comes back with this number once the envelope can no longer be lost.
+        seq: Option<u64>,
+    },
+    /// Undirected presence: the first one makes the session available, `Unavailable` ends that.
+    Presence {
+        /// Kind `Available` or `Unavailable`, addressed to the session's own bare address.
+        envelope: Envelope,
+        /// -128..=127 (RFC 6121 section 4.7.2.3).
+        priority: i8,
+    },
+    /// The client has these: they are pending no more.
+    Settle(Vec<RecordId>),
+    /// This session is ending and its client has not confirmed these: deliver them elsewhere or keep them. Those that the
+    /// log holds already go by `record`, the others by value.
+    Return {
+        /// Held in the log.
+        records: Vec<RecordId>,
+        /// Not in the log yet.
+        envelopes: Vec<Envelope>,
+    },
+    /// The transport is gone but the client may come back: stay bound, deliver on, and end after `seconds`.
+    Detach {
+        /// What the client will show to come back.
+        token: Bytes,
+        /// How long to wait.
+        seconds: u32,
+    },
+    /// The client shows the token of an earlier session of its account. Answered by `Resumed` or `ResumeFailed`.
+    Resume {
+        /// As given in `Detach` (or in [`Action::Resumable`]).
+        token: Bytes,
+    },
+    /// From now on this token finds the session, even while its transport still looks alive.
+    Resumable {
+        /// The token.
+        token: Bytes,
+    },
+    /// Create an account (in-band registration). Answered by `Registered`.
+    Register {
+        /// Bare.
+        account: Jid,
+        /// Never logged.
+        password: String,
+    },
+    /// Stop calling `on_input` until `Continue`.
+    Pause,
+    /// Undo `Pause`; pending input is offered again.
+    Continue,
+    /// Call `on_tick` at this time ([`Now::ms`]); replaces an earlier wish.
+    WakeAt(u64),
+    /// Write out what is in the outbox, then close the transport; the session is over. Nothing may follow.
+    Close,
+}
+
+/// What a shard tells a session.
+pub enum Event {
+    /// The TLS handshake asked for is complete.
+    Secured(TlsFacts),
+    /// Answer to `FetchKeys`. For an unknown account these are keys that nothing opens.
+    Keys(AccountKeys),
+    /// `FetchKeys` or `CheckPassword` could not be served: a storage error, or a budget is used up.
+    AuthUnavailable {
+        /// `true`: too many attempts; `false`: our fault.
+        throttled: bool,
+    },
+    /// Answer to `CheckPassword`.
+    PasswordChecked(bool),
+    /// The session is at home, its user is loaded; it may bind.
+    Homed,
+    /// Answer to `Bind`.
+    Bound {
+        /// The full address.
+        address: Jid,
+    },
+    /// Answer to `Bind`.
+    BindFailed(BindFault),
+    /// Answer to `Resume`: this session has taken the other's place. `old` is what it was; `address` is its full address.
+    Resumed {
+        /// The old session, for the front-end to take apart.
+        old: Box<dyn Session>,
+        /// Full address, now this session's.
+        address: Jid,
+    },
+    /// Answer to `Resume`: there is no such session.
+    ResumeFailed,
+    /// These numbered envelopes are safe.
+    Accepted(Vec<u64>),
+    /// Answer to `Register`.
+    Registered(Result<(), RegisterFault>),
+    /// A roster item changed; `None` for items means that it was removed (see `item.removed`).
+    RosterPush {
+        /// The item as it is now; for a removal only its address counts.
+        item: Item,
+        /// Whether it was removed.
+        removed: bool,
+        /// The roster's version after the change.
+        version: u64,
+    },
+    /// The block list changed.
+    BlockPush {
+        /// Added, or taken away. Empty with `blocked == false`: all were taken away.
+        addresses: Vec<Jid>,
+        /// Which of the two.
+        blocked: bool,
+    },
+    /// The outbox, once above its soft limit, has drained below half of it.
+    Drained,
+    /// The transport is gone. The session pushes `Detach`, or `Return` (if it holds something) and `Close`.
+    Lost,
+    /// The shard ends this session: write the protocol's goodbye, `Return` what is unconfirmed, push `Close`.
+    Farewell(Farewell),
+}
+
+/// Why a bind was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindFault {
+    /// Not a resource by RFC 6120 section 7.
+    Malformed,
+    /// The account has as many sessions as it may have.
+    TooMany,
+}
+
+/// Why a registration was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegisterFault {
+    /// The name is taken.
+    Exists,
+    /// Registration is closed, or this address has made too many.
+    NotAllowed,
+    /// The password is no password (RFC 4013).
+    BadPassword,
+    /// The book could not be written.
+    Storage,
+}
+
+/// Why the shard ends a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// The switch is being drained or shut down.
+    Shutdown,
+    /// Another session took its resource.
+    Replaced,
+    /// The account is gone or its password changed.
+    AccountChanged,
+    /// It does not read what it is sent, or broke another bound.
+    Policy,
+    /// The time to come back is over, or it did not authenticate in time.
+    Timeout,
+    /// The shard could not move or load what the session needs.
+    Internal,
+}
