@@ -1,3 +1,5 @@
 //! placeholder
 pub mod jid;
 pub mod slots;
+pub mod mailbox;
+pub mod rt;

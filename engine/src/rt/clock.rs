@@ -1,0 +1,45 @@
+//! Time: read here, and passed as an argument everywhere else.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A monotonic clock that starts at 0 when it is made, and the wall clock beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// Starts at 0 now. Copies count from the same start.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// Milliseconds since the start.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+
+    /// Microseconds since the start.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+
+    /// Milliseconds since 1970-01-01 UTC; 0 on a machine that believes in an earlier year. May step either way.
+    #[must_use]
+    pub fn wall_ms(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as u64)
+    }
+}
+
+/// Waits for at least `duration`, to the millisecond. Fires only when the shard has nothing left to run, and costs about
+/// a kilobyte while it waits: sessions use the shard's timer wheel instead.
+pub async fn sleep(duration: Duration) {
+    monoio::time::sleep(duration).await;
+}
