@@ -10,7 +10,7 @@
 //! - What a handler says has happened is durable: `then` is called after the commit.
 
 use bytes::Bytes;
-use crosspoint_storage::seam::{BookWrite, Row, Table};
+pub use crosspoint_storage::seam::{BookWrite, Row, Table};
 
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
@@ -135,7 +135,7 @@ pub trait Host {
     /// Looks up one row (none or one is given to `then`).
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows);
 
-    /// Changes the book.
+    /// Changes the book, all of the batch or nothing: `Conflict` when an `Insert` found its key taken.
     fn write(&mut self, batch: Vec<BookWrite>, then: Then);
 
     /// Sets a new password: `NotAcceptable` if it cannot be one. The derivation runs off the shard.
