@@ -1,1 +1,4 @@
-//! placeholder
+//! The XMPP front-end.
+#![forbid(unsafe_code)]
+
+pub mod codec;

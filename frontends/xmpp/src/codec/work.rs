@@ -1,0 +1,195 @@
+//! What the scanner remembers of the element that it is reading: compact records of offsets.
+//!
+//! Invariants: all offsets count from the first byte of the stanza (or header), which is the first byte
+//! of every window until it is complete. The vectors are bounded by [`ScanLimits`](super::ScanLimits)
+//! and reused from stanza to stanza.
+
+use std::borrow::Cow;
+
+/// A run of bytes of the stanza.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    pub fn new(start: usize, end: usize) -> Span {
+        Span {
+            start: start as u32,
+            end: end as u32,
+        }
+    }
+
+    /// The bytes of `input` that the span covers.
+    #[inline]
+    pub fn of(self, input: &[u8]) -> &[u8] {
+        &input[self.start as usize..self.end as usize]
+    }
+
+    /// The text that the span covers; spans of a scanned stanza always lie on character boundaries.
+    #[inline]
+    pub fn text(self, input: &str) -> &str {
+        input
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
+    }
+}
+
+/// Where a namespace name stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum NamespaceRef {
+    /// `xmlns=''`, or no default declared anywhere.
+    #[default]
+    None,
+    /// The `xml` prefix.
+    Xml,
+    /// The raw value of a declaration within the stanza.
+    Stanza(Span),
+    /// The stream header's default namespace.
+    StreamDefault,
+    /// The stream header's prefix of this index.
+    StreamPrefix(u8),
+}
+
+/// An element that is open: its qualified name, and how many bindings were in scope outside of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub start: u32,
+    pub len: u16,
+    pub bindings: u16,
+}
+
+/// A prefix declared within the stanza: `input[start..start + len]` bound to `value`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Binding {
+    pub start: u32,
+    pub len: u16,
+    pub value: Span,
+}
+
+/// An attribute of the start tag being read; `colon` is the length of its prefix (0: none).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attribute {
+    pub start: u32,
+    pub len: u16,
+    pub colon: u16,
+    pub value: Span,
+}
+
+impl Attribute {
+    /// The qualified name.
+    #[inline]
+    pub fn name<'i>(&self, input: &'i [u8]) -> &'i [u8] {
+        &input[self.start as usize..self.start as usize + self.len as usize]
+    }
+
+    /// The prefix; empty if there is none.
+    pub fn prefix<'i>(&self, input: &'i [u8]) -> &'i [u8] {
+        &self.name(input)[..self.colon as usize]
+    }
+
+    /// The name without prefix and colon.
+    pub fn local<'i>(&self, input: &'i [u8]) -> &'i [u8] {
+        &self.name(input)[self.colon as usize + usize::from(self.colon > 0)..]
+    }
+}
+
+/// The start tag being read: offset of its `<`, and its name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tag {
+    pub start: u32,
+    pub len: u16,
+    pub colon: u16,
+    /// Some attribute has a prefix, or is `xmlns`.
+    pub qualified: bool,
+}
+
+/// A first-level child of the stanza. Offsets: `<`, after the start tag, before the end tag, after it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ChildRecord {
+    pub start: u32,
+    pub head_end: u32,
+    pub inner_end: u32,
+    pub end: u32,
+    pub len: u16,
+    pub colon: u16,
+    pub own_default: bool,
+    pub namespace: NamespaceRef,
+}
+
+/// What routing needs of the stanza's start tag, or of the stream header. An absent value has no span.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Head {
+    pub tag: Tag,
+    pub to: Option<Span>,
+    pub from: Option<Span>,
+    pub kind: Option<Span>,
+    pub id: Option<Span>,
+    pub lang: Option<Span>,
+    pub version: Option<Span>,
+    pub head_end: u32,
+    pub body_end: u32,
+    pub namespace: NamespaceRef,
+    /// The default namespace of the content.
+    pub default: NamespaceRef,
+    /// Attributes other than the five and `xmlns` exist.
+    pub rest: bool,
+    /// Stream prefixes used anywhere in the stanza, by index.
+    pub inherited: u64,
+}
+
+/// Everything remembered of one stanza.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub head: Head,
+    pub tag: Tag,
+    pub open: Vec<Open>,
+    pub bindings: Vec<Binding>,
+    pub attributes: Vec<Attribute>,
+    pub children: Vec<ChildRecord>,
+}
+
+impl Work {
+    /// Forgets the last stanza, and gives back what an unusual one had made the vectors grow to.
+    pub fn clear(&mut self) {
+        const KEPT: usize = 16;
+        fn clear<T>(vec: &mut Vec<T>) {
+            vec.clear();
+            if vec.capacity() > 2 * KEPT {
+                vec.shrink_to(KEPT);
+            }
+        }
+        self.head = Head::default();
+        clear(&mut self.open);
+        clear(&mut self.bindings);
+        clear(&mut self.attributes);
+        clear(&mut self.children);
+    }
+}
+
+/// What the stream header declared for everything after it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// The qualified name of the root, which its end tag must repeat.
+    pub name: Box<str>,
+    /// The default namespace of stanzas; empty if none was declared.
+    pub default: Cow<'static, str>,
+    /// The declared prefixes, without `xml`.
+    pub prefixes: Box<[(Box<str>, Cow<'static, str>)]>,
+    /// `jabber:client` or `jabber:server`: what a verbatim stanza is in.
+    pub content: &'static str,
+}
+
+impl Stream {
+    /// The stream that every forwarded stanza must be able to stand in: the content namespace as
+    /// default, and no prefix.
+    pub fn plain() -> Stream {
+        Stream {
+            name: "".into(),
+            default: Cow::Borrowed(super::CLIENT),
+            prefixes: Box::default(),
+            content: super::CLIENT,
+        }
+    }
+}
