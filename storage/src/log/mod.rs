@@ -1,0 +1,373 @@
+//! The append-only log of messages: one for the whole process, written by one thread.
+//!
+//! A message is appended, and is pending until it is settled. One group commit is one write of one batch; what has been
+//! committed survives a power cut. [`Log`] is synchronous and knows no thread and no clock, so that a simulator can drive
+//! it step by step; [`crate::keeper`] puts it on a thread of its own.
+//!
+//! Reading order: `layout` (the bytes), [`Log`] here (append, settle, commit), `serve` (requests of the shards),
+//! `read` (fetching), `segment` (the files), `upkeep` (recycling and relocation), `recovery` (after a crash).
+//!
+//! Invariants:
+//! - A failed write poisons the log: it is not tried again, and nothing is acknowledged until the log is opened anew.
+//!   What that write contained may or may not be there then.
+//! - Each pending record is in the index exactly once, at its newest copy.
+//! - A `Settled` record always stands after every copy of the message that it settles. Segments are retired oldest first,
+//!   so it can never vanish before the message.
+
+mod error;
+mod index;
+mod layout;
+mod read;
+mod recovery;
+mod segment;
+mod serve;
+mod upkeep;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+pub use error::LogError;
+pub use index::Pending;
+pub use layout::{LAYOUT_VERSION, Place};
+
+use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use crate::limits;
+use crate::seam::{Record, RecordId, UserKey};
+use crate::stats::LogStats;
+use index::{Entry, Index};
+use layout::{BATCH_HEADER_BYTES, BatchHeader, Kind, RECORD_ALIGNMENT, RecordView};
+use segment::Segments;
+
+/// How a log is set up. The default is what [`crate::limits`] says.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// Size of a segment file. Existing segments keep theirs.
+    pub segment_bytes: u64,
+    /// A batch is written when it has grown to this size.
+    pub batch_bytes_max: usize,
+    /// Largest payload of one record.
+    pub record_bytes_max: usize,
+    /// Segments that the log may hold on top of twice its pending records.
+    pub slack_segments: u32,
+    /// Seed of the checksums of new segments; `None` for an unpredictable one, which is what protects from forged batches.
+    pub salt: Option<u64>,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: limits::SEGMENT_BYTES,
+            batch_bytes_max: limits::BATCH_BYTES_MAX,
+            record_bytes_max: limits::RECORD_BYTES_MAX,
+            slack_segments: limits::SLACK_SEGMENTS,
+            salt: None,
+        }
+    }
+}
+
+impl LogOptions {
+    fn check(&self) -> Result<(), LogError> {
+        let block = limits::BLOCK_BYTES as u64;
+        let range = limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
+        if !range.contains(&self.segment_bytes) || !self.segment_bytes.is_multiple_of(block) {
+            let what = format!(
+                "segments of {} bytes are not a multiple of {block} in {range:?}",
+                self.segment_bytes
+            );
+            return Err(LogError::Options(what));
+        }
+        let largest = BATCH_BYTES_AROUND + RecordView::bytes(self.record_bytes_max);
+        if self.batch_bytes_max.max(largest) as u64 + 2 * block > self.segment_bytes {
+            let what = format!(
+                "a batch or record of {largest} bytes does not fit in a segment of {}",
+                self.segment_bytes
+            );
+            return Err(LogError::Options(what));
+        }
+        Ok(())
+    }
+}
+
+/// Header and alignment around the records of a batch.
+const BATCH_BYTES_AROUND: usize = BATCH_HEADER_BYTES + RECORD_ALIGNMENT;
+
+/// The log.
+pub struct Log<D: Disk> {
+    options: LogOptions,
+    segments: Segments<D>,
+    index: Index,
+    /// The batch under construction: room for its header, then its records. Empty if there is none.
+    batch: AlignedBuffer,
+    batch_records: u32,
+    /// Number of the batch under construction.
+    next_batch: u64,
+    /// Check of the last batch written.
+    chain: u64,
+    highest: RecordId,
+    /// Where relocation goes on reading in the oldest segment.
+    cursor: upkeep::Cursor,
+    /// Bytes written since the last upkeep.
+    written: u64,
+    poison: Option<String>,
+    stats: Arc<LogStats>,
+}
+
+impl<D: Disk> Log<D> {
+    /// Opens the log in a folder, recovering what is there, or starts an empty one.
+    ///
+    /// Errors: the folder is in use, the disk fails, or something that was durable is damaged; see [`LogError`].
+    pub fn open(disk: D, options: LogOptions) -> Result<Self, LogError> {
+        options.check()?;
+        let mut segments = Segments::new(disk, options.segment_bytes, options.salt);
+        let recovered = recovery::recover(&mut segments)?;
+        if segments.len() == 0 {
+            segments.rotate(recovered.next_batch, recovered.chain, recovered.highest)?;
+        }
+        let log = Self {
+            batch: AlignedBuffer::with_capacity(options.batch_bytes_max + limits::BLOCK_BYTES),
+            options,
+            segments,
+            index: recovered.index,
+            batch_records: 0,
+            next_batch: recovered.next_batch,
+            chain: recovered.chain,
+            highest: recovered.highest,
+            cursor: upkeep::Cursor::default(),
+            written: 0,
+            poison: None,
+            stats: Arc::default(),
+        };
+        log.publish();
+        Ok(log)
+    }
+
+    /// Adds a message to the batch under construction; durable after the next [`Self::commit`], pending until settled.
+    ///
+    /// Errors: too large, an id that is not above all earlier ones of this user, or a poisoned log.
+    pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
+        self.expect_sound()?;
+        let (bytes, limit) = (record.payload.len(), self.options.record_bytes_max);
+        if bytes > limit {
+            return Err(LogError::TooLarge { bytes, limit });
+        }
+        let last = self.index.pending(record.user).last;
+        if record.id <= last {
+            return Err(LogError::OutOfOrder {
+                user: record.user,
+                id: record.id,
+                last,
+            });
+        }
+        self.stage_message(RecordView {
+            kind: Kind::Message,
+            version: record.version,
+            user: record.user,
+            id: record.id,
+            back: 0,
+            last: record.id,
+            payload: &record.payload,
+        })?;
+        self.highest = self.highest.max(record.id);
+        Ok(())
+    }
+
+    /// Notes in the batch under construction that these records are pending no more. Ids that are not pending are ignored.
+    pub fn settle(&mut self, user: UserKey, ids: &[RecordId]) -> Result<(), LogError> {
+        self.expect_sound()?;
+        let last = self.index.pending(user).last;
+        let chunk = limits::SETTLED_IDS_MAX
+            .min(self.options.record_bytes_max / 8)
+            .max(1);
+        for ids in ids.chunks(chunk) {
+            let mut payload = Vec::with_capacity(ids.len() * 8);
+            for id in ids {
+                if let Some(entry) = self.index.remove(user, *id) {
+                    self.segments.count_dead(entry.place, entry.length);
+                    payload.extend(id.to_le_bytes());
+                }
+            }
+            if !payload.is_empty() {
+                let kind = Kind::Settled;
+                self.stage(RecordView {
+                    kind,
+                    version: 0,
+                    user,
+                    id: 0,
+                    back: 0,
+                    last,
+                    payload: &payload,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything so far durable: one write. Without anything to write it does nothing.
+    ///
+    /// Errors: the write failed, now or earlier; the log is poisoned.
+    pub fn commit(&mut self) -> Result<(), LogError> {
+        self.expect_sound()?;
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let Some(active) = self.segments.active() else {
+            return Ok(());
+        };
+        let header = BatchHeader {
+            check: 0,
+            segment: active.number,
+            batch: self.next_batch,
+            previous: self.chain,
+            length: 0,
+            records: self.batch_records,
+        };
+        let check = header.seal(self.batch.as_mut_slice(), active.salt);
+        self.batch.pad_to(limits::BLOCK_BYTES);
+        let outcome = active.file.write_at(active.filled, self.batch.as_slice());
+        let path = self.segments.path_of(active.number);
+        if let Err(error) = outcome.map_err(LogError::io("write", path)) {
+            return Err(self.poison(&error));
+        }
+        self.chain = check;
+        self.committed();
+        Ok(())
+    }
+
+    /// How much is pending for a user, what is not yet committed included.
+    pub fn pending(&self, user: UserKey) -> Pending {
+        self.index.pending(user)
+    }
+
+    /// The highest record id that the log has ever seen, of any user, settled or not; 0 for an empty log. It survives
+    /// restarts and the recycling of segments.
+    pub fn highest_id(&self) -> RecordId {
+        self.highest
+    }
+
+    /// Number of segments in use, spares not counted.
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Numbers for the metrics, kept up to date by every commit.
+    pub fn stats(&self) -> Arc<LogStats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Why the log has stopped, if it has.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poison.as_deref()
+    }
+
+    /// Stages a message or a relocated one and makes the index point to it.
+    fn stage_message(&mut self, mut record: RecordView<'_>) -> Result<(), LogError> {
+        let before = self.index.before(record.user, record.id);
+        record.back = before.map_or(0, |entry| entry.place.packed());
+        let place = self.stage(record)?;
+        let length = RecordView::bytes(record.payload.len()) as u32;
+        let former = self.index.insert(
+            record.user,
+            Entry {
+                id: record.id,
+                place,
+                length,
+            },
+            record.last,
+        );
+        if let Some(former) = former {
+            self.segments.count_dead(former.place, former.length);
+        }
+        self.segments.count_live(place, length);
+        Ok(())
+    }
+
+    /// Adds a record to the batch; commits it first, and starts a new segment, where there is no room.
+    fn stage(&mut self, record: RecordView<'_>) -> Result<Place, LogError> {
+        let bytes = RecordView::bytes(record.payload.len()) + RECORD_ALIGNMENT;
+        if !self.batch.is_empty() && self.batch.len() + bytes > self.options.batch_bytes_max {
+            self.commit()?;
+        }
+        if !self.fits(bytes) {
+            self.commit()?;
+            self.rotate()?;
+        }
+        if self.batch.is_empty() {
+            self.batch.extend(&[0; BATCH_HEADER_BYTES]);
+        }
+        let Some(active) = self.segments.active() else {
+            return Err(LogError::Poisoned("no segment is open".to_owned()));
+        };
+        let place = Place {
+            segment: active.number,
+            offset: active.filled as u32 + self.batch.len() as u32,
+        };
+        record.encode(active.salt, &mut self.batch);
+        self.batch_records += 1;
+        Ok(place)
+    }
+
+    fn fits(&self, bytes: usize) -> bool {
+        let batch = (self.batch.len().max(BATCH_HEADER_BYTES) + bytes)
+            .next_multiple_of(limits::BLOCK_BYTES) as u64;
+        self.segments
+            .active()
+            .is_some_and(|active| active.filled + batch <= active.capacity)
+    }
+
+    fn rotate(&mut self) -> Result<(), LogError> {
+        match self
+            .segments
+            .rotate(self.next_batch, self.chain, self.highest)
+        {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.poison(&error)),
+        }
+    }
+
+    fn committed(&mut self) {
+        let bytes = self.batch.len() as u64;
+        if let Some(active) = self.segments.active_mut() {
+            active.filled += bytes;
+        }
+        self.next_batch += 1;
+        self.written += bytes;
+        self.stats.commits.fetch_add(1, Relaxed);
+        self.stats.bytes.fetch_add(bytes, Relaxed);
+        self.stats
+            .records
+            .fetch_add(u64::from(self.batch_records), Relaxed);
+        self.batch.clear();
+        self.batch_records = 0;
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let (records, bytes) = self.index.totals();
+        self.stats.pending_records.store(records, Relaxed);
+        self.stats.pending_bytes.store(bytes, Relaxed);
+        self.stats
+            .segments
+            .store(self.segments.len() as u64, Relaxed);
+    }
+
+    fn poison(&mut self, cause: &LogError) -> LogError {
+        let cause = cause.to_string();
+        tracing::error!(
+            cause,
+            "the log has stopped: nothing is acknowledged until it is opened again"
+        );
+        self.stats.poisoned.store(true, Relaxed);
+        self.poison = Some(cause.clone());
+        LogError::Poisoned(cause)
+    }
+
+    fn expect_sound(&self) -> Result<(), LogError> {
+        match &self.poison {
+            Some(cause) => Err(LogError::Poisoned(cause.clone())),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Plays about the log.
