@@ -1,0 +1,285 @@
+"""The servers a suite can be run against: Crosspoint, and two others that show a driver is right.
+
+Each owns one loopback address with the standard ports (5222 STARTTLS, 5223 direct TLS), a folder, and a certificate
+for its domain. `kill` is kill -9; `start` after it uses the same folder again.
+"""
+
+import csv
+import json
+import os
+import pathlib
+import ssl
+import subprocess
+import urllib.request
+
+from . import process
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+DOMAIN = "interop.test"
+XMPP_PORT = 5222
+XMPPS_PORT = 5223
+ADMIN_PORT = 5280
+START_SECONDS = 60
+
+
+class Server:
+    """A server on its own loopback address. `lacks` maps a feature, or the name of a play, to the reason why
+    it does not apply there."""
+
+    name = "?"
+    lacks = {}
+
+    def __init__(self, folder, tls="optional", settings=None, prefix=()):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.domain = DOMAIN
+        self.address = process.loopback_address()
+        self.tls = tls
+        self.settings = settings or {}
+        self.prefix = list(prefix)
+        self.child = None
+        self.certificate = self.folder / "certificate.pem"
+        self.key = self.folder / "key.pem"
+
+    def start(self):
+        self.child = self.launch()
+        try:
+            process.wait_for(self.ready_or_dead, START_SECONDS, self.name + " to listen")
+        except TimeoutError:
+            self.child.kill()
+            raise
+        if not self.child.running():
+            raise RuntimeError("%s did not start:\n%s" % (self.name, self.child.tail()))
+        return self
+
+    def ready_or_dead(self):
+        return not self.child.running() or self.ready()
+
+    def ready(self):
+        return process.accepts(self.address, XMPP_PORT)
+
+    def stop(self):
+        return self.child.stop() if self.child else None
+
+    def kill(self):
+        self.child.kill()
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def jid(self, user):
+        return "%s@%s" % (user, self.domain)
+
+    def trust(self, alpn=None):
+        """A client's TLS context that trusts this server's certificate, and no other."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        if alpn:
+            context.set_alpn_protocols([alpn])
+        return context
+
+    def make_certificate(self):
+        if self.certificate.exists():
+            return
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=" + self.domain,
+             "-addext", "subjectAltName=DNS:" + self.domain, "-keyout", self.key, "-out", self.certificate],
+            check=True, capture_output=True)
+        os.chmod(self.key, 0o644)
+
+
+class Crosspoint(Server):
+    """The server of this repository. CROSSPOINT_BIN names the binary; else the newest one under the target folder."""
+
+    name = "crosspoint"
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.data = self.folder / "data"
+        self.certificate = self.data / "tls" / "cert.pem"
+
+    def command(self):
+        return [*self.prefix, binary(), "serve", "--domain", self.domain, "--data", self.data,
+                "--xmpp", "%s:%d" % (self.address, XMPP_PORT), "--xmpp-tls", self.tls,
+                "--xmpps", "%s:%d" % (self.address, XMPPS_PORT),
+                "--shards", str(self.settings.get("shards", 2)),
+                "--admin", "%s:%d" % (self.address, ADMIN_PORT),
+                "--registration", self.settings.get("registration", "closed"),
+                *self.settings.get("arguments", [])]
+
+    def launch(self):
+        return process.Child(self.command(), self.folder / "server.log")
+
+    def ready(self):
+        return http_status("http://%s:%d/readyz" % (self.address, ADMIN_PORT)) == 200
+
+    def add_accounts(self, accounts):
+        table = self.folder / "accounts.csv"
+        with open(table, "w", newline="") as sink:
+            writer = csv.writer(sink, lineterminator="\n")
+            writer.writerows((self.jid(user), password) for user, password in accounts)
+        subprocess.run([binary(), "user", "import", "--data", self.data, table],
+                       check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+class Prosody(Server):
+    """Prosody as Debian packages it, with the modules that match what Crosspoint offers."""
+
+    name = "prosody"
+    lacks = {
+        "stream-limits": "this Prosody has no XEP-0478",
+        "pre-approval": "this Prosody does not offer subscription pre-approval",
+        "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
+        "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
+        "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
+    }
+
+    def launch(self):
+        self.make_certificate()
+        config = self.folder / "prosody.cfg.lua"
+        config.write_text(PROSODY_CONFIG.format(
+            folder=self.folder, address=self.address, domain=self.domain, certificate=self.certificate, key=self.key,
+            required="true" if self.tls == "required" else "false",
+            tls_module='"tls";' if self.tls != "off" else "",
+            plain="true" if self.tls == "off" else "false",
+            modules=self.settings.get("modules", PROSODY_MODULES),
+            storage=self.settings.get("storage", "internal"),
+            extra=self.settings.get("extra", "")))
+        (self.folder / "data").mkdir(exist_ok=True)
+        return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
+
+    def add_accounts(self, accounts):
+        """Writes the account files of its internal storage, which it reads at each login."""
+        folder = self.folder / "data" / self.domain.replace(".", "%2e") / "accounts"
+        folder.mkdir(parents=True, exist_ok=True)
+        for user, password in accounts:
+            (folder / (user + ".dat")).write_text('return {\n\t["password"] = "%s";\n};\n' % password)
+
+
+class Ejabberd(Server):
+    """ejabberd as Debian packages it, run by its own command's recipe without distribution (no epmd)."""
+
+    name = "ejabberd"
+    lacks = {
+        "stream-limits": "this ejabberd has no XEP-0478",
+        "pre-approval": "this ejabberd does not offer subscription pre-approval",
+        "roster_set_is_pushed_to_every_interested_resource": "ejabberd pushes to every resource",
+        "roster_remove_is_pushed_and_final": "ejabberd accepts the removal of an absent item",
+        "bad_roster_sets_are_refused": "ejabberd answers service-unavailable",
+        "blocking_hides_presence": "ejabberd's mod_blocking sends no unavailable presence",
+        "a_vcard_is_shown_to_others": "ejabberd answers a vCard set for someone else by a result",
+    }
+
+    def launch(self):
+        self.make_certificate()
+        pem = self.folder / "both.pem"
+        pem.write_text(self.certificate.read_text() + self.key.read_text())
+        config = self.folder / "ejabberd.yml"
+        starttls = {"off": "", "optional": "starttls: true", "required": "starttls_required: true"}[self.tls]
+        config.write_text(EJABBERD_CONFIG.format(
+            address=self.address, domain=self.domain, pem=pem, starttls=starttls,
+            modules=self.settings.get("modules", EJABBERD_MODULES)))
+        env = {"EJABBERD_CONFIG_PATH": str(config), "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
+               "ERL_LIBS": "/usr/lib/x86_64-linux-gnu", "ERL_MAX_PORTS": "32000", "HOME": str(self.folder)}
+        return process.Child(
+            [*self.prefix, "erl", "-noinput", "+K", "true", "+P", "250000", *self.settings.get("emulator", []),
+             "-mnesia", "dir", '"%s"' % (self.folder / "spool"), "-s", "ejabberd"],
+            self.folder / "server.log", env=env, cwd=self.folder)
+
+    def add_accounts(self, accounts):
+        for user, password in accounts:
+            body = json.dumps({"user": user, "host": self.domain, "password": password}).encode()
+            request = urllib.request.Request("http://%s:%d/api/register" % (self.address, ADMIN_PORT), body,
+                                             {"Content-Type": "application/json"})
+            try:
+                urllib.request.urlopen(request, timeout=20).read()
+            except urllib.error.HTTPError as error:
+                if error.code != 409:
+                    raise RuntimeError(error.read().decode()) from error
+
+
+SERVERS = {kind.name: kind for kind in (Crosspoint, Prosody, Ejabberd)}
+
+
+def binary():
+    """The built server: CROSSPOINT_BIN, or the newest of the usual profiles' outputs."""
+    named = os.environ.get("CROSSPOINT_BIN")
+    if named:
+        return pathlib.Path(named)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    built = [path for profile in ("release", "ci", "debug") if (path := target / profile / "crosspoint").exists()]
+    if not built:
+        raise SystemExit("no crosspoint binary: build it (cargo build --release) or set CROSSPOINT_BIN")
+    return max(built, key=lambda path: path.stat().st_mtime)
+
+
+def http_status(url):
+    """The status of a GET, or 0 when nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+PROSODY_MODULES = """"private"; "vcard"; "blocklist"; "version"; "time"; "ping"; "carbons"; "smacks"; "csi_simple"; "offline"; "uptime";"""
+
+PROSODY_CONFIG = """
+run_as_root = true
+data_path = "{folder}/data"
+pidfile = "{folder}/prosody.pid"
+log = {{ info = "{folder}/prosody.log" }}
+interfaces = {{ "{address}" }}
+c2s_ports = {{ 5222 }}
+c2s_direct_tls_ports = {{ 5223 }}
+s2s_ports = {{ }}
+modules_enabled = {{ "roster"; "saslauth"; {tls_module} "disco"; {modules} }}
+modules_disabled = {{ "s2s"; "http"; "https" }}
+c2s_require_encryption = {required}
+allow_unencrypted_plain_auth = {plain}
+authentication = "internal_plain"
+storage = "{storage}"
+smacks_hibernation_time = 120
+ssl = {{ certificate = "{certificate}"; key = "{key}" }}
+{extra}
+VirtualHost "{domain}"
+"""
+
+EJABBERD_MODULES = """
+  mod_roster: {versioning: true}
+  mod_offline: {access_max_user_messages: max_offline}
+  mod_private: {}
+  mod_vcard: {search: false}
+  mod_blocking: {}
+  mod_privacy: {}
+  mod_version: {}
+  mod_time: {}
+  mod_ping: {}
+  mod_carboncopy: {}
+  mod_stream_mgmt: {resend_on_timeout: true}
+  mod_client_state: {}
+  mod_disco: {}
+  mod_last: {}
+"""
+
+EJABBERD_CONFIG = """
+loglevel: info
+hosts: ["{domain}"]
+certfiles: ["{pem}"]
+auth_password_format: plain
+shaper_rules:
+  max_offline: {{10000: all}}
+listen:
+  - {{port: 5222, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, {starttls}}}
+  - {{port: 5223, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, tls: true}}
+  - {{port: 5280, ip: "{address}", module: ejabberd_http, request_handlers: {{/api: mod_http_api}}}}
+acl:
+  loopback: {{ip: [127.0.0.0/8]}}
+api_permissions:
+  tests: {{who: {{acl: loopback}}, what: ["register"]}}
+modules:
+  mod_http_api: {{}}
+{modules}
+"""
