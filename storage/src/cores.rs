@@ -5,6 +5,7 @@
 use crate::book::BookCore;
 use crate::disk::{Disk, FileDisk};
 use crate::keeper::{Core, Keeper};
+use crate::limits::FETCH_BYTES_MAX;
 use crate::log::Log;
 use crate::seam::{BookReply, BookRequest, BookWrite, JournalReply, JournalRequest};
 
@@ -33,12 +34,19 @@ where
         let _ = Log::upkeep(self);
     }
 
+    fn finish(&mut self) {
+        // As above; the log is as good without the seal, only less able to tell damage from a torn tail.
+        let _ = Log::seal(self);
+    }
+
     fn bytes(request: &JournalRequest) -> usize {
         REQUEST_BYTES
             + match request {
                 JournalRequest::Append { record, .. } => record.payload.len(),
                 JournalRequest::Settle { ids, .. } => ids.len() * 8,
-                JournalRequest::Fetch { bytes_max, .. } => *bytes_max as usize,
+                JournalRequest::Fetch { bytes_max, .. } => {
+                    (*bytes_max).min(FETCH_BYTES_MAX) as usize
+                }
                 JournalRequest::Pending { .. } | JournalRequest::Flush { .. } => 0,
             }
     }

@@ -34,6 +34,9 @@ pub trait Core: Send + 'static {
     /// Housekeeping, when the replies of a group have been sent.
     fn upkeep(&mut self) {}
 
+    /// The last act of the thread.
+    fn finish(&mut self) {}
+
     /// About how many bytes a request occupies while it waits.
     fn bytes(request: &Self::Request) -> usize;
 }
@@ -220,6 +223,7 @@ impl<C: Core> Desk<C> {
                 self.serve(group, bytes);
             }
         }
+        self.core.finish();
         self.core
     }
 

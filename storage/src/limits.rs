@@ -39,6 +39,12 @@ pub const ZERO_BYTES_MIN: u64 = 256 << 10;
 /// Look-ahead of a fetch: neighbouring records are read from the disk at once.
 pub const READ_AHEAD_BYTES: usize = 16 << 10;
 
+/// Most records that one fetch answers, whatever it asks for.
+pub const FETCH_RECORDS_MAX: u32 = 4096;
+
+/// Most payload bytes that one fetch answers, whatever it asks for, unless a single record is larger.
+pub const FETCH_BYTES_MAX: u32 = 1 << 20;
+
 /// A keeper takes at most this many requests into one group.
 pub const GROUP_REQUESTS_MAX: usize = 8192;
 
@@ -66,3 +72,4 @@ const _: () = assert!(
     "each step must free more than was appended"
 );
 const _: () = assert!(GROUP_BYTES_MAX < QUEUE_BYTES_MAX);
+const _: () = assert!(FETCH_BYTES_MAX as usize <= GROUP_BYTES_MAX);

@@ -136,7 +136,9 @@ impl DiskFile for MemFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if offset as usize % BLOCK_BYTES != 0 || bytes.len() % BLOCK_BYTES != 0 {
+        if !(offset as usize).is_multiple_of(BLOCK_BYTES)
+            || !bytes.len().is_multiple_of(BLOCK_BYTES)
+        {
             return Err(io::Error::new(
                 ErrorKind::InvalidInput,
                 "write is not in whole blocks",

@@ -8,6 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::layout::{Place, RECORD_HEADER_BYTES};
+use crate::limits::{FETCH_BYTES_MAX, FETCH_RECORDS_MAX};
 use crate::seam::{RecordId, UserKey};
 
 /// One pending record.
@@ -140,6 +141,8 @@ impl Index {
             return (Vec::new(), false);
         };
         let start = queue.entries.partition_point(|entry| entry.id <= after);
+        let records_max = records_max.min(FETCH_RECORDS_MAX);
+        let bytes_max = bytes_max.min(FETCH_BYTES_MAX);
         let mut selected = Vec::new();
         let mut bytes = 0;
         for entry in queue.entries.range(start..) {

@@ -213,27 +213,18 @@ impl<D: Disk> Log<D> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let Some(active) = self.segments.active() else {
+        self.write_batch()
+    }
+
+    /// Commits, then writes an empty batch, so that damage to the last full one is not taken for a torn tail. For a clean
+    /// end; appending may go on afterwards.
+    pub fn seal(&mut self) -> Result<(), LogError> {
+        self.commit()?;
+        if !self.fits(0) {
             return Ok(());
-        };
-        let header = BatchHeader {
-            check: 0,
-            segment: active.number,
-            batch: self.next_batch,
-            previous: self.chain,
-            length: 0,
-            records: self.batch_records,
-        };
-        let check = header.seal(self.batch.as_mut_slice(), active.salt);
-        self.batch.pad_to(limits::BLOCK_BYTES);
-        let outcome = active.file.write_at(active.filled, self.batch.as_slice());
-        let path = self.segments.path_of(active.number);
-        if let Err(error) = outcome.map_err(LogError::io("write", path)) {
-            return Err(self.poison(&error));
         }
-        self.chain = check;
-        self.committed();
-        Ok(())
+        self.batch.extend(&[0; BATCH_HEADER_BYTES]);
+        self.write_batch()
     }
 
     /// How much is pending for a user, what is not yet committed included.
@@ -325,6 +316,31 @@ impl<D: Disk> Log<D> {
             Ok(()) => Ok(()),
             Err(error) => Err(self.poison(&error)),
         }
+    }
+
+    /// The one write of a group commit.
+    fn write_batch(&mut self) -> Result<(), LogError> {
+        let Some(active) = self.segments.active() else {
+            return Ok(());
+        };
+        let header = BatchHeader {
+            check: 0,
+            segment: active.number,
+            batch: self.next_batch,
+            previous: self.chain,
+            length: 0,
+            records: self.batch_records,
+        };
+        let check = header.seal(self.batch.as_mut_slice(), active.salt);
+        self.batch.pad_to(limits::BLOCK_BYTES);
+        let outcome = active.file.write_at(active.filled, self.batch.as_slice());
+        if let Err(source) = outcome {
+            let path = self.segments.path_of(active.number);
+            return Err(self.poison(&LogError::io("write", path)(source)));
+        }
+        self.chain = check;
+        self.committed();
+        Ok(())
     }
 
     fn committed(&mut self) {

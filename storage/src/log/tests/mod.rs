@@ -1,1 +1,117 @@
-//! Plays about the log.
+//! Plays about the log. Small segments, so that everything happens soon: 16 blocks, of which the header takes one.
+
+mod faults;
+mod golden;
+mod model;
+mod plays;
+mod recovery;
+mod relocation;
+
+use bytes::Bytes;
+
+use super::{Log, LogError, LogOptions};
+use crate::disk::{Disk, MemDisk};
+use crate::limits::BLOCK_BYTES;
+use crate::seam::{JournalReply, JournalRequest, Record, RecordId, UserKey};
+
+const ROMEO: UserKey = 0x1111;
+const JULIET: UserKey = 0x2222;
+const NURSE: UserKey = 0x3333;
+const USERS: [UserKey; 3] = [ROMEO, JULIET, NURSE];
+
+const SEGMENT: usize = 16 * BLOCK_BYTES;
+const FIRST: &str = "0000000001.seg";
+
+fn options() -> LogOptions {
+    LogOptions {
+        segment_bytes: SEGMENT as u64,
+        batch_bytes_max: 4 * BLOCK_BYTES,
+        record_bytes_max: 8000,
+        slack_segments: 3,
+        salt: Some(42),
+    }
+}
+
+fn open<D: Disk>(disk: D) -> Log<D> {
+    try_open(disk).unwrap_or_else(|error| panic!("the log should open: {error}"))
+}
+
+fn try_open<D: Disk>(disk: D) -> Result<Log<D>, LogError> {
+    Log::open(disk, options())
+}
+
+fn refusal(disk: MemDisk) -> String {
+    match try_open(disk) {
+        Ok(_) => panic!("the log should refuse to start"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A payload that is different for every record and length.
+fn words(user: UserKey, id: RecordId, bytes: usize) -> Bytes {
+    let seed = (user ^ id.wrapping_mul(0x9E37_79B9)).to_le_bytes();
+    (0..bytes)
+        .map(|at| seed[at % 8].wrapping_add(at as u8))
+        .collect()
+}
+
+fn record(user: UserKey, id: RecordId, bytes: usize) -> Record {
+    Record {
+        user,
+        id,
+        version: 7,
+        payload: words(user, id, bytes),
+    }
+}
+
+/// Writes one record and commits it.
+fn say<D: Disk>(log: &mut Log<D>, user: UserKey, id: RecordId, bytes: usize) {
+    log.append(&record(user, id, bytes)).expect("append");
+    log.commit().expect("commit");
+}
+
+/// All pending records of a user, with their contents checked.
+fn waiting<D: Disk>(log: &mut Log<D>, user: UserKey) -> Vec<RecordId> {
+    let mut ids = Vec::new();
+    loop {
+        let after = ids.last().copied().unwrap_or(0);
+        let (records, more) = log.fetch(user, after, 7, u32::MAX).expect("fetch");
+        for record in &records {
+            assert_eq!(record.user, user);
+            assert_eq!(record.version, 7);
+            assert_eq!(
+                record.payload,
+                words(user, record.id, record.payload.len()),
+                "record {}",
+                record.id
+            );
+            ids.push(record.id);
+        }
+        if !more {
+            assert_eq!(log.pending(user).records as usize, ids.len());
+            return ids;
+        }
+    }
+}
+
+fn append(token: u64, record: Record) -> JournalRequest {
+    JournalRequest::Append { token, record }
+}
+
+/// Tokens that a group's replies acknowledge.
+fn acknowledged(replies: &[(usize, JournalReply)]) -> Vec<u64> {
+    let tokens = |(_, reply): &(usize, JournalReply)| match reply {
+        JournalReply::Committed { tokens } => tokens.clone(),
+        _ => Vec::new(),
+    };
+    replies.iter().flat_map(tokens).collect()
+}
+
+/// Tokens that a group's replies refuse.
+fn refused(replies: &[(usize, JournalReply)]) -> Vec<u64> {
+    let token = |(_, reply): &(usize, JournalReply)| match reply {
+        JournalReply::Failed { token, .. } => Some(*token),
+        _ => None,
+    };
+    replies.iter().filter_map(token).collect()
+}

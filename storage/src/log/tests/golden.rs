@@ -1,0 +1,139 @@
+//! The bytes on disk, fixed for ever. If one of these fails, the layout needs a new version, not the test a new number.
+
+use super::super::layout::{
+    BatchHeader, HeaderFault, Kind, RecordFault, RecordView, SegmentHeader,
+};
+use super::*;
+use crate::disk::AlignedBuffer;
+
+fn hex(bytes: &[u8]) -> String {
+    let lines = bytes.chunks(16).map(|line| {
+        line.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_bytes_of_a_segment_header() {
+    let header = SegmentHeader {
+        segment: 3,
+        segment_bytes: 0x10000,
+        salt: 0x0102_0304_0506_0708,
+        first_batch: 9,
+        chain: 0xA1A2_A3A4_A5A6_A7A8,
+        highest: 77,
+    };
+    let bytes = header.encode();
+    assert_eq!(
+        hex(&bytes),
+        include_str!("golden_segment_header.txt").trim_end()
+    );
+    assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
+}
+
+#[test]
+fn the_bytes_of_a_batch_with_a_message_and_a_settlement() {
+    let disk = MemDisk::new();
+    let mut log = open(disk.clone());
+    let payload = Bytes::from_static(b"O Romeo, Romeo");
+    log.append(&Record {
+        user: ROMEO,
+        id: 258,
+        version: 5,
+        payload,
+    })
+    .unwrap();
+    log.append(&Record {
+        user: JULIET,
+        id: 259,
+        version: 1,
+        payload: Bytes::new(),
+    })
+    .unwrap();
+    log.settle(ROMEO, &[258]).unwrap();
+    log.commit().unwrap();
+    let batch = &disk.content(FIRST)[BLOCK_BYTES..2 * BLOCK_BYTES];
+    assert_eq!(
+        hex(&batch[..216]),
+        include_str!("golden_batch.txt").trim_end()
+    );
+    assert!(batch[216..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_segment_header_with_any_bit_flipped_is_damaged() {
+    let header = SegmentHeader {
+        segment: 1,
+        segment_bytes: 2,
+        salt: 3,
+        first_batch: 4,
+        chain: 5,
+        highest: 6,
+    };
+    for bit in 0..64 * 8 {
+        let mut bytes = header.encode();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(
+            SegmentHeader::decode(&bytes),
+            Err(HeaderFault::Damaged),
+            "bit {bit}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_with_any_bit_flipped_is_none() {
+    let header = BatchHeader {
+        check: 0,
+        segment: 1,
+        batch: 2,
+        previous: 3,
+        length: 0,
+        records: 1,
+    };
+    let mut batch = vec![9; 100];
+    header.seal(&mut batch, 42);
+    assert!(BatchHeader::decode(&batch).unwrap().verify(&batch, 42));
+    assert!(
+        !BatchHeader::decode(&batch).unwrap().verify(&batch, 43),
+        "the salt counts"
+    );
+    for bit in 0..batch.len() * 8 {
+        let mut flipped = batch.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let accepted =
+            BatchHeader::decode(&flipped).is_some_and(|header| header.verify(&flipped, 42));
+        assert!(!accepted, "bit {bit}");
+    }
+}
+
+#[test]
+fn a_record_with_any_bit_flipped_is_none() {
+    let payload = words(ROMEO, 1, 33);
+    let view = RecordView {
+        kind: Kind::Message,
+        version: 1,
+        user: ROMEO,
+        id: 1,
+        back: 2,
+        last: 1,
+        payload: &payload,
+    };
+    let mut buffer = AlignedBuffer::with_capacity(128);
+    view.encode(42, &mut buffer);
+    assert_eq!(
+        RecordView::decode(buffer.as_slice(), 42),
+        Ok((view, 48 + 33))
+    );
+    for bit in 0..(48 + 33) * 8 {
+        let mut flipped = buffer.as_slice().to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let fault = RecordView::decode(&flipped, 42).err();
+        assert!(
+            matches!(fault, Some(RecordFault::Check | RecordFault::Length)),
+            "bit {bit}"
+        );
+    }
+}
