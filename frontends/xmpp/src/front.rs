@@ -1,0 +1,50 @@
+//! The front: what a shard holds of XMPP.
+//!
+//! Invariant: nothing but configuration is kept here; every connection's state is in its session.
+
+use std::sync::Arc;
+
+use crosspoint_engine::envelope::{Codec, Envelope};
+use crosspoint_engine::service::{Cipher, Frontend, Host};
+use crosspoint_engine::session::{Context, Peer, Session};
+
+use crate::config::XmppConfig;
+use crate::features::Features;
+use crate::session::{Shared, XmppSession};
+
+/// The XMPP front-end of one shard.
+pub struct XmppFront {
+    shared: Arc<Shared>,
+    features: Features,
+}
+
+impl XmppFront {
+    /// One for each shard, all from the same configuration.
+    pub fn new(config: Arc<XmppConfig>) -> XmppFront {
+        let features = Features::new(&config.features);
+        let shared = Shared { caps: features.caps_element(), config };
+        XmppFront { shared: Arc::new(shared), features }
+    }
+}
+
+impl Frontend for XmppFront {
+    fn codec(&self) -> Codec {
+        Codec::Xmpp
+    }
+
+    fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
+        Box::new(XmppSession::open(self.shared.clone(), peer, cx))
+    }
+
+    fn cipher(&mut self, _listener: usize) -> Option<Box<dyn Cipher>> {
+        (self.shared.config.cipher)()
+    }
+
+    fn direct_tls(&self, listener: usize) -> bool {
+        self.shared.config.listener(listener).direct_tls
+    }
+
+    fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
+        self.features.on_query(query, host);
+    }
+}

@@ -1,0 +1,91 @@
+//! An envelope on its way to the client: the start tag is written anew, the rest is copied out as it is.
+//!
+//! Invariant: nothing is allocated here but what the outbox needs to grow.
+
+use crosspoint_engine::envelope::{Envelope, Kind, QueryKind};
+use crosspoint_engine::jid::Jid;
+use crosspoint_engine::session::Form;
+
+use crate::codec::CLIENT;
+use crate::stanza::{condition, kind, time, write};
+
+/// Appends a delivery for the session with this full address.
+pub(super) fn write(out: &mut Vec<u8>, envelope: &Envelope, form: Form, own: &Jid) {
+    match form {
+        Form::Plain => stanza(out, envelope, own, None),
+        Form::CopyReceived => copy(out, envelope, own, "received"),
+        Form::CopySent => copy(out, envelope, own, "sent"),
+    }
+}
+
+/// XEP-0280 sections 7 and 8: the copy comes from the user's own bare address.
+fn copy(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, direction: &str) {
+    let name = kind::name(envelope.kind);
+    out.push(b'<');
+    out.extend_from_slice(name.as_bytes());
+    write::attribute(out, "from", own.bare_str().as_bytes());
+    write::attribute(out, "to", own.as_str().as_bytes());
+    kind_attribute(out, envelope.kind);
+    out.extend_from_slice(b"><");
+    out.extend_from_slice(direction.as_bytes());
+    out.extend_from_slice(b" xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>");
+    stanza(out, envelope, own, Some(CLIENT));
+    out.extend_from_slice(b"</forwarded></");
+    out.extend_from_slice(direction.as_bytes());
+    out.push(b'>');
+    crate::codec::write_tail(out, name);
+}
+
+fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
+    let name = kind::name(envelope.kind);
+    out.push(b'<');
+    out.extend_from_slice(name.as_bytes());
+    if let Some(namespace) = namespace {
+        write::attribute(out, "xmlns", namespace.as_bytes());
+    }
+    write::attribute(out, "from", envelope.from.as_str().as_bytes());
+    write::attribute(out, "to", envelope.to.as_str().as_bytes());
+    kind_attribute(out, envelope.kind);
+    if !envelope.id.is_empty() {
+        write::attribute(out, "id", &envelope.id);
+    }
+    out.extend_from_slice(&envelope.content.head);
+    if envelope.content.body.is_empty() && envelope.error.is_none() && envelope.stamp_ms.is_none() {
+        return out.extend_from_slice(b"/>");
+    }
+    out.push(b'>');
+    out.extend_from_slice(&envelope.content.body);
+    if let Some(reason) = envelope.error {
+        condition::write(out, reason);
+    }
+    if let Some(stamp_ms) = envelope.stamp_ms {
+        delay(out, stamp_ms, own);
+    }
+    crate::codec::write_tail(out, name);
+}
+
+/// XEP-0203: when the server took the message into its care.
+fn delay(out: &mut Vec<u8>, stamp_ms: u64, own: &Jid) {
+    out.extend_from_slice(b"<delay xmlns='urn:xmpp:delay'");
+    write::attribute(out, "from", own.domain().as_bytes());
+    out.extend_from_slice(b" stamp='");
+    time::write(out, stamp_ms);
+    out.extend_from_slice(b"'/>");
+}
+
+fn kind_attribute(out: &mut Vec<u8>, kind: Kind) {
+    let value = kind::value(kind);
+    if !value.is_empty() {
+        write::attribute(out, "type", value.as_bytes());
+    }
+}
+
+/// Whether an inactive client can do without it for a while (XEP-0352).
+pub(super) fn is_deferrable(envelope: &Envelope) -> bool {
+    use crosspoint_engine::envelope::{Hints, PresenceKind};
+    match envelope.kind {
+        Kind::Presence(PresenceKind::Available | PresenceKind::Unavailable) => true,
+        Kind::Message(_) => envelope.hints.has(Hints::DEFER),
+        Kind::Presence(_) | Kind::Query(QueryKind::Get | QueryKind::Set | QueryKind::Result | QueryKind::Error) => false,
+    }
+}

@@ -1,0 +1,78 @@
+//! How fast an authenticated client may send: one virtual clock for bytes and one for stanzas (the generic cell rate
+//! algorithm, which is a token bucket without tokens).
+//!
+//! Each byte, or stanza, moves its clock ahead by the time that it is allowed to take. A clock may run at most one second
+//! ahead of the real one; beyond that the session stops reading until the real one has caught up.
+//!
+//! Invariant: a client that stays below the rate never waits; no client is faster than the rate plus one second's worth.
+
+use crate::limits::Limits;
+
+const SECOND_NS: u64 = 1_000_000_000;
+const MS_NS: u64 = 1_000_000;
+
+/// The two virtual clocks, in nanoseconds since the shard started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rate {
+    bytes_ns: u64,
+    stanzas_ns: u64,
+}
+
+impl Rate {
+    /// Charges one stanza of this size. Gives the time ([`Now::ms`](crosspoint_engine::session::Now)) before which no more
+    /// may be read, if the client is too fast.
+    pub(crate) fn charge(&mut self, bytes: usize, now_ms: u64, limits: &Limits) -> Option<u64> {
+        let ready_bytes = advance(&mut self.bytes_ns, bytes as u64, limits.inbound_bytes_per_s, now_ms);
+        let ready_stanzas = advance(&mut self.stanzas_ns, 1, limits.inbound_stanzas_per_s, now_ms);
+        ready_bytes.max(ready_stanzas)
+    }
+}
+
+fn advance(clock_ns: &mut u64, units: u64, per_s: u64, now_ms: u64) -> Option<u64> {
+    if per_s == 0 {
+        return None;
+    }
+    let now_ns = now_ms.saturating_mul(MS_NS);
+    let cost_ns = u128::from(units) * u128::from(SECOND_NS) / u128::from(per_s);
+    *clock_ns = (*clock_ns).max(now_ns).saturating_add(cost_ns as u64);
+    let ahead_ns = *clock_ns - now_ns;
+    (ahead_ns > SECOND_NS).then(|| (*clock_ns - SECOND_NS).div_ceil(MS_NS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { inbound_bytes_per_s: 1_000, inbound_stanzas_per_s: 10, ..Limits::DEFAULT };
+
+    #[test]
+    fn a_burst_of_one_second_passes_and_the_next_stanza_waits() {
+        let mut rate = Rate::default();
+        for _ in 0..10 {
+            assert_eq!(rate.charge(1, 5_000, &LIMITS), None);
+        }
+        assert_eq!(rate.charge(1, 5_000, &LIMITS), Some(5_100));
+        assert_eq!(rate.charge(1, 5_200, &LIMITS), None);
+    }
+
+    #[test]
+    fn bytes_count_too() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.charge(1_000, 0, &LIMITS), None);
+        assert_eq!(rate.charge(500, 0, &LIMITS), Some(500));
+    }
+
+    #[test]
+    fn nothing_is_limited_by_zero() {
+        let limits = Limits { inbound_bytes_per_s: 0, inbound_stanzas_per_s: 0, ..Limits::DEFAULT };
+        let mut rate = Rate::default();
+        assert_eq!(rate.charge(usize::MAX, 0, &limits), None);
+    }
+
+    #[test]
+    fn a_slow_client_saves_up_no_more_than_a_second() {
+        let mut rate = Rate::default();
+        let waits: Vec<_> = (0..12).filter_map(|_| rate.charge(0, 1_000_000, &LIMITS)).collect();
+        assert_eq!(waits, [1_000_100, 1_000_200]);
+    }
+}

@@ -1,0 +1,36 @@
+//! Stanza errors on the wire (RFC 6120 section 8.3).
+//!
+//! Invariant: each neutral condition has one element name and one recommended error type.
+
+use crosspoint_engine::envelope::Condition;
+
+/// The condition's element name, and the error type that RFC 6120 section 8.3.3 recommends for it.
+pub(crate) fn wire(condition: Condition) -> (&'static str, &'static str) {
+    match condition {
+        Condition::BadRequest => ("bad-request", "modify"),
+        Condition::Conflict => ("conflict", "cancel"),
+        Condition::FeatureNotImplemented => ("feature-not-implemented", "cancel"),
+        Condition::Forbidden => ("forbidden", "auth"),
+        Condition::InternalServerError => ("internal-server-error", "cancel"),
+        Condition::ItemNotFound => ("item-not-found", "cancel"),
+        Condition::JidMalformed => ("jid-malformed", "modify"),
+        Condition::NotAcceptable => ("not-acceptable", "modify"),
+        Condition::NotAllowed => ("not-allowed", "cancel"),
+        Condition::NotAuthorized => ("not-authorized", "auth"),
+        Condition::PolicyViolation => ("policy-violation", "modify"),
+        Condition::RemoteServerNotFound => ("remote-server-not-found", "cancel"),
+        Condition::RemoteServerTimeout => ("remote-server-timeout", "wait"),
+        Condition::ResourceConstraint => ("resource-constraint", "wait"),
+        Condition::ServiceUnavailable => ("service-unavailable", "cancel"),
+        Condition::SubscriptionRequired => ("subscription-required", "auth"),
+        Condition::UnexpectedRequest => ("unexpected-request", "wait"),
+    }
+}
+
+/// Appends the `<error/>` element of a stanza error.
+pub(crate) fn write(out: &mut Vec<u8>, condition: Condition) {
+    let (name, kind) = wire(condition);
+    for part in ["<error type='", kind, "'><", name, " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
