@@ -1,0 +1,65 @@
+//! What an installation decides about its features.
+
+/// The features' part of the front-end's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureConfig {
+    /// What the server calls itself.
+    pub software: Software,
+    /// Whom to write to about this server; empty: nothing is said.
+    pub contacts: Contacts,
+    /// Whether users may change their password in band (XEP-0077 section 3.3).
+    pub password_change: bool,
+    /// Whether users may remove their account in band (XEP-0077 section 3.2).
+    pub account_removal: bool,
+}
+
+/// XEP-0092, and the name of the server's identity (XEP-0030).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Software {
+    /// The product's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The operating system; `None` keeps it to ourselves.
+    pub os: Option<String>,
+}
+
+/// XEP-0157: URIs (`mailto:`, `xmpp:`, `https:`) by purpose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contacts {
+    /// Reports of abuse.
+    pub abuse: Vec<String>,
+    /// Who runs the server.
+    pub admin: Vec<String>,
+    /// Opinions.
+    pub feedback: Vec<String>,
+    /// Business.
+    pub sales: Vec<String>,
+    /// Vulnerabilities.
+    pub security: Vec<String>,
+    /// Where the server's state is published.
+    pub status: Vec<String>,
+    /// Help.
+    pub support: Vec<String>,
+}
+
+impl Default for FeatureConfig {
+    fn default() -> Self {
+        FeatureConfig {
+            software: Software::default(),
+            contacts: Contacts::default(),
+            password_change: true,
+            account_removal: true,
+        }
+    }
+}
+
+impl Default for Software {
+    fn default() -> Self {
+        Software {
+            name: "Crosspoint".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            os: None,
+        }
+    }
+}

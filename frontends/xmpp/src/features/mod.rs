@@ -1,0 +1,276 @@
+//! What the server answers itself: queries to the domain and to users' bare addresses, one file per feature.
+//!
+//! A feature's file declares in one [`Feature`] its namespaces, what service discovery says of it, and its handlers; its
+//! limits stand beside them. [`LIST`] is the one list: a new feature is a file, and a line there.
+//!
+//! Invariants:
+//! - Every query is answered exactly once, by a result or by an error, now or from a continuation.
+//! - Who may ask is decided here, by the handler's [`Reach`], before the handler runs, and without looking whether the
+//!   account exists: a stranger learns nothing from the answer (XEP-0030 section 8, RFC 6120 section 13.10).
+//! - An error never carries the request's payload back: it may be a password (XEP-0077 section 3.3).
+
+use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
+use crosspoint_engine::service::Host;
+
+mod ask;
+mod blocking;
+mod caps;
+mod carbons;
+mod config;
+mod contact;
+mod disco;
+mod last;
+mod legacy;
+mod offline;
+mod ping;
+mod private;
+mod register;
+mod roster;
+pub mod stream_limits;
+mod time;
+mod vcard;
+mod version;
+mod xml;
+
+pub use blocking::BLOCK_ITEMS_MAX;
+pub use blocking::push_body as block_push_body;
+pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
+pub use config::{Contacts, FeatureConfig, Software};
+pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
+pub use register::PASSWORD_BYTES_MAX;
+pub use roster::push_body as roster_push_body;
+pub use vcard::VCARD_BYTES_MAX;
+
+use crate::codec::Element;
+use ask::{Ask, Reply};
+
+/// All features, in the order in which their files are read best.
+const LIST: &[&Feature] = &[
+    &disco::FEATURE,
+    &caps::FEATURE,
+    &roster::FEATURE,
+    &blocking::FEATURE,
+    &carbons::FEATURE,
+    &private::FEATURE,
+    &vcard::FEATURE,
+    &register::FEATURE,
+    &ping::FEATURE,
+    &version::FEATURE,
+    &time::FEATURE,
+    &last::FEATURE,
+    &legacy::FEATURE,
+    &offline::FEATURE,
+];
+
+/// What a feature declares about itself.
+struct Feature {
+    /// Whether this installation has it.
+    enabled: fn(&FeatureConfig) -> bool,
+    /// What disco#info of the domain lists for it.
+    domain: &'static [&'static str],
+    /// What disco#info of an account lists for it.
+    account: &'static [&'static str],
+    /// The queries that it answers.
+    handlers: &'static [Handler],
+}
+
+/// One kind of query, and what answers it.
+struct Handler {
+    /// `Get` or `Set`.
+    kind: QueryKind,
+    /// The payload's local name.
+    name: &'static str,
+    /// The payload's namespace.
+    ns: &'static str,
+    /// Who may ask whom.
+    reach: Reach,
+    /// Answers it.
+    run: fn(&Ask<'_>, &Facts, &mut dyn Host) -> Outcome,
+}
+
+/// Where a query of one kind may be addressed to.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// To the domain.
+    domain: bool,
+    /// To one's own bare address, which is also what no address means (RFC 6120 section 8.1.1.1).
+    own: bool,
+    /// To other users' bare addresses; the error if not.
+    others: Result<(), Condition>,
+}
+
+impl Reach {
+    /// The domain only.
+    const DOMAIN: Reach = Reach {
+        domain: true,
+        own: false,
+        others: Err(Condition::ServiceUnavailable),
+    };
+    /// One's own account only.
+    const OWN: Reach = Reach {
+        domain: false,
+        own: true,
+        others: Err(Condition::Forbidden),
+    };
+    /// One's own account, under its address or the domain's.
+    const HOME: Reach = Reach {
+        domain: true,
+        ..Reach::OWN
+    };
+    /// Anyone's account. The handler asks whether this sender may know.
+    const ACCOUNTS: Reach = Reach {
+        domain: false,
+        own: true,
+        others: Ok(()),
+    };
+    /// The domain, and anyone's account.
+    const ALL: Reach = Reach {
+        domain: true,
+        ..Reach::ACCOUNTS
+    };
+
+    fn check(self, target: Target) -> Result<(), Condition> {
+        match target {
+            Target::Domain if self.domain => Ok(()),
+            Target::Own if self.own => Ok(()),
+            Target::Domain | Target::Own => Err(Condition::ServiceUnavailable),
+            Target::Other => self.others,
+        }
+    }
+}
+
+/// Whom a query is addressed to, seen from its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// The server.
+    Domain,
+    /// The sender's own account.
+    Own,
+    /// Another user's account, which may not exist.
+    Other,
+}
+
+/// What a handler gives back.
+type Outcome = Result<Reply, Condition>;
+
+/// What all handlers know: computed once.
+struct Facts {
+    config: FeatureConfig,
+    disco: disco::Tables,
+}
+
+/// The features of one front-end on one shard.
+pub struct Features {
+    facts: Facts,
+    handlers: Vec<&'static Handler>,
+}
+
+impl Features {
+    /// Builds the dispatch and what service discovery says.
+    pub fn new(config: &FeatureConfig) -> Features {
+        let enabled: Vec<_> = LIST
+            .iter()
+            .filter(|feature| (feature.enabled)(config))
+            .collect();
+        let domain = enabled
+            .iter()
+            .flat_map(|feature| feature.domain)
+            .copied()
+            .collect();
+        let account = enabled
+            .iter()
+            .flat_map(|feature| feature.account)
+            .copied()
+            .collect();
+        let disco = disco::Tables::new(config, domain, account);
+        let handlers = enabled
+            .iter()
+            .flat_map(|feature| feature.handlers)
+            .collect();
+        Features {
+            facts: Facts {
+                config: config.clone(),
+                disco,
+            },
+            handlers,
+        }
+    }
+
+    /// The server's entity capabilities hash (XEP-0115 section 5): SHA-1 in base64.
+    pub fn caps_ver(&self) -> &str {
+        self.facts.disco.ver()
+    }
+
+    /// The `<c/>` element by which the stream features announce the server's capabilities (XEP-0115 section 6.3).
+    pub fn caps_element(&self) -> String {
+        caps::element(self.caps_ver())
+    }
+
+    /// What disco#info lists for the domain, sorted.
+    pub fn domain_features(&self) -> &[&'static str] {
+        self.facts.disco.domain_features()
+    }
+
+    /// What disco#info lists for an account, sorted.
+    pub fn account_features(&self) -> &[&'static str] {
+        self.facts.disco.account_features()
+    }
+
+    /// Answers a query (`Get` or `Set`) to the domain or to a bare address. `content.body` is the payload element;
+    /// `content.head` may hold the prefixes that it uses.
+    pub fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
+        let outcome = self.answer(&query, host);
+        ask::Later::new(&query).finish(outcome, host);
+    }
+
+    fn answer(&self, query: &Envelope, host: &mut dyn Host) -> Outcome {
+        let Kind::Query(kind @ (QueryKind::Get | QueryKind::Set)) = query.kind else {
+            return Ok(Reply::Later);
+        };
+        if query.content.codec != Codec::Xmpp {
+            return Err(Condition::FeatureNotImplemented);
+        }
+        let stanza = xml::stanza(&query.content)?;
+        let stanza = xml::parse(&stanza)?;
+        let payload = xml::payload(&stanza)?;
+        let handler = self.find(kind, payload)?;
+        let target = target(query);
+        handler.reach.check(target)?;
+        (handler.run)(
+            &Ask {
+                query,
+                payload,
+                target,
+            },
+            &self.facts,
+            host,
+        )
+    }
+
+    fn find(&self, kind: QueryKind, payload: &Element<'_>) -> Result<&'static Handler, Condition> {
+        let mut refusal = Condition::ServiceUnavailable;
+        for handler in &self.handlers {
+            if !payload.is(handler.name, handler.ns) {
+                continue;
+            }
+            match handler.kind {
+                known if known == kind => return Ok(handler),
+                // What can only be read may not be changed by anyone...
+                QueryKind::Get => refusal = Condition::NotAllowed,
+                // ...and reading a command means nothing.
+                _ => refusal = Condition::BadRequest,
+            }
+        }
+        Err(refusal)
+    }
+}
+
+fn target(query: &Envelope) -> Target {
+    if query.to.node().is_none() {
+        Target::Domain
+    } else if query.to.same_bare(&query.from) {
+        Target::Own
+    } else {
+        Target::Other
+    }
+}
