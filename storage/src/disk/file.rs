@@ -1,7 +1,7 @@
 //! The real disk: `O_DIRECT | O_DSYNC` writes, buffered reads, one process at a time.
 //!
 //! Invariants:
-//! - The folder is locked while a `FileDisk` or one of its clones' files is alive; the kernel lets go of the lock when the
+//! - The folder is locked while its `FileDisk` is alive; the kernel lets go of the lock when the
 //!   process dies, however it dies.
 //! - Where the file system refuses `O_DIRECT` (found out by a trial write), writes are buffered and followed by
 //!   `fdatasync`: slower, as durable.
@@ -31,19 +31,25 @@ impl FileDisk {
     ///
     /// Another process that holds the lock comes as [`ErrorKind::ResourceBusy`].
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = folder.into();
-        make_folder(&folder)?;
-        let lock = lock(&folder)?;
-        let direct = try_direct(&folder)?;
-        if !direct {
+        let mut disk = Self::open_buffered(folder)?;
+        disk.direct = try_direct(&disk.folder)?;
+        if !disk.direct {
             tracing::warn!(
-                folder = %folder.display(),
+                folder = %disk.folder.display(),
                 "this file system refuses O_DIRECT; the log uses buffered writes with fdatasync, which are slower"
             );
         }
+        Ok(disk)
+    }
+
+    /// Like [`Self::open`], but does not even try `O_DIRECT`.
+    pub fn open_buffered(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        make_folder(&folder)?;
+        let lock = lock(&folder)?;
         Ok(Self {
             folder,
-            direct,
+            direct: false,
             _lock: lock,
         })
     }

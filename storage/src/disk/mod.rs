@@ -12,6 +12,9 @@ mod faulty;
 mod file;
 mod memory;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 pub use buffer::AlignedBuffer;

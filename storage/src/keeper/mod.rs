@@ -9,6 +9,9 @@
 //! - The replies of a group are sent before the next group is begun.
 //! - [`Keeper::shutdown`] serves everything submitted before it.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
