@@ -11,7 +11,8 @@
 //! The two fences are totally ordered. If 2 comes before b, then c sees the push of 1, and the consumer does not sleep. If
 //! b comes before 2, then 3 sees `idle`, and exactly one producer swaps it away and rings. Without the fences both could
 //! miss each other: a store and a later load of another place may be reordered, on every processor we run on. Release and
-//! acquire on the flag itself let the producer that rings see the bell that was hung before.
+//! acquire on the flag itself let the producer that rings see the bell that was hung before. The flag is only ever exchanged,
+//! never just stored to, so that all of its changes stand in one chain in which each sees the one before.
 
 use super::sync::{AtomicBool, Ordering, fence};
 
@@ -26,7 +27,7 @@ impl Idle {
 
     /// The consumer: announces sleep, then looks once more. True: it may sleep until the bell. False: it must go on.
     pub(crate) fn prepare(&self, is_empty: impl FnOnce() -> bool) -> bool {
-        self.0.store(true, Ordering::Release);
+        self.0.swap(true, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         if is_empty() {
             return true;
@@ -37,7 +38,9 @@ impl Idle {
 
     /// The consumer: is awake, whatever woke it. Spares the producers rings that nobody needs.
     pub(crate) fn awake(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        if self.0.load(Ordering::Relaxed) {
+            self.0.swap(false, Ordering::AcqRel);
+        }
     }
 
     /// A producer, after its push: whether it is the one who must ring.
