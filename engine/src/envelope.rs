@@ -215,7 +215,13 @@ impl Envelope {
             Kind::Query(QueryKind::Get | QueryKind::Set) => Kind::Query(QueryKind::Error),
             Kind::Query(_) | Kind::Presence(_) => return None,
         };
-        Some(Envelope { from: self.to, to: self.from, kind, error: Some(condition), ..self })
+        Some(Envelope {
+            from: self.to,
+            to: self.from,
+            kind,
+            error: Some(condition),
+            ..self
+        })
     }
 
     /// The answer to a query, with the given content.
@@ -236,10 +242,14 @@ impl Envelope {
     /// never hold on to the whole read buffer that they arrived in.
     pub fn compact(&mut self) {
         for part in [&mut self.id, &mut self.content.head, &mut self.content.body] {
-            *part = if part.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(part) };
+            *part = if part.is_empty() {
+                Bytes::new()
+            } else {
+                Bytes::copy_from_slice(part)
+            };
         }
-        self.from = self.from.compact();
-        self.to = self.to.compact();
+        self.from = self.from.detached();
+        self.to = self.to.detached();
     }
 
     /// Bytes that it occupies beside the struct: what the bounds count.

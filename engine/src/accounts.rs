@@ -1,0 +1,115 @@
+//! An account as the book keeps it.
+//!
+//! ```text
+//!   0       1                  9
+//!   +-------+------------------+----------------------------+
+//!   | 0x01  | created, Unix ms | keys (scram/keys.rs)       |
+//!   +-------+------------------+----------------------------+
+//!             little endian
+//! ```
+//! The password itself is nowhere.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use crosspoint_storage::seam::{BookWrite, Table};
+
+use crate::jid::Jid;
+use crate::scram::AccountKeys;
+use crate::store;
+
+const VERSION: u8 = 1;
+
+/// Who may log in, and what proves it.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// What the password's proof is checked against.
+    pub keys: AccountKeys,
+    /// When it was made, in Unix milliseconds.
+    pub created_unix_ms: u64,
+}
+
+/// A row that is no account of a version that this build knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreadable;
+
+impl Account {
+    /// For the book.
+    pub fn encode(&self) -> Bytes {
+        let keys = self.keys.encode();
+        let mut bytes = BytesMut::with_capacity(9 + keys.len());
+        bytes.put_u8(VERSION);
+        bytes.put_u64_le(self.created_unix_ms);
+        bytes.put_slice(&keys);
+        bytes.freeze()
+    }
+
+    /// From the book.
+    pub fn decode(bytes: &[u8]) -> Result<Account, Unreadable> {
+        let (head, keys) = bytes.split_at_checked(9).ok_or(Unreadable)?;
+        let (VERSION, created) = (head[0], &head[1..]) else {
+            return Err(Unreadable);
+        };
+        let created_unix_ms = u64::from_le_bytes(created.try_into().map_err(|_| Unreadable)?);
+        let keys = AccountKeys::decode(keys).map_err(|_| Unreadable)?;
+        Ok(Account { keys, created_unix_ms })
+    }
+}
+
+/// The change that makes a new account; refused when it exists.
+pub fn creation(user: &Jid, account: &Account) -> BookWrite {
+    BookWrite::Insert {
+        table: Table::Account,
+        key: store::user_key(user),
+        value: account.encode(),
+    }
+}
+
+/// The change that replaces an account's keys.
+pub fn replacement(user: &Jid, account: &Account) -> BookWrite {
+    BookWrite::Put {
+        table: Table::Account,
+        key: store::user_key(user),
+        value: account.encode(),
+    }
+}
+
+/// The changes that remove an account and everything that belongs to it.
+pub fn removal(user: &Jid) -> Vec<BookWrite> {
+    let owned = [Table::Roster, Table::Block, Table::Document];
+    let mut batch: Vec<BookWrite> = owned
+        .map(|table| BookWrite::DeletePrefix {
+            table,
+            prefix: store::user_prefix(user),
+        })
+        .into();
+    batch.push(BookWrite::Delete {
+        table: Table::Vcard,
+        key: store::user_key(user),
+    });
+    batch.push(BookWrite::Delete {
+        table: Table::Account,
+        key: store::user_key(user),
+    });
+    batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scram::keys;
+
+    #[test]
+    fn an_account_comes_back_from_its_row() {
+        let keys = keys::derive("pencil", &[7; 16], 4096).unwrap();
+        let row = Account {
+            keys,
+            created_unix_ms: 1_700_000_000_123,
+        }
+        .encode();
+        let back = Account::decode(&row).unwrap();
+        assert_eq!(back.created_unix_ms, 1_700_000_000_123);
+        assert!(keys::verify_password("pencil", &back.keys).is_ok());
+        for length in 0..row.len() {
+            assert!(Account::decode(&row[..length]).is_err(), "length {length}");
+        }
+    }
+}

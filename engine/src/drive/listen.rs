@@ -1,0 +1,74 @@
+//! Letting connections in.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::link::{Buffers, Link};
+use super::{Listen, Station, reader};
+use crate::rt::{self, Listener, is_out_of_descriptors};
+use crate::session::Peer;
+
+/// How long to wait when there are no descriptors left: some connection has to end first.
+const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
+
+/// One task a listener, for as long as the shard lives.
+pub(super) async fn accept(station: Rc<Station>, listen: Listen, listener: Listener) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                if station.draining.get() {
+                    continue;
+                }
+                let _ = socket.set_nodelay(true);
+                let origin = (listen.frontend, listen.listener);
+                let link = Rc::new(Link::new(socket, peer, origin, Buffers::default()));
+                station.welcome(link);
+            }
+            Err(error) => {
+                explain(&listen, &error);
+                rt::sleep(OUT_OF_DESCRIPTORS_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn explain(listen: &Listen, error: &io::Error) {
+    if is_out_of_descriptors(error) {
+        tracing::warn!(address = %listen.address, "no file descriptors left: raise the limit (ulimit -Hn) or lower the number of connections");
+    } else {
+        tracing::error!(address = %listen.address, %error, "cannot accept connections");
+    }
+}
+
+impl Station {
+    fn welcome(self: &Rc<Self>, link: Rc<Link>) {
+        let (frontend, listener) = link.origin;
+        let direct = self.shard.borrow().direct_tls(frontend, listener);
+        if direct {
+            let cipher = self.shard.borrow_mut().cipher(frontend, listener);
+            let Some(cipher) = cipher else { return };
+            link.buffers.borrow_mut().cipher = Some(cipher);
+            rt::spawn(reader::handshake(self.clone(), link));
+        } else if self.open(&link, None) {
+            rt::spawn(reader::read(self.clone(), link));
+        }
+    }
+
+    /// Makes the session of a connection; false if it is not let in.
+    pub(super) fn open(&self, link: &Rc<Link>, tls: Option<crate::session::TlsFacts>) -> bool {
+        let (frontend, listener) = link.origin;
+        let peer = Peer {
+            address: link.peer.ip(),
+            tls,
+            listener,
+        };
+        match self.enter(None, |shard| shard.open(frontend, listener, &peer)) {
+            Some(Ok(id)) => {
+                self.attach(id, link);
+                true
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The driver: a shard on its ring. The only async code of the engine, and it decides nothing.
+//!
+//! ```text
+//!   readers (one a connection) ─┐
+//!   mailbox ────────────────────┼──▶ Shard (plain calls) ──▶ work.notify() ──▶ turn: log and book requests, orders,
+//!   ticker ─────────────────────┘                                              one write a dirty session, one chunk a lane
+//! ```
+//! The turn's task is woken by the first of the others that leaves something behind; the run queue is first in, first out,
+//! so it runs after every reader that was ready, and everything of one turn leaves together.
+//!
+//! Invariants:
+//! - The shard is borrowed for a call and never across an `await`.
+//! - A panic inside a call closes the session whose input was being handled.
+//! - When the keepers or another shard are behind, nobody reads a socket until they have caught up.
+
+mod link;
+mod listen;
+mod reader;
+mod turn;
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use crosspoint_storage::seam::{Book, Journal};
+
+use crate::mailbox::{Inbox, Senders};
+use crate::rt::{self, Clock, Doorbell, Listener, Notify, Ringer};
+use crate::session::Now;
+use crate::shard::{Adopt, Item, KeyRequest, SessionId, Shard};
+
+use link::Link;
+
+/// What one turn ships to another shard.
+pub type Chunk = Vec<Item>;
+
+/// Bytes taken from a socket at once.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// How often a shard looks at its clock when nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+/// Chunks taken from the mailbox before others get their turn.
+const CHUNKS_IN_A_ROW_MAX: usize = 64;
+
+/// Everything that a shard's thread needs beside the shard.
+pub struct Post {
+    /// Lanes to all shards.
+    pub lanes: Senders<Chunk>,
+    /// Lanes from all shards and support threads.
+    pub inbox: Inbox<Chunk>,
+    /// Rings when something was put into the inbox.
+    pub ringer: Ringer,
+    /// The log.
+    pub journal: Box<dyn Journal>,
+    /// The book.
+    pub book: Box<dyn Book>,
+    /// The thread that derives keys.
+    pub keys: SyncSender<(u16, KeyRequest)>,
+    /// Where to listen.
+    pub listeners: Vec<Listen>,
+    /// Connections that the kernel completes ahead of us.
+    pub backlog: u32,
+}
+
+/// A listening address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// Where.
+    pub address: SocketAddr,
+    /// Index of the front-end.
+    pub frontend: usize,
+    /// Index of the listener within the front-end's configuration.
+    pub listener: usize,
+}
+
+/// A shard on its ring.
+struct Station {
+    shard: RefCell<Shard>,
+    clock: Clock,
+    links: RefCell<Vec<Option<(u32, Rc<Link>)>>>,
+    scratch: RefCell<Scratch>,
+    post: RefCell<Outlets>,
+    /// There is something to carry away.
+    work: Notify,
+    /// Somebody is behind: nobody reads.
+    congested: Cell<bool>,
+    /// Links that found the shard congested.
+    waiting: RefCell<Vec<Rc<Link>>>,
+    /// Connections in a direct TLS handshake.
+    handshaking: Cell<usize>,
+    draining: Cell<bool>,
+    /// Links whose readers are about to let go of them.
+    moves: RefCell<Vec<(Rc<Link>, u16, Box<Adopt>)>>,
+}
+
+struct Scratch {
+    received: Box<[u8]>,
+    cipher: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+/// The ways out, and what did not fit into them.
+struct Outlets {
+    lanes: Senders<Chunk>,
+    stuck: Vec<Chunk>,
+    journal: Box<dyn Journal>,
+    book: Box<dyn Book>,
+    keys: SyncSender<(u16, KeyRequest)>,
+}
+
+/// Runs a shard until it has drained. Called on the shard's thread, inside [`rt::run`].
+///
+/// # Errors
+/// When a listener cannot be bound, or the doorbell cannot be watched; `bound` gets the outcome of binding first.
+pub async fn run(shard: Shard, post: Post, bound: impl FnOnce(std::io::Result<Vec<SocketAddr>>)) {
+    let Post {
+        lanes,
+        mut inbox,
+        ringer,
+        journal,
+        book,
+        keys,
+        listeners,
+        backlog,
+    } = post;
+    let shards = lanes.consumers();
+    let opened = ringer
+        .listen()
+        .and_then(|doorbell| Ok((doorbell, bind(&listeners, backlog)?)));
+    let (doorbell, sockets) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return bound(Err(error)),
+    };
+    let station = Rc::new(Station {
+        shard: RefCell::new(shard),
+        clock: Clock::start(),
+        links: RefCell::default(),
+        scratch: RefCell::new(Scratch {
+            received: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            cipher: Vec::new(),
+            plain: Vec::new(),
+        }),
+        post: RefCell::new(Outlets {
+            lanes,
+            stuck: (0..shards).map(|_| Vec::new()).collect(),
+            journal,
+            book,
+            keys,
+        }),
+        work: Notify::new(),
+        congested: Cell::new(false),
+        waiting: RefCell::default(),
+        handshaking: Cell::new(0),
+        draining: Cell::new(false),
+        moves: RefCell::default(),
+    });
+    bound(sockets.iter().map(|(_, listener)| listener.local_addr()).collect());
+    for (listen, listener) in sockets {
+        rt::spawn(listen::accept(station.clone(), listen, listener));
+    }
+    rt::spawn(turn::turns(station.clone()));
+    rt::spawn(tick(station.clone()));
+    inbox.hang(ringer);
+    station.mailbox(inbox, doorbell).await;
+}
+
+fn bind(listeners: &[Listen], backlog: u32) -> std::io::Result<Vec<(Listen, Listener)>> {
+    let bind = |listen: &Listen| {
+        let explain = |error: std::io::Error| {
+            std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", listen.address))
+        };
+        Ok((*listen, Listener::bind(listen.address, backlog).map_err(explain)?))
+    };
+    listeners.iter().map(bind).collect()
+}
+
+/// Advances the shard's timers; retries what was stuck.
+async fn tick(station: Rc<Station>) {
+    loop {
+        rt::sleep(TICK).await;
+        station.enter(None, Shard::tick);
+        let cpu = rt::thread_cpu();
+        station.shard.borrow().metrics().cpu_ns.set(cpu.as_nanos() as u64);
+        station.work.notify();
+    }
+}
+
+impl Station {
+    /// Calls the shard at the time that it is now. A panic closes `on_behalf_of` and nothing else.
+    fn enter<R>(&self, on_behalf_of: Option<SessionId>, call: impl FnOnce(&mut Shard) -> R) -> Option<R> {
+        let mut shard = self.shard.borrow_mut();
+        shard.begin(Now {
+            ms: self.clock.now_ms(),
+            unix_ms: self.clock.wall_ms(),
+        });
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut shard)));
+        if outcome.is_err() {
+            tracing::error!(shard = shard.id(), session = ?on_behalf_of, "a panic in the shard was caught");
+            shard.panicked(on_behalf_of);
+        }
+        if shard.has_output() {
+            self.work.notify();
+        }
+        outcome.ok()
+    }
+
+    /// Takes what others have sent, until the shard has drained.
+    async fn mailbox(&self, mut inbox: Inbox<Chunk>, doorbell: Doorbell) {
+        loop {
+            let mut items = Vec::new();
+            let taken = inbox.drain(CHUNKS_IN_A_ROW_MAX, |_, mut chunk| items.append(&mut chunk));
+            for item in items {
+                if matches!(item, Item::Drain) {
+                    self.draining.set(true);
+                }
+                self.enter(None, |shard| shard.mail(item));
+            }
+            if self.draining.get() && self.is_done() {
+                return;
+            }
+            if taken == CHUNKS_IN_A_ROW_MAX {
+                // More may be waiting; the others have their turn first.
+                let _ = rt::breathe().await;
+            } else if inbox.park_prepare() {
+                let _ = doorbell.rung().await;
+                inbox.awake();
+            } else {
+                inbox.awake();
+            }
+        }
+    }
+
+    /// After a drain: nothing left to write, to ship or to wait for.
+    fn is_done(&self) -> bool {
+        self.shard.borrow().is_drained() && self.links.borrow().iter().all(Option::is_none)
+    }
+
+    fn link(&self, id: SessionId) -> Option<Rc<Link>> {
+        let links = self.links.borrow();
+        let (generation, link) = links.get(id.index as usize)?.as_ref()?;
+        (*generation == id.generation).then(|| link.clone())
+    }
+
+    fn attach(&self, id: SessionId, link: &Rc<Link>) {
+        let mut links = self.links.borrow_mut();
+        let index = id.index as usize;
+        if links.len() <= index {
+            links.resize_with(index + 1, || None);
+        }
+        links[index] = Some((id.generation, link.clone()));
+        link.session.set(Some(id));
+    }
+
+    /// The link of a session that is no more, or sleeps.
+    fn detach(&self, id: SessionId) -> Option<Rc<Link>> {
+        let link = self.link(id)?;
+        self.links.borrow_mut()[id.index as usize] = None;
+        Some(link)
+    }
+}

@@ -1,0 +1,271 @@
+//! Reading a connection: one small task each, which waits for bytes and passes them on.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::Station;
+use super::link::{Buffers, Link, State, Written};
+use crate::rt;
+use crate::service::CipherState;
+use crate::shard::SessionId;
+
+/// Reads from one socket before others get their turn.
+const READS_IN_A_ROW_MAX: usize = 4;
+/// A direct TLS handshake must be over by then.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// A closing connection has this long to take its last bytes and to close its side.
+const LINGER_MAX: Duration = Duration::from_secs(3);
+
+/// Reads until the connection ends, or moves to another shard.
+pub(super) async fn read(station: Rc<Station>, link: Rc<Link>) {
+    station.offer_leftover(&link);
+    loop {
+        let readable = wait(&station, &link).await;
+        match link.state.get() {
+            State::Open => {}
+            State::Closing => return close(&link).await,
+            State::Leaving => return station.leave(link).await,
+        }
+        if !readable || link.paused.get() {
+            continue;
+        }
+        if station.congested.get() {
+            station.waiting.borrow_mut().push(link.clone());
+            link.interrupt.notified().await;
+            continue;
+        }
+        if !station.receive(&link) {
+            return station.lost(&link);
+        }
+    }
+}
+
+/// Waits for bytes (true) or for anything else (false). While paused, only for anything else.
+async fn wait(_station: &Station, link: &Link) -> bool {
+    let mut interrupted = pin!(link.interrupt.notified());
+    if link.paused.get() {
+        interrupted.await;
+        return false;
+    }
+    let mut readable = pin!(link.socket.readable());
+    poll_fn(|context| {
+        if interrupted.as_mut().poll(context).is_ready() {
+            return Poll::Ready(false);
+        }
+        readable.as_mut().poll(context).map(|_| true)
+    })
+    .await
+}
+
+/// The handshake of a direct TLS listener; a session is made when it is over.
+pub(super) async fn handshake(station: Rc<Station>, link: Rc<Link>) {
+    station.handshaking.set(station.handshaking.get() + 1);
+    let done = within(HANDSHAKE_MAX, async {
+        while link.session.get().is_none() {
+            if link.socket.readable().await.is_err() || !station.receive(&link) {
+                return false;
+            }
+        }
+        true
+    });
+    let done = done.await.unwrap_or(false);
+    station.handshaking.set(station.handshaking.get() - 1);
+    if done {
+        read(station, link).await;
+    }
+}
+
+/// Waits for a future, but not for ever.
+async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut over = pin!(rt::sleep(time));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        over.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+/// Sends the last bytes and waits for the peer's end, so that they are not lost to a reset.
+async fn close(link: &Link) {
+    within(LINGER_MAX, async {
+        loop {
+            match link.write(&mut Vec::new()) {
+                Written::All(_) => break,
+                Written::Blocked(_) => drop(link.socket.writable().await),
+                Written::Broken => return,
+            }
+        }
+        link.socket.shutdown_send();
+        let mut discarded = [0u8; 1024];
+        loop {
+            if link.socket.readable().await.is_err() {
+                return;
+            }
+            match link.socket.recv(&mut discarded) {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                _ => {}
+            }
+        }
+    })
+    .await;
+}
+
+impl Station {
+    /// Takes what the socket has. False when the connection is over.
+    fn receive(&self, link: &Rc<Link>) -> bool {
+        let mut scratch = self.scratch.borrow_mut();
+        let super::Scratch {
+            received,
+            cipher,
+            plain,
+        } = &mut *scratch;
+        for _ in 0..READS_IN_A_ROW_MAX {
+            let count = match link.socket.recv(received) {
+                Ok(0) => return false,
+                Ok(count) => count,
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            };
+            let alive = match link.buffers.borrow().cipher.is_some() {
+                true => self.decrypt(link, &received[..count], cipher, plain),
+                false => {
+                    self.feed(link, &received[..count]);
+                    true
+                }
+            };
+            if !alive {
+                return false;
+            }
+            if count < received.len() || link.state.get() != State::Open || link.paused.get() {
+                break;
+            }
+        }
+        true
+    }
+
+    /// Passes ciphertext through the cipher. False when the connection is over.
+    fn decrypt(&self, link: &Rc<Link>, received: &[u8], scratch: &mut Vec<u8>, plain: &mut Vec<u8>) -> bool {
+        scratch.clear();
+        plain.clear();
+        let (outcome, was_open, facts) = {
+            let mut buffers = link.buffers.borrow_mut();
+            let Buffers {
+                cipher,
+                open,
+                input,
+                output,
+                ..
+            } = &mut *buffers;
+            let Some(cipher) = cipher else { return false };
+            scratch.append(input);
+            scratch.extend_from_slice(received);
+            let outcome = cipher.open(scratch, plain, output);
+            if !scratch.is_empty() {
+                input.extend_from_slice(scratch);
+            }
+            let was_open = *open;
+            *open = was_open || matches!(outcome, Ok(CipherState::Open | CipherState::Closed));
+            let facts = (*open && !was_open).then(|| cipher.facts());
+            (outcome, was_open, facts)
+        };
+        let flushed = link.blocked.get() || link.write(&mut Vec::new()) != Written::Broken;
+        let state = match outcome {
+            Ok(state) => state,
+            Err(fault) => {
+                tracing::debug!(peer = %link.peer, fault = fault.0, "TLS");
+                return false;
+            }
+        };
+        if let Some(facts) = facts
+            && !was_open
+            && !self.secured(link, facts)
+        {
+            return false;
+        }
+        if !plain.is_empty() {
+            self.feed(link, plain);
+        }
+        link.trim();
+        flushed && state != CipherState::Closed
+    }
+
+    /// A handshake is over: the session is told, or made.
+    fn secured(&self, link: &Rc<Link>, facts: crate::session::TlsFacts) -> bool {
+        match link.session.get() {
+            Some(id) => {
+                self.enter(Some(id), |shard| shard.secured(id, facts));
+                true
+            }
+            None => self.open(link, Some(facts)),
+        }
+    }
+
+    /// Passes plain bytes to the session and keeps what it leaves.
+    fn feed(&self, link: &Link, bytes: &[u8]) {
+        let Some(id) = link.session.get() else { return };
+        let mut leftover = std::mem::take(&mut link.buffers.borrow_mut().leftover);
+        if link.paused.get() || link.state.get() != State::Open {
+            leftover.extend_from_slice(bytes);
+        } else if leftover.is_empty() {
+            let consumed = self.input(id, bytes);
+            leftover.extend_from_slice(&bytes[consumed.min(bytes.len())..]);
+        } else {
+            leftover.extend_from_slice(bytes);
+            let consumed = self.input(id, &leftover);
+            leftover.drain(..consumed.min(leftover.len()));
+            if leftover.is_empty() {
+                leftover = Vec::new();
+            }
+        }
+        link.buffers.borrow_mut().leftover = leftover;
+    }
+
+    fn input(&self, id: SessionId, bytes: &[u8]) -> usize {
+        self.enter(Some(id), |shard| shard.input(id, bytes))
+            .unwrap_or(bytes.len())
+    }
+
+    /// After a pause or a move: what was left is offered again.
+    pub(super) fn offer_leftover(&self, link: &Link) {
+        if !link.buffers.borrow().leftover.is_empty() {
+            self.feed(link, &[]);
+        }
+    }
+
+    /// The connection is gone without having been closed from this side.
+    pub(super) fn lost(&self, link: &Link) {
+        if link.state.get() != State::Open {
+            return;
+        }
+        link.state.set(State::Closing);
+        if let Some(id) = link.session.take() {
+            self.detach(id);
+            self.enter(Some(id), |shard| shard.lost(id));
+        }
+    }
+
+    /// Hands the socket to the session's home.
+    async fn leave(&self, link: Rc<Link>) {
+        // What was written before the move goes out before it, and nobody else may hold the link then.
+        loop {
+            match link.write(&mut Vec::new()) {
+                Written::All(_) => break,
+                Written::Blocked(_) => drop(link.socket.writable().await),
+                Written::Broken => break,
+            }
+        }
+        while Rc::strong_count(&link) > 2 {
+            if rt::breathe().await.is_err() {
+                break;
+            }
+        }
+        self.hand_over(link);
+    }
+}

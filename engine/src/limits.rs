@@ -1,0 +1,84 @@
+//! Every bound of the engine, by name. Front-ends have their own for their wire formats.
+//!
+//! Each bound has a default, a metric that counts how often it was hit (see `metrics.rs`) and a test. Relations between
+//! bounds are asserted at compile time over the defaults and by [`Limits::check`] over a configuration.
+
+/// The bounds of a switch. All are per user or per session unless the name says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bound sessions of one account.
+    pub sessions_per_user: usize,
+    /// Connections of one shard, authenticated or not.
+    pub connections_per_shard: usize,
+    /// Connections of one shard that have not authenticated yet.
+    pub unauthenticated_per_shard: usize,
+    /// Connections of one shard from one address (for IPv6: one /64) that have not authenticated yet.
+    pub unauthenticated_per_address: usize,
+    /// Outbox bytes above which presence and typing are shed and messages go through the log.
+    pub outbox_soft_bytes: usize,
+    /// Outbox bytes above which a session ends with a policy error.
+    pub outbox_hard_bytes: usize,
+    /// Offline messages of one user.
+    pub queue_records: u64,
+    /// Offline bytes of one user.
+    pub queue_bytes: u64,
+    /// Offline messages fetched from the log at a time.
+    pub queue_page_records: u32,
+    /// Offline bytes fetched from the log at a time.
+    pub queue_page_bytes: u32,
+    /// Envelopes waiting for a user to be loaded from the book.
+    pub parked_per_user: usize,
+    /// Addresses that a session has sent directed presence to.
+    pub directed_per_session: usize,
+    /// How long a user without sessions stays in memory, in milliseconds.
+    pub user_idle_ms: u64,
+    /// Users without sessions in the memory of one shard.
+    pub idle_users_per_shard: usize,
+    /// Requests of one shard that the keepers have not answered yet.
+    pub requests_per_shard: usize,
+}
+
+impl Limits {
+    /// The defaults, as documented in the shipped example configuration.
+    pub const DEFAULT: Limits = Limits {
+        sessions_per_user: 32,
+        connections_per_shard: 200_000,
+        unauthenticated_per_shard: 20_000,
+        unauthenticated_per_address: 2_000,
+        outbox_soft_bytes: 256 * 1024,
+        outbox_hard_bytes: 4 * 1024 * 1024,
+        queue_records: 1_000,
+        queue_bytes: 4 * 1024 * 1024,
+        queue_page_records: 64,
+        queue_page_bytes: 64 * 1024,
+        parked_per_user: 1_024,
+        directed_per_session: 256,
+        user_idle_ms: 60_000,
+        idle_users_per_shard: 50_000,
+        requests_per_shard: 262_144,
+    };
+
+    /// Says which relation between two bounds a configuration breaks.
+    pub const fn check(&self) -> Result<(), &'static str> {
+        if self.outbox_soft_bytes >= self.outbox_hard_bytes {
+            return Err("outbox_soft_bytes must be below outbox_hard_bytes");
+        }
+        if self.queue_page_bytes as usize > self.outbox_hard_bytes - self.outbox_soft_bytes {
+            return Err(
+                "a page of offline messages (queue_page_bytes) must fit between the outbox's soft and hard bounds",
+            );
+        }
+        if self.queue_page_records as u64 > self.queue_records {
+            return Err("queue_page_records must not be above queue_records");
+        }
+        Ok(())
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+const _: () = assert!(Limits::DEFAULT.check().is_ok());

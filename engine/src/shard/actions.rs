@@ -1,0 +1,204 @@
+//! What sessions ask for, carried out in order.
+
+use super::sessions::{Order, SessionId};
+use super::{Routed, Shard, Ticket};
+use crate::envelope::{Envelope, Kind, PresenceKind, QueryKind};
+use crate::session::{Action, BindFault, Event};
+use crate::slots::UserKey;
+use crate::store::RecordId;
+
+impl Shard {
+    pub(super) fn perform(&mut self, id: SessionId, action: Action) {
+        if self.sessions.get(id).is_none_or(|entry| entry.closing) {
+            return self.perform_for_nobody(id, action);
+        }
+        match action {
+            Action::Route { envelope, seq } => self.send(id, envelope, seq),
+            Action::Settle(records) => self.settle_when_flushed(id, records),
+            Action::Presence { envelope, priority } => self.presence_changed(id, envelope, priority),
+            Action::StartTls => self.orders.push(Order::StartTls(id)),
+            Action::FetchKeys { account } => self.fetch_keys(id, account),
+            Action::CheckPassword { account, password } => self.check_password(id, account, password),
+            Action::AuthFailed { .. } => self.auth_failed(id),
+            Action::Authenticated { account } => self.authenticated(id, account),
+            Action::Bind { resource } => self.bind(id, resource),
+            Action::Return { records, envelopes } => self.give_back(id, &records, envelopes),
+            Action::Detach { token, seconds } => {
+                let until = self.now.ms + u64::from(seconds) * 1000;
+                self.put_to_sleep(id, token, until);
+            }
+            Action::Resumable { token } => {
+                if let Some(entry) = self.sessions.get_mut(id) {
+                    entry.token = Some(token);
+                }
+            }
+            Action::Resume { token } => self.resume(id, &token),
+            Action::Register { account, password } => self.register_in_band(id, account, password),
+            Action::Pause => self.orders.push(Order::Pause(id)),
+            Action::Continue => self.orders.push(Order::Continue(id)),
+            Action::WakeAt(at_ms) => self.arm(id, at_ms),
+            Action::Close => self.close(id),
+        }
+    }
+
+    /// A session that is closing or gone may still have asked for something that must not be lost.
+    fn perform_for_nobody(&mut self, id: SessionId, action: Action) {
+        if let Action::Return { records, envelopes } = action {
+            self.give_back(id, &records, envelopes);
+        }
+    }
+
+    /// An envelope from a bound session: stamped, then on its way.
+    fn send(&mut self, id: SessionId, mut envelope: Envelope, seq: Option<u64>) {
+        let Some(entry) = self.sessions.get(id) else { return };
+        let (Some(address), Some(user)) = (&entry.address, entry.user) else {
+            return;
+        };
+        envelope.from = address.clone();
+        let ticket = seq.map(|seq| Ticket {
+            shard: self.id,
+            session: id,
+            seq,
+        });
+        let routed = Routed { envelope, ticket };
+        match routed.envelope.kind {
+            Kind::Message(_) => self.message_from(id, user, routed),
+            Kind::Query(QueryKind::Get | QueryKind::Set) => self.query_from(user, routed),
+            Kind::Query(_) => self.dispatch(routed),
+            Kind::Presence(PresenceKind::Available | PresenceKind::Unavailable) => {
+                self.directed_presence(id, user, routed)
+            }
+            Kind::Presence(PresenceKind::Error) => self.dispatch(routed),
+            Kind::Presence(PresenceKind::Probe) => self.accept(routed.ticket),
+            Kind::Presence(_) => self.subscription_from(user, routed),
+        }
+    }
+
+    /// Records that are not held for anybody to resend are settled when the socket has their bytes.
+    fn settle_when_flushed(&mut self, id: SessionId, records: Vec<RecordId>) {
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        if entry.outbox.is_empty() || entry.sleeps_until.is_some() {
+            self.settle(id, &records);
+        } else {
+            entry.on_flush.extend(records);
+        }
+    }
+
+    /// RFC 6120 section 7: the session gets an address.
+    fn bind(&mut self, id: SessionId, wish: Option<String>) {
+        let Some(uid) = self.sessions.get(id).and_then(|entry| entry.user) else {
+            return;
+        };
+        let Some(user) = self.users.get(uid) else { return };
+        let full = match wish {
+            Some(wish) => user.address.with_resource(&wish),
+            None => {
+                let mut random = [0u8; 8];
+                self.random.fill(&mut random);
+                user.address
+                    .with_resource(&format!("{:016x}", u64::from_le_bytes(random)))
+            }
+        };
+        let Ok(full) = full else {
+            return self.event(id, Event::BindFailed(BindFault::Malformed));
+        };
+        let rival = full
+            .resource()
+            .and_then(|name| user.resource(name))
+            .map(|resource| resource.session);
+        if rival.is_none() && user.resources.len() >= self.setup.limits.sessions_per_user {
+            return self.event(id, Event::BindFailed(BindFault::TooMany));
+        }
+        if let Some(rival) = rival {
+            self.dismiss(rival, crate::session::Farewell::Replaced);
+            self.unbind(rival);
+        }
+        self.enter(id, uid, full.clone());
+        self.event(id, Event::Bound { address: full });
+    }
+
+    fn enter(&mut self, id: SessionId, uid: super::user::UserId, full: crate::jid::Jid) {
+        let Some(user) = self.users.get_mut(uid) else { return };
+        user.resources.push(super::user::Resource {
+            session: id,
+            address: full.clone(),
+            presence: None,
+            copies: false,
+            roster_interest: false,
+            block_interest: false,
+            directed: Vec::new(),
+        });
+        if let Some(entry) = self.sessions.get_mut(id) {
+            entry.address = Some(full);
+        }
+        self.metrics.sessions.add(1);
+    }
+
+    /// The session is a resource no more: the world learns that it is gone, and what it held is pending again.
+    pub(super) fn unbind(&mut self, id: SessionId) {
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        let (address, uid) = (entry.address.take(), entry.user.take());
+        let Some(uid) = uid else { return };
+        if address.is_some() {
+            self.gone(id, uid);
+            if let Some(user) = self.users.get_mut(uid) {
+                user.resources.retain(|resource| resource.session != id);
+            }
+            self.metrics.sessions.set(self.metrics.sessions.get().saturating_sub(1));
+            self.release_held(id, uid);
+        }
+        self.unpin(uid);
+        self.route_returned();
+    }
+
+    /// XEP-0198 section 5, in neutral words: a new connection takes the place of a sleeping (or dying) session.
+    fn resume(&mut self, id: SessionId, token: &[u8]) {
+        let Some(uid) = self.sessions.get(id).and_then(|entry| entry.user) else {
+            return;
+        };
+        let Some(old_id) = self.sleeper(uid, id, token) else {
+            return self.event(id, Event::ResumeFailed);
+        };
+        let Some(old) = self.extract(old_id) else {
+            return self.event(id, Event::ResumeFailed);
+        };
+        let Some(old_entry) = self.sessions.get_mut(old_id) else {
+            return;
+        };
+        let had_transport = old_entry.sleeps_until.is_none();
+        let (address, token) = (old_entry.address.take(), old_entry.token.take());
+        old_entry.user = None;
+        old_entry.closing = true;
+        self.replace_holder(uid, old_id, id);
+        if let Some(resource) = self.users.get_mut(uid).and_then(|user| user.resource_of_mut(old_id)) {
+            resource.session = id;
+        }
+        if had_transport {
+            self.orders.push(Order::Close(old_id));
+        } else {
+            self.remove(old_id);
+        }
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        entry.address = address.clone();
+        entry.token = token;
+        self.metrics.resumed.add(1);
+        if let Some(address) = address {
+            self.event(id, Event::Resumed { old, address });
+        }
+        self.continue_queue(id);
+    }
+
+    fn sleeper(&self, uid: super::user::UserId, id: SessionId, token: &[u8]) -> Option<SessionId> {
+        use subtle::ConstantTimeEq as _;
+        let user = self.users.get(uid)?;
+        user.resources.iter().map(|resource| resource.session).find(|other| {
+            let held = self.sessions.get(*other).and_then(|entry| entry.token.as_deref());
+            *other != id && held.is_some_and(|held| bool::from(held.ct_eq(token)))
+        })
+    }
+
+    /// Whose home is it?
+    pub(super) fn home_of(&self, key: UserKey) -> u16 {
+        self.setup.table.owner(key.slot())
+    }
+}

@@ -1,0 +1,146 @@
+//! What travels between shards, keepers and the support thread.
+
+use std::any::Any;
+use std::net::IpAddr;
+
+use crosspoint_storage::seam::{BookReply, BookRequest, JournalReply, JournalRequest};
+
+use super::accounts::KeyRequest;
+use super::sessions::SessionId;
+use crate::envelope::Envelope;
+use crate::jid::Jid;
+use crate::scram::AccountKeys;
+use crate::session::Session;
+
+/// One thing in a chunk.
+pub enum Item {
+    /// An envelope whose addressee lives here.
+    Route(Routed),
+    /// An envelope of this shard's session is safe.
+    Accepted {
+        /// Whose.
+        session: SessionId,
+        /// Its number.
+        seq: u64,
+    },
+    /// A client that has authenticated elsewhere and lives here.
+    Adopt(Box<Adopt>),
+    /// From the log.
+    Journal(JournalReply),
+    /// From the book.
+    Book(BookReply),
+    /// From the support thread.
+    Keys(KeyReply),
+    /// Someone changed or removed this account from outside: forget what is cached, end its sessions.
+    AccountChanged(Jid),
+    /// The administrator removes an account.
+    RemoveAccount {
+        /// Whose home this is.
+        account: Jid,
+        /// Told once how it went.
+        done: std::sync::mpsc::SyncSender<bool>,
+    },
+    /// Farewell to everybody.
+    Drain,
+}
+
+/// An envelope under way, and who wants to know when it is safe.
+pub struct Routed {
+    /// What.
+    pub envelope: Envelope,
+    /// Answered exactly once, when the envelope can no longer be lost (or has been refused).
+    pub ticket: Option<Ticket>,
+}
+
+/// Names a numbered envelope of a session on some shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// The session's shard.
+    pub shard: u16,
+    /// The session.
+    pub session: SessionId,
+    /// The number that the session gave it.
+    pub seq: u64,
+}
+
+/// What belongs to a connection beside its session: the driver's own (socket, cipher, bytes not yet read).
+pub type Transport = Box<dyn Any + Send>;
+
+/// A session on its way home.
+pub struct Adopt {
+    /// The state machine.
+    pub session: Box<dyn Session>,
+    /// The driver's part.
+    pub transport: Option<Transport>,
+    /// Index of its front-end.
+    pub frontend: usize,
+    /// Index of its listener within the front-end.
+    pub listener: usize,
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// Who it has proved to be; bare.
+    pub account: Jid,
+}
+
+/// The support thread's answer to a [`KeyRequest`].
+pub enum KeyReply {
+    /// Whether the password opens the account.
+    Checked {
+        /// Echoed.
+        token: u64,
+        /// The verdict.
+        good: bool,
+    },
+    /// Keys made from a new password; `None` if it cannot be a password (RFC 4013).
+    Derived {
+        /// Echoed.
+        token: u64,
+        /// The keys.
+        keys: Option<Box<AccountKeys>>,
+    },
+}
+
+/// What has piled up for others during a turn. The driver ships it: the log's requests first, so that whoever learns of a
+/// message by mail finds it in the log.
+pub struct Outgoing {
+    /// A chunk in the making for each shard.
+    pub lanes: Vec<Vec<Item>>,
+    /// For the log.
+    pub journal: Vec<JournalRequest>,
+    /// For the book.
+    pub book: Vec<BookRequest>,
+    /// For the support thread.
+    pub keys: Vec<KeyRequest>,
+}
+
+impl Outgoing {
+    pub(super) fn new(shards: usize) -> Outgoing {
+        Outgoing {
+            lanes: (0..shards).map(|_| Vec::new()).collect(),
+            journal: Vec::new(),
+            book: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// Nothing to ship?
+    pub fn is_empty(&self) -> bool {
+        self.journal.is_empty() && self.book.is_empty() && self.keys.is_empty() && self.lanes.iter().all(Vec::is_empty)
+    }
+}
+
+impl super::Shard {
+    pub(super) fn take_mail(&mut self, item: Item) {
+        match item {
+            Item::Route(routed) => self.arrive(routed),
+            Item::Accepted { session, seq } => self.accepted.push((session, seq)),
+            Item::Adopt(adopt) => self.adopt(*adopt),
+            Item::Journal(reply) => self.journal_replied(reply),
+            Item::Book(reply) => self.book_replied(reply),
+            Item::Keys(reply) => self.keys_replied(reply),
+            Item::AccountChanged(account) => self.account_changed(&account),
+            Item::RemoveAccount { account, done } => self.remove_for_administrator(&account, done),
+            Item::Drain => self.drain(),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Messages: RFC 6121 section 8.5, and copies (XEP-0280).
+//!
+//! Which sessions get a message (table 1 of section 8.5.4, with the choices that it leaves open):
+//! ```text
+//!   addressed to        normal         chat           groupchat   headline
+//!   bare, nobody ≥ 0    queue          queue          error       ignore
+//!   bare                highest        highest        error       all ≥ 0
+//!   full, present       that one       that one       that one    that one
+//!   full, absent        error          as bare        error       ignore
+//! ```
+//! Invariants:
+//! - A message whose sender waits for it is in the log before the sender's ticket is answered, whether somebody is there
+//!   to take it or not.
+//! - While older messages of a user are being drained to a session, new ones queue behind them.
+
+use super::Shard;
+use super::mail::Routed;
+use super::sessions::SessionId;
+use super::user::{User, UserId};
+use crate::envelope::{Condition, Hints, Kind, MessageKind};
+use crate::session::Form;
+
+/// What becomes of a message.
+enum Verdict {
+    /// These sessions get it; the flag says that other sessions with copies on get copies.
+    Sessions(Vec<SessionId>),
+    /// It waits in the queue.
+    Queue,
+    /// Nobody hears of it.
+    Ignore,
+    /// It goes back.
+    Refuse(Condition),
+}
+
+impl Shard {
+    /// A bound session sends a message.
+    pub(super) fn message_from(&mut self, id: SessionId, uid: UserId, routed: Routed) {
+        let Some(user) = self.users.get(uid) else { return };
+        let envelope = &routed.envelope;
+        if user
+            .present()
+            .is_some_and(|present| present.blocks.blocks(&envelope.to))
+            && !envelope.to.same_bare(&user.address)
+        {
+            // XEP-0191 section 3.2: who blocks somebody does not write to him either.
+            return self.refuse_routed(routed, Condition::NotAcceptable);
+        }
+        if envelope.hints.has(Hints::COPY) && !envelope.to.same_bare(&user.address) && user.resources.len() > 1 {
+            let others = copy_takers(user, &[id]);
+            for other in others {
+                self.deliver(other, &routed.envelope, Form::CopySent, None);
+            }
+        }
+        self.dispatch(routed);
+    }
+
+    /// A message has arrived at its addressee's home, past the black list.
+    pub(super) fn message_arrived(&mut self, uid: UserId, kind: MessageKind, routed: Routed) {
+        let Some(user) = self.users.get(uid) else { return };
+        match judge(user, kind, &routed) {
+            Verdict::Sessions(targets) => self.hand_over(uid, targets, routed),
+            Verdict::Queue => self.enqueue(uid, routed),
+            Verdict::Ignore => self.accept(routed.ticket),
+            Verdict::Refuse(condition) => self.refuse_routed(routed, condition),
+        }
+    }
+
+    /// Somebody is there to take it.
+    fn hand_over(&mut self, uid: UserId, targets: Vec<SessionId>, routed: Routed) {
+        let storable = is_storable(&routed);
+        if storable && targets.iter().any(|id| self.must_spool(uid, *id)) {
+            let first = targets[0];
+            self.enqueue(uid, routed);
+            return self.begin_queue(uid, first);
+        }
+        let Routed { envelope, ticket } = routed;
+        let mut record = None;
+        if storable && ticket.is_some() {
+            match self.append(uid, &envelope, ticket) {
+                Ok(appended) => record = Some(appended),
+                Err(condition) => return self.refuse_routed(Routed { envelope, ticket }, condition),
+            }
+        } else {
+            self.accept(ticket);
+        }
+        for id in &targets {
+            if let Some(record) = record {
+                self.hold(uid, *id, record);
+            }
+            self.deliver(*id, &envelope, Form::Plain, record.map(|record| record.id));
+        }
+        let Some(user) = self.users.get(uid) else { return };
+        if envelope.hints.has(Hints::COPY) && user.resources.len() > targets.len() {
+            for other in copy_takers(user, &targets) {
+                // Whoever sent it from another session of the same user has it already.
+                if self
+                    .sessions
+                    .get(other)
+                    .is_some_and(|entry| entry.address.as_ref() != Some(&envelope.from))
+                {
+                    self.deliver(other, &envelope, Form::CopyReceived, None);
+                }
+            }
+        }
+    }
+
+    /// Nobody can take it now.
+    fn enqueue(&mut self, uid: UserId, routed: Routed) {
+        if !is_storable(&routed) {
+            return self.accept(routed.ticket);
+        }
+        let Routed { envelope, ticket } = routed;
+        if let Err(condition) = self.append(uid, &envelope, ticket) {
+            self.refuse_routed(Routed { envelope, ticket }, condition);
+        }
+    }
+
+    /// A session ends and gives back what its client may not have seen: it goes to another session or into the queue.
+    pub(super) fn give_back(
+        &mut self,
+        id: SessionId,
+        records: &[crate::store::RecordId],
+        envelopes: Vec<crate::envelope::Envelope>,
+    ) {
+        let _ = records; // Held by the queue under this session; released when it unbinds.
+        for mut envelope in envelopes {
+            match envelope.kind {
+                Kind::Message(MessageKind::Chat | MessageKind::Normal) if envelope.hints.has(Hints::STORE) => {
+                    // To the bare address: the full one is about to be nobody's.
+                    envelope.to = envelope.to.to_bare();
+                    let stamp = envelope.stamp_ms.unwrap_or(self.now.unix_ms);
+                    envelope.stamp_ms = Some(stamp);
+                    // Its copies went out when it first came.
+                    envelope.hints = Hints::STORE;
+                    self.returned.push(envelope);
+                }
+                Kind::Query(_) => self.bounce(envelope, Condition::ServiceUnavailable),
+                _ => {}
+            }
+        }
+        if self.sessions.get(id).is_none_or(|entry| entry.address.is_none()) {
+            self.route_returned();
+        }
+    }
+
+    /// What was given back goes out once its session is no candidate any more.
+    pub(super) fn route_returned(&mut self) {
+        for envelope in std::mem::take(&mut self.returned) {
+            self.dispatch_free(envelope);
+        }
+    }
+}
+
+/// Whether the log may keep it for an absent addressee.
+fn is_storable(routed: &Routed) -> bool {
+    matches!(
+        routed.envelope.kind,
+        Kind::Message(MessageKind::Chat | MessageKind::Normal)
+    ) && routed.envelope.hints.has(Hints::STORE)
+}
+
+fn judge(user: &User, kind: MessageKind, routed: &Routed) -> Verdict {
+    let resource = routed.envelope.to.resource();
+    if let Some(target) = resource.and_then(|name| user.resource(name)) {
+        return Verdict::Sessions(vec![target.session]);
+    }
+    match (kind, resource.is_some()) {
+        (MessageKind::Error, _) | (MessageKind::Headline, true) => Verdict::Ignore,
+        (MessageKind::Groupchat, _) | (MessageKind::Normal, true) => Verdict::Refuse(Condition::ServiceUnavailable),
+        (MessageKind::Headline, false) => {
+            let all: Vec<SessionId> = user
+                .available()
+                .filter(|(_, priority)| *priority >= 0)
+                .map(|(r, _)| r.session)
+                .collect();
+            if all.is_empty() {
+                Verdict::Ignore
+            } else {
+                Verdict::Sessions(all)
+            }
+        }
+        (MessageKind::Chat, _) | (MessageKind::Normal, false) => most_available(user),
+    }
+}
+
+/// The sessions with the highest non-negative priority.
+fn most_available(user: &User) -> Verdict {
+    let highest = user
+        .available()
+        .map(|(_, priority)| priority)
+        .max()
+        .filter(|priority| *priority >= 0);
+    match highest {
+        None => Verdict::Queue,
+        Some(_) if user.queue.is_draining() => Verdict::Queue,
+        Some(highest) => {
+            let best = user.available().filter(|(_, priority)| *priority == highest);
+            Verdict::Sessions(best.map(|(resource, _)| resource.session).collect())
+        }
+    }
+}
+
+/// Sessions that want copies of what `except` got or sent.
+fn copy_takers(user: &User, except: &[SessionId]) -> Vec<SessionId> {
+    let takers = user
+        .resources
+        .iter()
+        .filter(|resource| resource.copies && !except.contains(&resource.session));
+    takers.map(|resource| resource.session).collect()
+}

@@ -1,0 +1,260 @@
+//! A shard: the users of its slots, their sessions, and everything that happens to them. Plain synchronous code.
+//!
+//! Read in this order: `mod.rs` (the shape, and how a turn runs), `sessions.rs` (the clients), `actions.rs` (what they
+//! ask for), `router.rs` (whose home is it), `messages.rs`, `presence.rs`, `subscriptions.rs`, `queries.rs` (what arrives
+//! there), `queue.rs` (what waits), `loading.rs` (who is in memory).
+//!
+//! Invariants:
+//! - One thread, no `await`, no lock, no I/O: whoever drives a shard (the ring in `drive/`, the simulator) calls an entry
+//!   point, then carries away what has piled up in [`Shard::dirty`], [`Shard::orders`] and [`Shard::outgoing`].
+//! - An entry point leaves no work behind: the backlog is empty when it returns. Work enqueues, it never recurses.
+//! - Nothing here knows a wire format. Time and randomness come from outside.
+
+mod accounts;
+mod actions;
+mod blocks;
+mod host;
+mod ledger;
+mod loading;
+mod mail;
+mod messages;
+mod presence;
+mod queries;
+mod queue;
+mod roster_ops;
+mod router;
+mod sessions;
+mod subscriptions;
+mod user;
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
+use crate::jid::Jid;
+use crate::limits::Limits;
+use crate::metrics::ShardMetrics;
+use crate::service::Frontend;
+use crate::session::{Action, Now, Random};
+use crate::slots::SlotTable;
+use crate::store::RecordId;
+use crate::wheel::Wheel;
+
+pub use accounts::KeyRequest;
+pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
+pub use sessions::{Order, Refused, SessionId};
+
+use ledger::Ledger;
+use sessions::Sessions;
+use user::Users;
+
+/// What all shards of a switch have in common.
+#[derive(Debug)]
+pub struct Setup {
+    /// The domain served.
+    pub domain: Jid,
+    /// Who lives where.
+    pub table: SlotTable,
+    /// The bounds.
+    pub limits: Limits,
+    /// Who may make accounts in band...
+    pub registration: Registration,
+    /// ...and how often from one network.
+    pub registrations: Rate,
+    /// How many wrong passwords are tolerated.
+    pub logins: LoginRates,
+    /// PBKDF2 iterations of new passwords, and of the keys that unknown accounts seem to have.
+    pub scram_iterations: u32,
+    /// Makes up the keys of unknown accounts; the same for ever, never shown.
+    pub secret: [u8; 32],
+}
+
+/// Who may make accounts in band (XEP-0077).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Nobody.
+    Closed,
+    /// Anybody, within the budget of his address.
+    Open,
+}
+
+/// What one shard is given when it is made.
+pub struct Seat {
+    /// Which shard.
+    pub id: u16,
+    /// Common to all.
+    pub setup: Arc<Setup>,
+    /// This shard's front-ends; listeners and codecs refer to them by index.
+    pub frontends: Vec<Box<dyn Frontend>>,
+    /// Unpredictable bytes.
+    pub random: Box<dyn Random>,
+    /// Where it counts.
+    pub metrics: Arc<ShardMetrics>,
+    /// Message identities continue above this: the highest that the log has seen.
+    pub record_floor: RecordId,
+}
+
+/// How fine the timers are.
+const TIMER_TICK_MS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+/// Networks that have registered accounts lately and are told apart.
+const REGISTERING_NETWORKS_MAX: usize = 1024;
+
+/// Connections fall to shards at random, so each has its share of what a network or everybody may do. Attempts for one
+/// account do too.
+fn share_rates(rates: LoginRates, shards: u16) -> LoginRates {
+    let shards = NonZeroU32::new(u32::from(shards)).unwrap_or(NonZeroU32::MIN);
+    LoginRates {
+        network: rates.network.shared_by(shards),
+        account: rates.account.shared_by(shards),
+        global: rates.global.shared_by(shards),
+    }
+}
+
+/// A core's users and sessions. See the module.
+pub struct Shard {
+    id: u16,
+    setup: Arc<Setup>,
+    now: Now,
+    random: Box<dyn Random>,
+    metrics: Arc<ShardMetrics>,
+    frontends: Vec<Option<Box<dyn Frontend>>>,
+    sessions: Sessions,
+    users: Users,
+    ledger: Ledger,
+    logins: LoginGuard,
+    registrations: Budgets,
+    /// Connections that have not authenticated, by network.
+    unauthenticated: HashMap<u128, u32>,
+    wheel: Wheel,
+    backlog: VecDeque<(SessionId, Action)>,
+    scratch: Vec<Action>,
+    accepted: Vec<(SessionId, u64)>,
+    /// Given back by sessions that are ending; routed once those are gone.
+    returned: Vec<crate::envelope::Envelope>,
+    dirty: Vec<SessionId>,
+    orders: Vec<Order>,
+    outgoing: Outgoing,
+    record_last: RecordId,
+    draining: bool,
+    /// The log takes no more: nothing that needs it is accepted.
+    log_failed: bool,
+}
+
+impl Shard {
+    /// An empty shard.
+    pub fn new(seat: Seat) -> Shard {
+        let shards = seat.setup.table.shards();
+        let mut random = seat.random;
+        let mut seed = [0; 8];
+        random.fill(&mut seed);
+        let seed = u64::from_le_bytes(seed);
+        Shard {
+            id: seat.id,
+            now: Now { ms: 0, unix_ms: 0 },
+            random,
+            metrics: seat.metrics,
+            frontends: seat.frontends.into_iter().map(Some).collect(),
+            sessions: Sessions::new(seat.setup.limits.connections_per_shard),
+            users: Users::default(),
+            ledger: Ledger::new(seat.setup.limits.requests_per_shard),
+            logins: LoginGuard::new(share_rates(seat.setup.logins, shards), seed),
+            registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),
+            unauthenticated: HashMap::new(),
+            wheel: Wheel::new(TIMER_TICK_MS, 0),
+            backlog: VecDeque::new(),
+            scratch: Vec::new(),
+            accepted: Vec::new(),
+            returned: Vec::new(),
+            dirty: Vec::new(),
+            orders: Vec::new(),
+            outgoing: Outgoing::new(shards as usize),
+            record_last: seat.record_floor,
+            setup: seat.setup,
+            draining: false,
+            log_failed: false,
+        }
+    }
+
+    /// Begins a turn: all that is done until the next call happens at this time.
+    pub fn begin(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// Which shard this is.
+    pub fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// What this shard counts.
+    pub fn metrics(&self) -> &ShardMetrics {
+        &self.metrics
+    }
+
+    /// Something that arrived in the mailbox.
+    pub fn mail(&mut self, item: Item) {
+        self.take_mail(item);
+        self.run();
+    }
+
+    /// Time has passed: timers, idle users. Called some ten times a second.
+    pub fn tick(&mut self) {
+        self.expire_timers();
+        self.expire_idle_users();
+        self.run();
+        self.metrics.connections.set(self.sessions.connections() as u64);
+        self.metrics.users.set(self.users.len() as u64);
+    }
+
+    /// Says goodbye to everybody and lets nobody in.
+    pub fn drain(&mut self) {
+        self.draining = true;
+        for id in self.sessions.ids() {
+            self.dismiss(id, crate::session::Farewell::Shutdown);
+        }
+        self.run();
+    }
+
+    /// Whether, after [`Shard::drain`], nothing is left to say, to write or to wait for.
+    pub fn is_drained(&self) -> bool {
+        self.sessions.is_empty() && self.ledger.is_empty() && self.outgoing.is_empty()
+    }
+
+    /// Connections open, and sessions bound (sleeping ones included).
+    pub fn census(&self) -> (usize, usize) {
+        (self.sessions.connections(), self.metrics.sessions.get() as usize)
+    }
+
+    /// What must leave this shard: chunks for others, requests for the keepers.
+    pub fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
+    }
+
+    /// Moves the list of sessions with bytes to write into `into`.
+    pub fn take_dirty(&mut self, into: &mut Vec<SessionId>) {
+        into.append(&mut self.dirty);
+    }
+
+    /// Moves what the driver must do with connections into `into`, in order.
+    pub fn take_orders(&mut self, into: &mut Vec<Order>) {
+        into.append(&mut self.orders);
+    }
+
+    /// Whether there is anything to carry away: the turn is not over.
+    pub fn has_output(&self) -> bool {
+        !self.dirty.is_empty() || !self.orders.is_empty() || !self.outgoing.is_empty()
+    }
+
+    /// Does everything that is waiting to be done.
+    fn run(&mut self) {
+        loop {
+            while let Some((id, action)) = self.backlog.pop_front() {
+                self.perform(id, action);
+            }
+            if self.accepted.is_empty() {
+                return;
+            }
+            self.tell_accepted();
+        }
+    }
+}

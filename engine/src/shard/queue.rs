@@ -1,0 +1,363 @@
+//! What waits for a user: messages in the log that no client has confirmed.
+//!
+//! ```text
+//!   append ──▶ pending ──┬─ fetched, handed to a session ──▶ held ──┬─ confirmed ──▶ settled
+//!                        └─ handed over at once ─────────▶ held ────┴─ session gone ──▶ pending
+//! ```
+//! Invariants:
+//! - `append` is the only way into the log, and it is bounded by the user's quota.
+//! - A record is handed to a second session only when every session that held it is gone.
+//! - Draining keeps the order of the record ids; what arrives meanwhile queues behind.
+
+use crosspoint_storage::seam::{JournalRequest, Record};
+
+use super::ledger::{Outcome, Waiting};
+use super::sessions::SessionId;
+use super::user::UserId;
+use super::{Shard, Ticket};
+use crate::envelope::{Condition, Envelope};
+use crate::jid::Jid;
+use crate::session::Form;
+use crate::slots::UserKey;
+use crate::store::{self, RecordId};
+
+/// Milliseconds are shifted by this to make record ids: a million a millisecond before they run ahead of the clock.
+const RECORD_ID_SHIFT: u32 = 20;
+
+/// A user's queue, as far as the shard needs to know it: the records themselves are in the log.
+#[derive(Default)]
+pub(super) struct Queue {
+    records: u64,
+    bytes: u64,
+    /// Highest id appended or found in the log.
+    last: RecordId,
+    held: Vec<Held>,
+    drain: Option<Drain>,
+}
+
+struct Held {
+    record: RecordId,
+    session: SessionId,
+    bytes: u32,
+}
+
+struct Drain {
+    session: SessionId,
+    /// Everything up to here has been handed over.
+    after: RecordId,
+    /// `Queue::last` when the page under way was asked for: the log has looked at everything up to it.
+    asked_at: RecordId,
+    fetching: bool,
+}
+
+/// A record just appended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Appended {
+    pub(super) id: RecordId,
+    pub(super) bytes: u32,
+}
+
+impl Queue {
+    pub(super) fn loaded(&mut self, records: u64, bytes: u64, last: RecordId) {
+        if self.held.is_empty() {
+            (self.records, self.bytes) = (records, bytes);
+        }
+        self.last = self.last.max(last);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.drain.is_some() || !self.held.is_empty()
+    }
+
+    fn is_held(&self, record: RecordId) -> bool {
+        self.held.iter().any(|held| held.record == record)
+    }
+
+    /// Records that no session holds.
+    fn unheld(&self) -> u64 {
+        let mut held: Vec<RecordId> = self.held.iter().map(|held| held.record).collect();
+        held.sort_unstable();
+        held.dedup();
+        self.records.saturating_sub(held.len() as u64)
+    }
+
+    fn held_by(&self, session: SessionId) -> usize {
+        self.held.iter().filter(|held| held.session == session).count()
+    }
+}
+
+impl Shard {
+    /// Makes a message durable as pending for a user. The ticket is answered after the commit.
+    pub(super) fn append(
+        &mut self,
+        uid: UserId,
+        envelope: &Envelope,
+        ticket: Option<Ticket>,
+    ) -> Result<Appended, Condition> {
+        if self.log_failed {
+            return Err(Condition::InternalServerError);
+        }
+        let limits = &self.setup.limits;
+        let Some(user) = self.users.get_mut(uid) else {
+            return Err(Condition::InternalServerError);
+        };
+        if user.queue.records >= limits.queue_records || user.queue.bytes >= limits.queue_bytes {
+            self.metrics.queue_full.add(1);
+            // XEP-0160 section 2: a full queue answers as if nobody were there.
+            return Err(Condition::ServiceUnavailable);
+        }
+        let payload = store::encode(envelope, envelope.stamp_ms.unwrap_or(self.now.unix_ms));
+        self.record_last = (self.record_last + 1).max(self.now.unix_ms << RECORD_ID_SHIFT);
+        let id = self.record_last;
+        user.queue.records += 1;
+        user.queue.bytes += payload.len() as u64;
+        user.queue.last = id;
+        let bytes = payload.len() as u32;
+        let record = Record {
+            user: user.key.0,
+            id,
+            version: store::ENVELOPE_VERSION,
+            payload,
+        };
+        self.metrics.stored.add(1);
+        let token = self.ledger.enter(Waiting::Appended(ticket));
+        self.outgoing.journal.push(JournalRequest::Append { token, record });
+        self.touch(uid);
+        Ok(Appended { id, bytes })
+    }
+
+    /// A session is about to be handed a record.
+    pub(super) fn hold(&mut self, uid: UserId, session: SessionId, record: Appended) {
+        if let Some(user) = self.users.get_mut(uid) {
+            user.queue.held.push(Held {
+                record: record.id,
+                session,
+                bytes: record.bytes,
+            });
+        }
+    }
+
+    /// A session's client has these.
+    pub(super) fn settle(&mut self, id: SessionId, records: &[RecordId]) {
+        let Some(uid) = self.sessions.get(id).and_then(|entry| entry.user) else {
+            return;
+        };
+        let Some(user) = self.users.get_mut(uid) else { return };
+        let queue = &mut user.queue;
+        let mut settled = Vec::with_capacity(records.len());
+        for record in records {
+            let Some(held) = queue
+                .held
+                .iter()
+                .find(|held| held.record == *record && held.session == id)
+            else {
+                continue;
+            };
+            queue.bytes = queue.bytes.saturating_sub(u64::from(held.bytes));
+            queue.records = queue.records.saturating_sub(1);
+            queue.held.retain(|held| held.record != *record);
+            settled.push(*record);
+        }
+        if settled.is_empty() {
+            return;
+        }
+        if queue.records == 0 {
+            queue.bytes = 0;
+        }
+        self.metrics.settled.add(settled.len() as u64);
+        self.outgoing.journal.push(JournalRequest::Settle {
+            user: user.key.0,
+            ids: settled,
+        });
+        self.continue_queue(id);
+    }
+
+    /// A session can be given no more until it has confirmed or read what it has.
+    pub(super) fn must_spool(&self, uid: UserId, session: SessionId) -> bool {
+        let page = self.setup.limits.queue_page_records as usize;
+        self.is_slow(session)
+            || self
+                .users
+                .get(uid)
+                .is_some_and(|user| user.queue.held_by(session) >= 4 * page)
+    }
+
+    /// A session became able to take what waits.
+    pub(super) fn begin_queue(&mut self, uid: UserId, session: SessionId) {
+        let Some(user) = self.users.get_mut(uid) else { return };
+        if user.queue.drain.is_none() && user.queue.unheld() > 0 {
+            user.queue.drain = Some(Drain {
+                session,
+                after: 0,
+                asked_at: 0,
+                fetching: false,
+            });
+        }
+        self.continue_queue(session);
+    }
+
+    /// Fetches the next page if this session is being drained to and has room.
+    pub(super) fn continue_queue(&mut self, session: SessionId) {
+        let Some(uid) = self.sessions.get(session).and_then(|entry| entry.user) else {
+            return;
+        };
+        let (records_max, bytes_max) = (self.setup.limits.queue_page_records, self.setup.limits.queue_page_bytes);
+        let slow = self.is_slow(session);
+        let Some(user) = self.users.get_mut(uid) else { return };
+        let full = user.queue.held_by(session) >= records_max as usize;
+        let Some(drain) = &mut user.queue.drain else { return };
+        if drain.session != session || drain.fetching || slow || full {
+            return;
+        }
+        drain.fetching = true;
+        drain.asked_at = user.queue.last;
+        let (after, key) = (drain.after, user.key.0);
+        let token = self.ledger.enter(Waiting::Fetched(uid));
+        self.outgoing.journal.push(JournalRequest::Fetch {
+            token,
+            user: key,
+            after,
+            records_max,
+            bytes_max,
+        });
+    }
+
+    /// A page has come from the log.
+    pub(super) fn fetched(&mut self, uid: UserId, records: Vec<Record>, more: bool) {
+        let Some(user) = self.users.get_mut(uid) else { return };
+        let Some(drain) = &mut user.queue.drain else { return };
+        drain.fetching = false;
+        let session = drain.session;
+        if let Some(last) = records.last() {
+            drain.after = last.id;
+        }
+        let finished = !more && drain.asked_at == user.queue.last;
+        if self
+            .sessions
+            .get(session)
+            .is_none_or(|entry| entry.closing || entry.address.is_none())
+        {
+            return self.redirect_queue(uid);
+        }
+        for record in records {
+            self.deliver_record(uid, session, &record);
+        }
+        if finished && let Some(user) = self.users.get_mut(uid) {
+            user.queue.drain = None;
+            return self.touch(uid);
+        }
+        self.continue_queue(session);
+    }
+
+    fn deliver_record(&mut self, uid: UserId, session: SessionId, record: &Record) {
+        let Some(user) = self.users.get(uid) else { return };
+        if user.queue.is_held(record.id) {
+            return;
+        }
+        match store::decode(record.version, &record.payload) {
+            // Another user with the same key: not ours to read.
+            Ok(envelope) if !envelope.to.same_bare(&user.address) => {}
+            Ok(envelope) => {
+                self.hold(
+                    uid,
+                    session,
+                    Appended {
+                        id: record.id,
+                        bytes: record.payload.len() as u32,
+                    },
+                );
+                self.deliver(session, &envelope, Form::Plain, Some(record.id));
+            }
+            Err(error) => {
+                tracing::error!(user = %user.address, record = record.id, error = error.0, "a stored message cannot be read; it stays in the log");
+                self.metrics.storage_failed.add(1);
+            }
+        }
+    }
+
+    pub(super) fn fetch_failed(&mut self, uid: UserId) {
+        if let Some(user) = self.users.get_mut(uid) {
+            user.queue.drain = None;
+        }
+    }
+
+    /// A session is gone: what it held is pending again, for another session if there is one.
+    pub(super) fn release_held(&mut self, id: SessionId, uid: UserId) {
+        let Some(user) = self.users.get_mut(uid) else { return };
+        let before = user.queue.held.len();
+        user.queue.held.retain(|held| held.session != id);
+        let released = before != user.queue.held.len();
+        let drained_to = user
+            .queue
+            .drain
+            .as_ref()
+            .is_some_and(|drain| drain.session == id && !drain.fetching);
+        if released || drained_to {
+            self.redirect_queue(uid);
+        }
+    }
+
+    /// Begins again with another session, or waits for one to come.
+    fn redirect_queue(&mut self, uid: UserId) {
+        let Some(user) = self.users.get_mut(uid) else { return };
+        if user.queue.drain.as_ref().is_some_and(|drain| drain.fetching) {
+            return;
+        }
+        user.queue.drain = None;
+        let next = user
+            .available()
+            .filter(|(_, priority)| *priority >= 0)
+            .max_by_key(|(_, priority)| *priority);
+        match next.map(|(resource, _)| resource.session) {
+            Some(session) => self.begin_queue(uid, session),
+            None => self.touch(uid),
+        }
+    }
+
+    /// The account is gone: so is what waited for it.
+    pub(super) fn forget_messages(&mut self, user: &Jid) {
+        self.forget_page(UserKey::of(user), user.clone(), 0);
+    }
+
+    fn forget_page(&mut self, key: UserKey, user: Jid, after: RecordId) {
+        let (records_max, bytes_max) = (self.setup.limits.queue_page_records, self.setup.limits.queue_page_bytes);
+        let token = self.expect(move |shard, outcome| {
+            let Outcome::Records(records, more) = outcome else {
+                return;
+            };
+            let Some(last) = records.last().map(|record| record.id) else {
+                return;
+            };
+            let theirs = records.iter().filter(|record| {
+                store::decode(record.version, &record.payload).is_ok_and(|envelope| envelope.to.same_bare(&user))
+            });
+            let ids = theirs.map(|record| record.id).collect();
+            shard.outgoing.journal.push(JournalRequest::Settle { user: key.0, ids });
+            if more {
+                shard.forget_page(key, user, last);
+            }
+        });
+        self.outgoing.journal.push(JournalRequest::Fetch {
+            token,
+            user: key.0,
+            after,
+            records_max,
+            bytes_max,
+        });
+    }
+
+    /// A resumed session holds what the one it replaces held.
+    pub(super) fn replace_holder(&mut self, uid: UserId, old: SessionId, new: SessionId) {
+        let Some(user) = self.users.get_mut(uid) else { return };
+        for held in user.queue.held.iter_mut().filter(|held| held.session == old) {
+            held.session = new;
+        }
+        if let Some(drain) = user.queue.drain.as_mut().filter(|drain| drain.session == old) {
+            drain.session = new;
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! From an envelope to the place where it is decided: this server itself, the addressee's home, or elsewhere.
+//!
+//! Invariant: a ticket is answered exactly once on every path.
+
+use super::Shard;
+use super::mail::{Item, Routed};
+use super::user::{State, UserId};
+use crate::envelope::{Condition, Envelope, Kind, MessageKind, PresenceKind, QueryKind};
+use crate::slots::UserKey;
+
+impl Shard {
+    /// Sends an envelope on its way to its addressee.
+    pub(super) fn dispatch(&mut self, routed: Routed) {
+        let to = &routed.envelope.to;
+        if to.domain() != self.setup.domain.domain() {
+            return self.elsewhere(routed);
+        }
+        if to.node().is_none() {
+            return self.to_server(routed);
+        }
+        let key = UserKey::of(to);
+        let home = self.home_of(key);
+        if home == self.id {
+            self.arrive_at(key, routed);
+        } else {
+            self.outgoing.lanes[home as usize].push(Item::Route(routed));
+        }
+    }
+
+    /// Like `dispatch`, for what the server itself says and nobody waits for.
+    pub(super) fn dispatch_free(&mut self, envelope: Envelope) {
+        self.dispatch(Routed { envelope, ticket: None });
+    }
+
+    /// An envelope whose addressee lives here.
+    pub(super) fn arrive(&mut self, routed: Routed) {
+        let key = UserKey::of(&routed.envelope.to);
+        self.arrive_at(key, routed);
+    }
+
+    fn arrive_at(&mut self, key: UserKey, routed: Routed) {
+        let uid = match self.users.find(key, &routed.envelope.to) {
+            Some(uid) => uid,
+            None => self.load(key, &routed.envelope.to.to_bare().detached()),
+        };
+        let Some(user) = self.users.get_mut(uid) else { return };
+        match &mut user.state {
+            State::Present(_) => self.decide(uid, routed),
+            State::Absent => self.nobody(routed),
+            State::Loading(loading) => {
+                if loading.parked.len() < self.setup.limits.parked_per_user {
+                    let mut routed = routed;
+                    routed.envelope.compact();
+                    loading.parked.push(routed);
+                } else {
+                    self.refuse_routed(routed, Condition::ResourceConstraint);
+                }
+            }
+        }
+    }
+
+    /// The addressee is in memory: its black list speaks first (XEP-0191 section 3.2), then the rules of the kind.
+    pub(super) fn decide(&mut self, uid: UserId, routed: Routed) {
+        let Some(user) = self.users.get(uid) else { return };
+        let from = &routed.envelope.from;
+        let blocked =
+            user.present().is_some_and(|present| present.blocks.blocks(from)) && !from.same_bare(&user.address);
+        if blocked && from.domain() != from.as_str() {
+            return self.refuse_blocked(routed);
+        }
+        match routed.envelope.kind {
+            Kind::Message(kind) => {
+                self.metrics.messages.add(1);
+                self.message_arrived(uid, kind, routed);
+            }
+            Kind::Presence(kind) => {
+                self.metrics.presences.add(1);
+                self.presence_arrived(uid, kind, routed);
+            }
+            Kind::Query(kind) => {
+                self.metrics.queries.add(1);
+                self.query_arrived(uid, kind, routed);
+            }
+        }
+    }
+
+    fn refuse_blocked(&mut self, routed: Routed) {
+        match routed.envelope.kind {
+            Kind::Presence(_) => self.accept(routed.ticket),
+            _ => self.refuse_routed(routed, Condition::ServiceUnavailable),
+        }
+    }
+
+    /// There is no such account (RFC 6121 section 8.5.1): nothing may tell it from one that does not listen.
+    pub(super) fn nobody(&mut self, routed: Routed) {
+        match routed.envelope.kind {
+            Kind::Message(MessageKind::Headline | MessageKind::Error) | Kind::Presence(_) => self.accept(routed.ticket),
+            _ => self.refuse_routed(routed, Condition::ServiceUnavailable),
+        }
+    }
+
+    /// Sends it back as an error, where errors are sent, and answers the ticket.
+    pub(super) fn refuse_routed(&mut self, routed: Routed, condition: Condition) {
+        self.accept(routed.ticket);
+        self.bounce(routed.envelope, condition);
+    }
+
+    pub(super) fn bounce(&mut self, envelope: Envelope, condition: Condition) {
+        if let Some(answer) = envelope.bounce(condition) {
+            self.metrics.bounced.add(1);
+            self.dispatch_free(answer);
+        }
+    }
+
+    /// To the domain itself.
+    fn to_server(&mut self, routed: Routed) {
+        match routed.envelope.kind {
+            Kind::Query(QueryKind::Get | QueryKind::Set) if routed.envelope.to.is_bare() => {
+                self.metrics.queries.add(1);
+                self.accept(routed.ticket);
+                self.serve(routed.envelope);
+            }
+            Kind::Message(MessageKind::Headline) | Kind::Presence(_) => self.accept(routed.ticket),
+            _ => self.refuse_routed(routed, Condition::ServiceUnavailable),
+        }
+    }
+
+    /// To a domain that is not ours. Gateways to other servers will take these; today there are none.
+    fn elsewhere(&mut self, routed: Routed) {
+        let Routed { envelope, ticket } = routed;
+        match envelope.kind {
+            Kind::Presence(PresenceKind::Subscribe) => {
+                return self.refuse_presence(Routed { envelope, ticket }, Condition::RemoteServerNotFound);
+            }
+            Kind::Presence(_) => return self.accept(ticket),
+            _ => {}
+        }
+        self.refuse_routed(Routed { envelope, ticket }, Condition::RemoteServerNotFound);
+    }
+
+    /// Presence is not answered by errors as a rule; this is for where it is.
+    pub(super) fn refuse_presence(&mut self, routed: Routed, condition: Condition) {
+        let Routed { envelope, ticket } = routed;
+        self.accept(ticket);
+        self.dispatch_free(Envelope {
+            from: envelope.to,
+            to: envelope.from,
+            kind: Kind::Presence(PresenceKind::Error),
+            error: Some(condition),
+            ..envelope
+        });
+    }
+}

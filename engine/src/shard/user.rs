@@ -1,0 +1,200 @@
+//! A user at home: account, contacts, black list, sessions and queue, and the table of all users in memory.
+//!
+//! Invariants:
+//! - A user is in memory while it has sessions, while it is being loaded, and for a while after (`Limits::user_idle_ms`).
+//! - The table compares whole addresses: two users whose keys collide are still two users.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use super::Shard;
+use super::mail::Routed;
+use super::queue::Queue;
+use super::sessions::SessionId;
+use crate::accounts::Account;
+use crate::blocking::BlockList;
+use crate::envelope::Envelope;
+use crate::jid::Jid;
+use crate::roster::Roster;
+use crate::slots::UserKey;
+
+/// Place in the table of users. Valid while the user is in memory, which its holders take care of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct UserId(pub(super) u32);
+
+pub(super) struct User {
+    pub(super) address: Jid,
+    pub(super) key: UserKey,
+    pub(super) state: State,
+    pub(super) resources: Vec<Resource>,
+    pub(super) queue: Queue,
+    pub(super) last_used_ms: u64,
+    /// `last_used_ms` when it was put where it is in the list of idle users.
+    pub(super) queued_at_ms: u64,
+    /// Sessions that have authenticated as this user.
+    pub(super) pins: u32,
+    /// When its last session ended; `None` if that was before it was loaded.
+    pub(super) last_seen_unix_ms: Option<u64>,
+    /// In the list of users that may be forgotten.
+    pub(super) in_idle_list: bool,
+}
+
+pub(super) enum State {
+    /// Book and log have been asked.
+    Loading(Box<Loading>),
+    /// There is no such account. Remembered for a while, so that asking again costs nothing.
+    Absent,
+    /// Here.
+    Present(Box<Present>),
+}
+
+/// Done when a user is in memory.
+pub(super) type Call = Box<dyn FnOnce(&mut Shard, UserId) + Send>;
+
+#[derive(Default)]
+pub(super) struct Loading {
+    /// Envelopes that wait.
+    pub(super) parked: Vec<Routed>,
+    /// Sessions that wait to come home.
+    pub(super) sessions: Vec<SessionId>,
+    /// What else is to be done then.
+    pub(super) calls: Vec<Call>,
+    /// What the book said.
+    pub(super) found: Option<Option<Box<Present>>>,
+    /// Whether the log has said what is pending.
+    pub(super) counted: bool,
+}
+
+pub(super) struct Present {
+    pub(super) account: Account,
+    pub(super) roster: Roster,
+    pub(super) blocks: BlockList,
+}
+
+/// A bound session, as its user sees it.
+pub(super) struct Resource {
+    pub(super) session: SessionId,
+    /// Full address.
+    pub(super) address: Jid,
+    /// Set while available.
+    pub(super) presence: Option<Box<Shown>>,
+    pub(super) copies: bool,
+    pub(super) roster_interest: bool,
+    pub(super) block_interest: bool,
+    /// Addresses outside of the roster's knowledge that have seen this session's presence.
+    pub(super) directed: Vec<Jid>,
+}
+
+/// What an available session shows.
+pub(super) struct Shown {
+    pub(super) priority: i8,
+    /// As last broadcast; memory of its own.
+    pub(super) envelope: Envelope,
+}
+
+impl User {
+    pub(super) fn present(&self) -> Option<&Present> {
+        match &self.state {
+            State::Present(present) => Some(present),
+            _ => None,
+        }
+    }
+
+    pub(super) fn present_mut(&mut self) -> Option<&mut Present> {
+        match &mut self.state {
+            State::Present(present) => Some(present),
+            _ => None,
+        }
+    }
+
+    pub(super) fn resource(&self, name: &str) -> Option<&Resource> {
+        self.resources
+            .iter()
+            .find(|resource| resource.address.resource() == Some(name))
+    }
+
+    pub(super) fn resource_of(&self, session: SessionId) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.session == session)
+    }
+
+    pub(super) fn resource_of_mut(&mut self, session: SessionId) -> Option<&mut Resource> {
+        self.resources.iter_mut().find(|resource| resource.session == session)
+    }
+
+    /// Available sessions, with their priorities.
+    pub(super) fn available(&self) -> impl Iterator<Item = (&Resource, i8)> {
+        self.resources
+            .iter()
+            .filter_map(|resource| Some((resource, resource.presence.as_ref()?.priority)))
+    }
+}
+
+/// The users in the memory of a shard.
+#[derive(Default)]
+pub(super) struct Users {
+    places: Vec<Option<Box<User>>>,
+    free: Vec<u32>,
+    index: HashTable<UserId>,
+    /// Those that may be forgotten, the longest idle first.
+    pub(super) idle: VecDeque<UserId>,
+}
+
+impl Users {
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(super) fn find(&self, key: UserKey, address: &Jid) -> Option<UserId> {
+        let same = |id: &UserId| {
+            self.get(*id)
+                .is_some_and(|user| user.key == key && user.address.same_bare(address))
+        };
+        self.index.find(key.0, same).copied()
+    }
+
+    pub(super) fn get(&self, id: UserId) -> Option<&User> {
+        self.places.get(id.0 as usize)?.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, id: UserId) -> Option<&mut User> {
+        self.places.get_mut(id.0 as usize)?.as_deref_mut()
+    }
+
+    pub(super) fn insert(&mut self, key: UserKey, address: Jid) -> UserId {
+        let user = Box::new(User {
+            address,
+            key,
+            state: State::Loading(Box::default()),
+            resources: Vec::new(),
+            queue: Queue::default(),
+            last_used_ms: 0,
+            queued_at_ms: 0,
+            pins: 0,
+            last_seen_unix_ms: None,
+            in_idle_list: false,
+        });
+        let id = match self.free.pop() {
+            Some(place) => UserId(place),
+            None => {
+                self.places.push(None);
+                UserId((self.places.len() - 1) as u32)
+            }
+        };
+        self.places[id.0 as usize] = Some(user);
+        let places = &self.places;
+        self.index.insert_unique(key.0, id, |id| {
+            places[id.0 as usize].as_ref().map_or(0, |user| user.key.0)
+        });
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: UserId) -> Option<Box<User>> {
+        let key = self.get(id)?.key;
+        if let Ok(found) = self.index.find_entry(key.0, |other| *other == id) {
+            found.remove();
+        }
+        self.free.push(id.0);
+        self.places[id.0 as usize].take()
+    }
+}

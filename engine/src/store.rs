@@ -1,0 +1,186 @@
+//! Envelopes at rest: the payload of a log record, and the keys of the book's rows.
+//!
+//! The shipped layout is frozen: version 1 is [`StoredEnvelope`]. A change makes a version 2 beside it.
+//!
+//! Invariants:
+//! - What is decoded has been validated (rkyv `bytecheck`); a record that does not decode is an error, never a guess.
+//! - Addresses in rows are prepared, so one user has one key.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use rkyv::{Archive, Deserialize, Serialize, rancor};
+
+pub use crosspoint_storage::seam::RecordId;
+
+use crate::envelope::{Codec, Content, Envelope, Hints, Kind, MessageKind, PresenceKind};
+use crate::jid::Jid;
+
+/// Version of [`StoredEnvelope`], kept outside of the archive.
+pub const ENVELOPE_VERSION: u8 = 1;
+
+/// A message as the log keeps it, or a request for subscription as a roster item keeps it.
+#[derive(Archive, Serialize, Deserialize, Debug)]
+pub struct StoredEnvelope {
+    stamp_ms: u64,
+    kind: u8,
+    codec: u8,
+    hints: u8,
+    from: String,
+    to: String,
+    id: Vec<u8>,
+    head: Vec<u8>,
+    body: Vec<u8>,
+}
+
+/// A record that cannot be read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable(pub String);
+
+/// Archives a message.
+pub fn encode(envelope: &Envelope, stamp_ms: u64) -> Bytes {
+    let stored = StoredEnvelope {
+        stamp_ms,
+        kind: kind_number(envelope.kind),
+        codec: envelope.content.codec as u8,
+        hints: envelope.hints.bits(),
+        from: envelope.from.as_str().to_owned(),
+        to: envelope.to.as_str().to_owned(),
+        id: envelope.id.to_vec(),
+        head: envelope.content.head.to_vec(),
+        body: envelope.content.body.to_vec(),
+    };
+    let archive = rkyv::to_bytes::<rancor::Error>(&stored).expect("plain data always archives");
+    Bytes::from(archive.into_vec())
+}
+
+/// Reads a message back; its `stamp_ms` is set.
+pub fn decode(version: u8, payload: &[u8]) -> Result<Envelope, Unreadable> {
+    if version != ENVELOPE_VERSION {
+        return Err(Unreadable(format!(
+            "record version {version} is not known to this build"
+        )));
+    }
+    let stored =
+        rkyv::from_bytes::<StoredEnvelope, rancor::Error>(payload).map_err(|error| Unreadable(error.to_string()))?;
+    let address = |text: &str| Jid::parse(text).map_err(|error| Unreadable(format!("address {text:?}: {error}")));
+    Ok(Envelope {
+        from: address(&stored.from)?,
+        to: address(&stored.to)?,
+        kind: kind_of(stored.kind)?,
+        id: stored.id.into(),
+        content: Content {
+            codec: codec_of(stored.codec)?,
+            head: stored.head.into(),
+            body: stored.body.into(),
+        },
+        hints: Hints::from_bits(stored.hints),
+        error: None,
+        stamp_ms: Some(stored.stamp_ms),
+    })
+}
+
+/// Key of an account, and the prefix of everything else that is keyed by its owner alone.
+pub fn user_key(user: &Jid) -> Bytes {
+    Bytes::copy_from_slice(user.bare_str().as_bytes())
+}
+
+/// Prefix of the rows that belong to a user: `bare NUL`.
+pub fn user_prefix(user: &Jid) -> Bytes {
+    part_key(user, "")
+}
+
+/// Key of one of the rows that belong to a user: `bare NUL part`.
+pub fn part_key(user: &Jid, part: &str) -> Bytes {
+    let bare = user.bare_str();
+    let mut key = BytesMut::with_capacity(bare.len() + 1 + part.len());
+    key.put_slice(bare.as_bytes());
+    key.put_u8(0);
+    key.put_slice(part.as_bytes());
+    key.freeze()
+}
+
+fn kind_number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Message(MessageKind::Normal) => 1,
+        Kind::Message(MessageKind::Chat) => 2,
+        Kind::Message(MessageKind::Groupchat) => 3,
+        Kind::Message(MessageKind::Headline) => 4,
+        Kind::Message(MessageKind::Error) => 5,
+        Kind::Presence(PresenceKind::Subscribe) => 16,
+        Kind::Presence(_) | Kind::Query(_) => unreachable!("only messages and requests for subscription are stored"),
+    }
+}
+
+fn kind_of(number: u8) -> Result<Kind, Unreadable> {
+    if number == 16 {
+        return Ok(Kind::Presence(PresenceKind::Subscribe));
+    }
+    Ok(Kind::Message(match number {
+        1 => MessageKind::Normal,
+        2 => MessageKind::Chat,
+        3 => MessageKind::Groupchat,
+        4 => MessageKind::Headline,
+        5 => MessageKind::Error,
+        _ => return Err(Unreadable(format!("kind {number} is not known to this build"))),
+    }))
+}
+
+fn codec_of(number: u8) -> Result<Codec, Unreadable> {
+    match number {
+        0 => Ok(Codec::Neutral),
+        1 => Ok(Codec::Xmpp),
+        _ => Err(Unreadable(format!("codec {number} is not known to this build"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> Envelope {
+        let jid = |text: &str| text.parse().unwrap();
+        Envelope {
+            id: Bytes::from_static(b"m1"),
+            content: Content {
+                codec: Codec::Xmpp,
+                head: Bytes::from_static(b" xml:lang='en'"),
+                body: Bytes::from_static(b"<body>Hi</body>"),
+            },
+            hints: Hints::STORE,
+            ..Envelope::neutral(
+                jid("romeo@m.lit/orchard"),
+                jid("juliet@c.lit"),
+                Kind::Message(MessageKind::Chat),
+            )
+        }
+    }
+
+    #[test]
+    fn what_is_stored_comes_back() {
+        let sent = message();
+        let back = decode(ENVELOPE_VERSION, &encode(&sent, 1_700_000_000_000)).unwrap();
+        assert_eq!(
+            (&back.from, &back.to, back.kind, &back.id),
+            (&sent.from, &sent.to, sent.kind, &sent.id)
+        );
+        assert_eq!(back.content, sent.content);
+        assert_eq!(back.stamp_ms, Some(1_700_000_000_000));
+    }
+
+    #[test]
+    fn the_layout_of_version_1_is_frozen() {
+        let bytes = encode(&message(), 1_700_000_000_000);
+        assert_eq!(xxhash_rust::xxh3::xxh3_64(&bytes), GOLDEN, "{bytes:02x?}");
+    }
+
+    const GOLDEN: u64 = 0;
+
+    #[test]
+    fn damage_is_an_error_at_every_length() {
+        let bytes = encode(&message(), 1);
+        for length in 0..bytes.len() {
+            // Archives are read from the end: a shorter one must not be taken for a whole one.
+            assert!(decode(ENVELOPE_VERSION, &bytes[..length]).is_err(), "length {length}");
+        }
+        assert!(decode(2, &bytes).is_err());
+    }
+}
