@@ -831,9 +831,14 @@ mod private {
                 "document {n}"
             );
         }
+        stage.host.requests = 0;
         assert_eq!(
             stage.ask(JULIET, JULIETS, "set", &set(max)),
             "error ResourceConstraint"
+        );
+        assert!(
+            stage.host.requests <= 8,
+            "one look for the document, and a binary search for a slot"
         );
         assert_eq!(
             stage.ask(JULIET, JULIETS, "set", &set(0)),

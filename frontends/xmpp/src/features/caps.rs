@@ -85,7 +85,7 @@ pub(super) fn element(ver: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The complex example of XEP-0115 section 5.3 has two identities; its simple one (5.2) has one, and no form.
+    /// XEP-0115 section 5.2.
     #[test]
     fn the_hash_of_the_specification_comes_out() {
         let identity = Identity {
@@ -102,6 +102,31 @@ mod tests {
         assert_eq!(
             ver(&identity, &features, None),
             "QgayPKawpkPSDYmwT/WM94uAlu0="
+        );
+    }
+
+    /// Calculated by another implementation of SHA-1 over
+    /// `server/im//Verona<a<b<http://jabber.org/network/serverinfo<abuse-addresses<mailto:a@x<xmpp:b@x<support-addresses<https://x<`.
+    #[test]
+    fn everything_is_sorted_before_it_is_hashed() {
+        let identity = Identity {
+            category: "server",
+            kind: "im",
+            name: "Verona".to_owned(),
+        };
+        let form = Form {
+            form_type: "http://jabber.org/network/serverinfo",
+            fields: vec![
+                ("support-addresses", vec!["https://x".to_owned()]),
+                (
+                    "abuse-addresses",
+                    vec!["xmpp:b@x".to_owned(), "mailto:a@x".to_owned()],
+                ),
+            ],
+        };
+        assert_eq!(
+            ver(&identity, &["b", "a"], Some(&form)),
+            "MRsVU5qfHs40XBo0Kdq3jwLYnI4="
         );
     }
 }

@@ -49,8 +49,8 @@ pub struct FakeHost {
     pub roster_interest: HashSet<Jid>,
     /// Sessions that get block list pushes.
     pub block_interest: HashSet<Jid>,
-    /// Batches that reached the book.
-    pub writes: usize,
+    /// Requests that the keeper has answered.
+    pub requests: usize,
 }
 
 impl FakeHost {
@@ -85,7 +85,7 @@ impl FakeHost {
             copies: HashSet::new(),
             roster_interest: HashSet::new(),
             block_interest: HashSet::new(),
-            writes: 0,
+            requests: 0,
         }
     }
 
@@ -127,6 +127,7 @@ impl FakeHost {
         let Some(deferred) = self.deferred.pop_front() else {
             return false;
         };
+        self.requests += 1;
         deferred(self);
         true
     }
@@ -200,7 +201,6 @@ impl FakeHost {
         if batch.iter().any(taken) {
             return Err(Condition::Conflict);
         }
-        self.writes += 1;
         for write in batch {
             match write {
                 BookWrite::Put { table, key, value } | BookWrite::Insert { table, key, value } => {
