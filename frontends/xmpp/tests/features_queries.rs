@@ -16,13 +16,7 @@ const NOBODY: &str = "nobody@capulet.example";
 const SERVER: &str = "capulet.example";
 
 /// One scene: who asks whom what, and what comes back.
-type Scene = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-);
+type Scene = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 fn play(stage: &mut Stage, scenes: &[Scene]) {
     for (from, to, kind, payload, expected) in scenes {
@@ -142,13 +136,7 @@ mod dispatch {
             stage.ask(JULIET, SERVER, "get", "\n  <ping xmlns='urn:xmpp:ping'/>\n"),
             "result"
         );
-        stage.send(
-            JULIET,
-            SERVER,
-            "get",
-            " xmlns:p='urn:xmpp:ping'",
-            "<p:ping/>",
-        );
+        stage.send(JULIET, SERVER, "get", " xmlns:p='urn:xmpp:ping'", "<p:ping/>");
         assert_eq!(show(&stage.host.sent[0]), "result");
     }
 
@@ -249,14 +237,8 @@ mod discovery {
         let mut stage = Stage::new();
         stage.host.online(JULIET);
         for payload in [INFO, INFO_NODE] {
-            assert_eq!(
-                stage.ask(ROMEO, JULIETS, "get", payload),
-                "error ServiceUnavailable"
-            );
-            assert_eq!(
-                stage.ask(ROMEO, NOBODY, "get", payload),
-                "error ServiceUnavailable"
-            );
+            assert_eq!(stage.ask(ROMEO, JULIETS, "get", payload), "error ServiceUnavailable");
+            assert_eq!(stage.ask(ROMEO, NOBODY, "get", payload), "error ServiceUnavailable");
         }
         for payload in [ITEMS, ITEMS_NODE] {
             assert_eq!(stage.ask(ROMEO, JULIETS, "get", payload), NO_ITEMS);
@@ -268,9 +250,7 @@ mod discovery {
     fn items_are_the_available_sessions() {
         let mut stage = Stage::new();
         stage.host.online(JULIET);
-        stage
-            .host
-            .online("juliet@capulet.example/a \"quoted\" <chamber>");
+        stage.host.online("juliet@capulet.example/a \"quoted\" <chamber>");
         stage.host.online(ROMEO);
         stage.host.show(JULIETS, "romeo@capulet.example");
         let sessions = concat!(
@@ -306,31 +286,21 @@ mod discovery {
         let mut stage = Stage::new();
         let ver = stage.features.caps_ver().to_owned();
         let node = format!("{CAPS_NODE}#{ver}");
-        let element = format!(
-            "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='{CAPS_NODE}' ver='{ver}'/>"
-        );
+        let element =
+            format!("<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='{CAPS_NODE}' ver='{ver}'/>");
         assert_eq!(stage.features.caps_element(), element);
 
         let plain = stage.ask(JULIET, SERVER, "get", INFO);
-        let payload =
-            format!("<query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/>");
+        let payload = format!("<query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/>");
         let answer = stage.ask(JULIET, SERVER, "get", &payload);
         assert_eq!(
             answer,
             plain.replacen("#info\">", &format!("#info\" node=\"{node}\">"), 1)
         );
 
-        let stale = format!(
-            "<query xmlns='http://jabber.org/protocol/disco#info' node='{CAPS_NODE}#stale='/>"
-        );
-        assert_eq!(
-            stage.ask(JULIET, SERVER, "get", &stale),
-            "error ItemNotFound"
-        );
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "get", &payload),
-            "error ItemNotFound"
-        );
+        let stale = format!("<query xmlns='http://jabber.org/protocol/disco#info' node='{CAPS_NODE}#stale='/>");
+        assert_eq!(stage.ask(JULIET, SERVER, "get", &stale), "error ItemNotFound");
+        assert_eq!(stage.ask(JULIET, JULIETS, "get", &payload), "error ItemNotFound");
     }
 
     #[test]
@@ -414,13 +384,7 @@ mod small_talk {
                 (JULIET, SERVER, "get", PING, "result"),
                 (JULIET, JULIETS, "get", PING, "result"),
                 (ROMEO, JULIETS, "get", PING, "result"),
-                (
-                    JULIET,
-                    "romeo@capulet.example",
-                    "get",
-                    PING,
-                    "error ServiceUnavailable",
-                ),
+                (JULIET, "romeo@capulet.example", "get", PING, "error ServiceUnavailable"),
                 (JULIET, NOBODY, "get", PING, "error ServiceUnavailable"),
             ],
         );
@@ -434,10 +398,7 @@ mod small_talk {
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(stage.ask(JULIET, SERVER, "get", VERSION), expected);
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "get", VERSION),
-            "error ServiceUnavailable"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "get", VERSION), "error ServiceUnavailable");
     }
 
     #[test]
@@ -469,8 +430,7 @@ mod small_talk {
 
     #[test]
     fn last_activity_is_uptime_for_the_server_and_absence_for_an_account() {
-        let seconds =
-            |seconds: u64| format!(r#"result <query xmlns="jabber:iq:last" seconds="{seconds}"/>"#);
+        let seconds = |seconds: u64| format!(r#"result <query xmlns="jabber:iq:last" seconds="{seconds}"/>"#);
         let mut stage = Stage::new();
         assert_eq!(stage.ask(ROMEO, SERVER, "get", LAST), seconds(90));
 
@@ -480,9 +440,7 @@ mod small_talk {
             "error ItemNotFound",
             "never seen"
         );
-        stage
-            .host
-            .left(JULIETS, features_support::NOW.unix_ms - 903_999);
+        stage.host.left(JULIETS, features_support::NOW.unix_ms - 903_999);
         assert_eq!(stage.ask(ROMEO, JULIETS, "get", LAST), seconds(903));
         stage.host.online(JULIET);
         assert_eq!(stage.ask(ROMEO, JULIETS, "get", LAST), seconds(0));
@@ -503,13 +461,7 @@ mod small_talk {
             &[
                 (JULIET, JULIETS, "set", SESSION, "result"),
                 (JULIET, SERVER, "set", SESSION, "result"),
-                (
-                    JULIET,
-                    "romeo@capulet.example",
-                    "set",
-                    SESSION,
-                    "error Forbidden",
-                ),
+                (JULIET, "romeo@capulet.example", "set", SESSION, "error Forbidden"),
             ],
         );
     }
@@ -572,14 +524,8 @@ mod vcard {
     #[test]
     fn a_stranger_cannot_tell_no_card_from_no_account() {
         let mut stage = Stage::new();
-        assert_eq!(
-            stage.ask(ROMEO, JULIETS, "get", GET),
-            "error ServiceUnavailable"
-        );
-        assert_eq!(
-            stage.ask(ROMEO, NOBODY, "get", GET),
-            "error ServiceUnavailable"
-        );
+        assert_eq!(stage.ask(ROMEO, JULIETS, "get", GET), "error ServiceUnavailable");
+        assert_eq!(stage.ask(ROMEO, NOBODY, "get", GET), "error ServiceUnavailable");
     }
 
     #[test]
@@ -623,10 +569,7 @@ mod vcard {
             )
         };
         let max = features::VCARD_BYTES_MAX;
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &card(max + 1)),
-            "error NotAcceptable"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &card(max + 1)), "error NotAcceptable");
         assert_eq!(stage.host.table(Table::Vcard), []);
         assert_eq!(stage.ask(JULIET, JULIETS, "set", &card(max)), "result");
         assert_eq!(stage.host.table(Table::Vcard)[0].1.len(), max);
@@ -641,10 +584,7 @@ mod vcard {
             "n".repeat(60_000),
             "<long:x/>".repeat(9_000)
         );
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &swelling),
-            "error NotAcceptable"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &swelling), "error NotAcceptable");
     }
 
     #[test]
@@ -654,10 +594,7 @@ mod vcard {
         assert!(stage.host.sent.is_empty(), "nothing is durable yet");
         stage.host.failure = Some(Condition::InternalServerError);
         stage.host.settle();
-        assert_eq!(
-            show(&stage.host.sent.remove(0)),
-            "error InternalServerError"
-        );
+        assert_eq!(show(&stage.host.sent.remove(0)), "error InternalServerError");
 
         stage.send(JULIET, JULIETS, "get", "", GET);
         stage.host.failure = Some(Condition::ResourceConstraint);
@@ -670,7 +607,8 @@ mod private {
     use super::*;
 
     const GET: &str = "<query xmlns='jabber:iq:private'><exodus xmlns='exodus:prefs'/></query>";
-    const SET: &str = "<query xmlns='jabber:iq:private'><exodus xmlns='exodus:prefs'><nick>Hamlet</nick></exodus></query>";
+    const SET: &str =
+        "<query xmlns='jabber:iq:private'><exodus xmlns='exodus:prefs'><nick>Hamlet</nick></exodus></query>";
 
     #[test]
     fn a_document_is_kept_for_its_owner() {
@@ -679,8 +617,7 @@ mod private {
             r#"result <query xmlns="jabber:iq:private">"#,
             r#"<exodus xmlns="exodus:prefs"><nick>Hamlet</nick></exodus></query>"#
         );
-        let empty =
-            r#"result <query xmlns="jabber:iq:private"><exodus xmlns="exodus:prefs"/></query>"#;
+        let empty = r#"result <query xmlns="jabber:iq:private"><exodus xmlns="exodus:prefs"/></query>"#;
         play(
             &mut stage,
             &[
@@ -803,39 +740,25 @@ mod private {
             stage.ask(JULIET, JULIETS, "set", &document("urn:a", room + 1)),
             "error NotAcceptable"
         );
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &document("urn:a", room)),
-            "result"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &document("urn:a", room)), "result");
         let long = "n".repeat(features::PRIVATE_NAME_BYTES_MAX);
         assert_eq!(
             stage.ask(JULIET, JULIETS, "set", &document(&long, 0)),
             "error NotAcceptable"
         );
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &document(&long[1..], 0)),
-            "result"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &document(&long[1..], 0)), "result");
     }
 
     #[test]
     fn a_user_has_a_bounded_number_of_documents() {
         let mut stage = Stage::new();
-        let set =
-            |n: usize| format!("<query xmlns='jabber:iq:private'><a xmlns='urn:{n}'/></query>");
+        let set = |n: usize| format!("<query xmlns='jabber:iq:private'><a xmlns='urn:{n}'/></query>");
         let max = usize::from(features::PRIVATE_DOCUMENTS_MAX);
         for n in 0..max {
-            assert_eq!(
-                stage.ask(JULIET, JULIETS, "set", &set(n)),
-                "result",
-                "document {n}"
-            );
+            assert_eq!(stage.ask(JULIET, JULIETS, "set", &set(n)), "result", "document {n}");
         }
         stage.host.requests = 0;
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &set(max)),
-            "error ResourceConstraint"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &set(max)), "error ResourceConstraint");
         assert!(
             stage.host.requests <= 8,
             "one look for the document, and a binary search for a slot"
@@ -931,23 +854,11 @@ mod registration {
                 "<query xmlns='jabber:iq:register'><username>juliet</username></query>".to_owned(),
                 "error BadRequest",
             ),
-            (
-                "romeo@capulet.example",
-                change("romeo", "mine"),
-                "error Forbidden",
-            ),
-            (
-                "romeo@capulet.example",
-                REMOVE.to_owned(),
-                "error Forbidden",
-            ),
+            ("romeo@capulet.example", change("romeo", "mine"), "error Forbidden"),
+            ("romeo@capulet.example", REMOVE.to_owned(), "error Forbidden"),
         ];
         for (to, payload, expected) in scenes {
-            assert_eq!(
-                stage.ask(JULIET, to, "set", &payload),
-                expected,
-                "{to} {payload}"
-            );
+            assert_eq!(stage.ask(JULIET, to, "set", &payload), expected, "{to} {payload}");
         }
         assert_eq!(stage.host.password(JULIETS), Some("secret"));
         assert_eq!(stage.host.password("romeo@capulet.example"), Some("secret"));
@@ -967,15 +878,8 @@ mod registration {
     fn users_of_other_servers_have_nothing_here() {
         let mut stage = Stage::new();
         let stranger = "juliet@verona.example/balcony";
-        for (kind, payload) in [
-            ("get", GET),
-            ("set", REMOVE),
-            ("set", &change("juliet", "new")),
-        ] {
-            assert_eq!(
-                stage.ask(stranger, SERVER, kind, payload),
-                "error Forbidden"
-            );
+        for (kind, payload) in [("get", GET), ("set", REMOVE), ("set", &change("juliet", "new"))] {
+            assert_eq!(stage.ask(stranger, SERVER, kind, payload), "error Forbidden");
         }
     }
 
@@ -1001,25 +905,14 @@ mod registration {
             account_removal: true,
             ..both.clone()
         });
-        assert_eq!(
-            stage.ask(JULIET, SERVER, "set", &change),
-            "error NotAllowed"
-        );
+        assert_eq!(stage.ask(JULIET, SERVER, "set", &change), "error NotAllowed");
         let mut stage = Stage::with(&FeatureConfig {
             password_change: true,
             ..both.clone()
         });
         assert_eq!(stage.ask(JULIET, SERVER, "set", REMOVE), "error NotAllowed");
         let mut stage = Stage::with(&both);
-        assert_eq!(
-            stage.ask(JULIET, SERVER, "get", GET),
-            "error ServiceUnavailable"
-        );
-        assert!(
-            !stage
-                .features
-                .domain_features()
-                .contains(&"jabber:iq:register")
-        );
+        assert_eq!(stage.ask(JULIET, SERVER, "get", GET), "error ServiceUnavailable");
+        assert!(!stage.features.domain_features().contains(&"jabber:iq:register"));
     }
 }

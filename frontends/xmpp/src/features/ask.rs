@@ -42,11 +42,7 @@ impl Ask<'_> {
     /// `forbidden` for users of other servers: the domain keeps nothing for them.
     pub fn local_only(&self, host: &dyn Host) -> Result<(), Condition> {
         let local = self.session().domain() == host.domain().domain();
-        if local {
-            Ok(())
-        } else {
-            Err(Condition::Forbidden)
-        }
+        if local { Ok(()) } else { Err(Condition::Forbidden) }
     }
 
     /// `service-unavailable` for who may not see the account, as if it did not exist.

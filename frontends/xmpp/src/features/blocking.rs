@@ -46,9 +46,7 @@ pub(super) const FEATURE: Feature = Feature {
 /// Section 3.2. Who has asked for the list is pushed its changes.
 fn list(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     host.block_interest(ask.session());
-    let blocks = host
-        .blocks(&ask.account())
-        .ok_or(Condition::InternalServerError)?;
+    let blocks = host.blocks(&ask.account()).ok_or(Condition::InternalServerError)?;
     Ok(Reply::Body(command("blocklist", blocks.iter())))
 }
 

@@ -41,10 +41,7 @@ pub(super) struct Identity {
 
 /// The verification string (XEP-0115 section 5.1).
 pub(super) fn ver(identity: &Identity, features: &[&str], form: Option<&Form>) -> String {
-    let mut text = format!(
-        "{}/{}//{}<",
-        identity.category, identity.kind, identity.name
-    );
+    let mut text = format!("{}/{}//{}<", identity.category, identity.kind, identity.name);
     let mut features = features.to_vec();
     features.sort_unstable();
     append(&mut text, features.iter().copied());
@@ -71,9 +68,7 @@ fn append<'a>(text: &mut String, parts: impl IntoIterator<Item = &'a str>) {
 
 /// Whether a disco node is the one that [`element`] announces.
 pub(super) fn is_own_node(node: &str, ver: &str) -> bool {
-    node.strip_prefix(NODE)
-        .and_then(|rest| rest.strip_prefix('#'))
-        == Some(ver)
+    node.strip_prefix(NODE).and_then(|rest| rest.strip_prefix('#')) == Some(ver)
 }
 
 /// `<c/>`, for the stream features. Base64 and our own node need no escaping.
@@ -99,10 +94,7 @@ mod tests {
             "http://jabber.org/protocol/caps",
             "http://jabber.org/protocol/disco#items",
         ];
-        assert_eq!(
-            ver(&identity, &features, None),
-            "QgayPKawpkPSDYmwT/WM94uAlu0="
-        );
+        assert_eq!(ver(&identity, &features, None), "QgayPKawpkPSDYmwT/WM94uAlu0=");
     }
 
     /// Calculated by another implementation of SHA-1 over
@@ -118,15 +110,9 @@ mod tests {
             form_type: "http://jabber.org/network/serverinfo",
             fields: vec![
                 ("support-addresses", vec!["https://x".to_owned()]),
-                (
-                    "abuse-addresses",
-                    vec!["xmpp:b@x".to_owned(), "mailto:a@x".to_owned()],
-                ),
+                ("abuse-addresses", vec!["xmpp:b@x".to_owned(), "mailto:a@x".to_owned()]),
             ],
         };
-        assert_eq!(
-            ver(&identity, &["b", "a"], Some(&form)),
-            "MRsVU5qfHs40XBo0Kdq3jwLYnI4="
-        );
+        assert_eq!(ver(&identity, &["b", "a"], Some(&form)), "MRsVU5qfHs40XBo0Kdq3jwLYnI4=");
     }
 }

@@ -47,11 +47,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub fn new(
-        config: &FeatureConfig,
-        mut domain: Vec<&'static str>,
-        mut account: Vec<&'static str>,
-    ) -> Tables {
+    pub fn new(config: &FeatureConfig, mut domain: Vec<&'static str>, mut account: Vec<&'static str>) -> Tables {
         domain.sort_unstable();
         account.sort_unstable();
         let server = Identity {
@@ -92,9 +88,7 @@ fn info(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     let node = ask.payload.attr("node");
     let children = match (ask.target, node) {
         (Target::Domain, None) => &facts.disco.domain_info,
-        (Target::Domain, Some(node)) if caps::is_own_node(node, facts.disco.ver()) => {
-            &facts.disco.domain_info
-        }
+        (Target::Domain, Some(node)) if caps::is_own_node(node, facts.disco.ver()) => &facts.disco.domain_info,
         (Target::Own | Target::Other, None) => &facts.disco.account_info,
         (_, Some(_)) => return Err(Condition::ItemNotFound),
     };
@@ -144,17 +138,11 @@ fn info_children(identity: &Identity, features: &[&str], form: Option<&Form>) ->
 
 /// A result form (XEP-0004 section 3.2, XEP-0128 section 2).
 fn write_form(el: &mut Builder<'_, '_>, form: &Form) {
-    el.open("x")
-        .attr("xmlns", "jabber:x:data")
-        .attr("type", "result");
-    el.open("field")
-        .attr("var", "FORM_TYPE")
-        .attr("type", "hidden");
+    el.open("x").attr("xmlns", "jabber:x:data").attr("type", "result");
+    el.open("field").attr("var", "FORM_TYPE").attr("type", "hidden");
     el.open("value").text(form.form_type).close().close();
     for (var, values) in &form.fields {
-        el.open("field")
-            .attr("var", *var)
-            .attr("type", "list-multi");
+        el.open("field").attr("var", *var).attr("type", "list-multi");
         for value in values {
             el.open("value").text(value).close();
         }

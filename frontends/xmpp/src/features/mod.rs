@@ -168,25 +168,11 @@ pub struct Features {
 impl Features {
     /// Builds the dispatch and what service discovery says.
     pub fn new(config: &FeatureConfig) -> Features {
-        let enabled: Vec<_> = LIST
-            .iter()
-            .filter(|feature| (feature.enabled)(config))
-            .collect();
-        let domain = enabled
-            .iter()
-            .flat_map(|feature| feature.domain)
-            .copied()
-            .collect();
-        let account = enabled
-            .iter()
-            .flat_map(|feature| feature.account)
-            .copied()
-            .collect();
+        let enabled: Vec<_> = LIST.iter().filter(|feature| (feature.enabled)(config)).collect();
+        let domain = enabled.iter().flat_map(|feature| feature.domain).copied().collect();
+        let account = enabled.iter().flat_map(|feature| feature.account).copied().collect();
         let disco = disco::Tables::new(config, domain, account);
-        let handlers = enabled
-            .iter()
-            .flat_map(|feature| feature.handlers)
-            .collect();
+        let handlers = enabled.iter().flat_map(|feature| feature.handlers).collect();
         Features {
             facts: Facts {
                 config: config.clone(),
@@ -236,15 +222,7 @@ impl Features {
         let handler = self.find(kind, payload)?;
         let target = target(query);
         handler.reach.check(target)?;
-        (handler.run)(
-            &Ask {
-                query,
-                payload,
-                target,
-            },
-            &self.facts,
-            host,
-        )
+        (handler.run)(&Ask { query, payload, target }, &self.facts, host)
     }
 
     fn find(&self, kind: QueryKind, payload: &Element<'_>) -> Result<&'static Handler, Condition> {

@@ -63,11 +63,7 @@ fn get(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
         });
         later.finish(document.map(Reply::Body), host);
     };
-    host.read(
-        Table::Document,
-        key(&ask.account(), element),
-        Box::new(answer),
-    );
+    host.read(Table::Document, key(&ask.account(), element), Box::new(answer));
     Ok(Reply::Later)
 }
 
@@ -83,10 +79,7 @@ fn set(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     let (user, later) = (ask.account(), ask.later());
     let store = move |rows: Result<Vec<Row>, _>, host: &mut dyn Host| match rows {
         Ok(rows) if rows.is_empty() => store_new(user, put, 0..PRIVATE_DOCUMENTS_MAX, later, host),
-        Ok(_) => host.write(
-            vec![put],
-            Box::new(move |result, host| later.done(result, host)),
-        ),
+        Ok(_) => host.write(vec![put], Box::new(move |result, host| later.done(result, host))),
         Err(condition) => later.done(Err(condition), host),
     };
     host.read(Table::Document, key, Box::new(store));
@@ -136,10 +129,7 @@ fn only_element<'a>(ask: &Ask<'a>) -> Result<&'a Element<'a>, Condition> {
         return Err(Condition::BadRequest);
     }
     let name_bytes = element.name().len() + element.namespace().len();
-    if element.namespace().is_empty()
-        || element.namespace() == NS
-        || name_bytes > PRIVATE_NAME_BYTES_MAX
-    {
+    if element.namespace().is_empty() || element.namespace() == NS || name_bytes > PRIVATE_NAME_BYTES_MAX {
         return Err(Condition::NotAcceptable);
     }
     Ok(element)
@@ -147,23 +137,14 @@ fn only_element<'a>(ask: &Ask<'a>) -> Result<&'a Element<'a>, Condition> {
 
 fn wrap(document: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(document.len() + 64);
-    Builder::new(&mut out)
-        .open("query")
-        .attr("xmlns", NS)
-        .raw(document);
+    Builder::new(&mut out).open("query").attr("xmlns", NS).raw(document);
     out
 }
 
 fn key(user: &Jid, element: &Element<'_>) -> Bytes {
-    [
-        user.bare_str(),
-        "\0",
-        element.namespace(),
-        "\0",
-        element.name(),
-    ]
-    .concat()
-    .into()
+    [user.bare_str(), "\0", element.namespace(), "\0", element.name()]
+        .concat()
+        .into()
 }
 
 fn slot_key(user: &Jid, slot: u8) -> Bytes {

@@ -80,16 +80,8 @@ fn remove(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
 
 /// Section 3.3: both the own name and a new password. An empty password never replaces one.
 fn change_password(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
-    let username = ask
-        .payload
-        .child("username", NS)
-        .ok_or(Condition::BadRequest)?
-        .text();
-    let password = ask
-        .payload
-        .child("password", NS)
-        .ok_or(Condition::BadRequest)?
-        .text();
+    let username = ask.payload.child("username", NS).ok_or(Condition::BadRequest)?.text();
+    let password = ask.payload.child("password", NS).ok_or(Condition::BadRequest)?.text();
     if password.is_empty() {
         return Err(Condition::BadRequest);
     }

@@ -160,10 +160,7 @@ fn query(version: u64, items: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
 fn write_item(el: &mut Builder<'_, '_>, item: &Item) {
     let state = item.state;
     el.open("item").attr("jid", item.jid.as_str());
-    el.attr_opt(
-        "name",
-        (!item.name.is_empty()).then_some(item.name.as_str()),
-    );
+    el.attr_opt("name", (!item.name.is_empty()).then_some(item.name.as_str()));
     el.attr("subscription", subscription(state.subscription()));
     el.attr_opt("ask", state.pending_out().then_some("subscribe"));
     el.attr_opt("approved", state.approved().then_some("true"));

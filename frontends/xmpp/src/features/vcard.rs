@@ -58,10 +58,7 @@ fn set(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
         key: key(ask),
         value,
     };
-    host.write(
-        vec![put],
-        Box::new(move |result, host| later.done(result, host)),
-    );
+    host.write(vec![put], Box::new(move |result, host| later.done(result, host)));
     Ok(Reply::Later)
 }
 

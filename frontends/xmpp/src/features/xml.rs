@@ -40,12 +40,7 @@ pub(super) fn standalone(element: &Element<'_>, bytes_max: usize) -> Option<Byte
 }
 
 /// Recursion is bounded by the depth that the tree was built with.
-fn write_element(
-    out: &mut Vec<u8>,
-    element: &Element<'_>,
-    default: &str,
-    bytes_max: usize,
-) -> Option<()> {
+fn write_element(out: &mut Vec<u8>, element: &Element<'_>, default: &str, bytes_max: usize) -> Option<()> {
     out.push(b'<');
     out.extend_from_slice(element.name().as_bytes());
     if element.namespace() != default {
@@ -74,11 +69,7 @@ fn write_attributes(out: &mut Vec<u8>, element: &Element<'_>) {
             namespace => {
                 let prefix = format!("ns{index}");
                 write::attribute(out, &["xmlns:", &prefix].concat(), namespace);
-                write::attribute(
-                    out,
-                    &[&prefix, ":", attribute.name].concat(),
-                    &attribute.value,
-                );
+                write::attribute(out, &[&prefix, ":", attribute.name].concat(), &attribute.value);
             }
         }
     }

@@ -48,17 +48,11 @@ mod roster {
         let juliets = stage.host.roster_mut(JULIETS);
         let groups = vec!["Friends".to_owned(), "Houses > 1".to_owned()];
         juliets
-            .set(
-                &jid("romeo@montague.example"),
-                "My \"Romeo\"".to_owned(),
-                groups,
-            )
+            .set(&jid("romeo@montague.example"), "My \"Romeo\"".to_owned(), groups)
             .expect("room");
         let both = jid("a-both@x.example");
         juliets.outbound(&both, Step::Subscribe).expect("room");
-        juliets
-            .inbound(&both, Step::Subscribed, None)
-            .expect("room");
+        juliets.inbound(&both, Step::Subscribed, None).expect("room");
         juliets.inbound(&both, Step::Subscribe, None).expect("room");
         juliets.outbound(&both, Step::Subscribed).expect("room");
         juliets
@@ -96,8 +90,7 @@ mod roster {
         );
 
         // Only 'remove' means something in a set; an update replaces name and groups (sections 2.1.2.5 and 2.4).
-        let bare =
-            "<item jid='NURSE@x.example' subscription='both' ask='subscribe' approved='true'/>";
+        let bare = "<item jid='NURSE@x.example' subscription='both' ask='subscribe' approved='true'/>";
         assert_eq!(stage.ask(JULIET, JULIETS, "set", &set(bare)), "result");
         let items = r#"<item jid="nurse@x.example" subscription="none"/>"#;
         let version = stage.host.roster_mut(JULIETS).version();
@@ -109,10 +102,7 @@ mod roster {
         let remove = set("<item jid='nurse@x.example' subscription='remove'/>");
         assert_eq!(stage.ask(JULIET, JULIETS, "set", &remove), "result");
         assert!(stage.host.roster_mut(JULIETS).is_empty());
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &remove),
-            "error ItemNotFound"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &remove), "error ItemNotFound");
     }
 
     #[test]
@@ -124,10 +114,7 @@ mod roster {
             assert_eq!(stage.ask(ROMEO, to, "get", GET), "error Forbidden");
             assert_eq!(stage.ask(ROMEO, to, "set", &payload), "error Forbidden");
         }
-        assert_eq!(
-            stage.ask(ROMEO, SERVER, "get", GET),
-            "error ServiceUnavailable"
-        );
+        assert_eq!(stage.ask(ROMEO, SERVER, "get", GET), "error ServiceUnavailable");
         assert!(stage.host.roster_mut(JULIETS).is_empty());
         assert!(stage.host.roster_interest.is_empty());
     }
@@ -152,21 +139,9 @@ mod roster {
             ("set", set("<item/>"), "error BadRequest"),
             ("set", set("<item jid=''/>"), "error JidMalformed"),
             ("set", set("<item jid='@x.example'/>"), "error JidMalformed"),
-            (
-                "set",
-                set("<item jid='a b@x.example'/>"),
-                "error JidMalformed",
-            ),
-            (
-                "set",
-                set("<item jid='a@x.example/balcony'/>"),
-                "error BadRequest",
-            ),
-            (
-                "set",
-                set("<item jid='juliet@capulet.example'/>"),
-                "error NotAllowed",
-            ),
+            ("set", set("<item jid='a b@x.example'/>"), "error JidMalformed"),
+            ("set", set("<item jid='a@x.example/balcony'/>"), "error BadRequest"),
+            ("set", set("<item jid='juliet@capulet.example'/>"), "error NotAllowed"),
             (
                 "set",
                 set("<item jid='a@x.example'><group>G</group><group>G</group></item>"),
@@ -179,11 +154,7 @@ mod roster {
             ),
         ];
         for (kind, payload, expected) in scenes {
-            assert_eq!(
-                stage.ask(JULIET, JULIETS, kind, &payload),
-                expected,
-                "{payload}"
-            );
+            assert_eq!(stage.ask(JULIET, JULIETS, kind, &payload), expected, "{payload}");
         }
         assert!(stage.host.roster_mut(JULIETS).is_empty());
         assert!(stage.host.roster_interest.is_empty());
@@ -192,17 +163,8 @@ mod roster {
     #[test]
     fn names_and_groups_are_bounded() {
         let mut stage = Stage::new();
-        let groups = |count: usize| {
-            (0..count)
-                .map(|n| format!("<group>{n}</group>"))
-                .collect::<String>()
-        };
-        let named = |bytes: usize| {
-            set(&format!(
-                "<item jid='a@x.example' name='{}'/>",
-                "x".repeat(bytes)
-            ))
-        };
+        let groups = |count: usize| (0..count).map(|n| format!("<group>{n}</group>")).collect::<String>();
+        let named = |bytes: usize| set(&format!("<item jid='a@x.example' name='{}'/>", "x".repeat(bytes)));
         let grouped = |groups: &str| set(&format!("<item jid='a@x.example'>{groups}</item>"));
         let group = |bytes: usize| format!("<group>{}</group>", "x".repeat(bytes));
         for payload in [
@@ -210,10 +172,7 @@ mod roster {
             grouped(&group(GROUP_BYTES_MAX + 1)),
             grouped(&groups(GROUPS_MAX + 1)),
         ] {
-            assert_eq!(
-                stage.ask(JULIET, JULIETS, "set", &payload),
-                "error NotAcceptable"
-            );
+            assert_eq!(stage.ask(JULIET, JULIETS, "set", &payload), "error NotAcceptable");
         }
         assert!(stage.host.roster_mut(JULIETS).is_empty());
         for payload in [
@@ -228,20 +187,11 @@ mod roster {
     #[test]
     fn an_answer_waits_for_the_disk_and_its_failure_is_told() {
         let mut stage = Stage::new();
-        stage.send(
-            JULIET,
-            JULIETS,
-            "set",
-            "",
-            &set("<item jid='a@x.example'/>"),
-        );
+        stage.send(JULIET, JULIETS, "set", "", &set("<item jid='a@x.example'/>"));
         assert!(stage.host.sent.is_empty(), "nothing is durable yet");
         stage.host.failure = Some(Condition::InternalServerError);
         stage.host.settle();
-        assert_eq!(
-            show(&stage.host.sent.remove(0)),
-            "error InternalServerError"
-        );
+        assert_eq!(show(&stage.host.sent.remove(0)), "error InternalServerError");
     }
 
     /// Juliet's tablet has been away. Meanwhile the Nurse was renamed, and Paris added and removed.
@@ -258,9 +208,7 @@ mod roster {
         juliets
             .set(&jid("paris@x.example"), String::new(), vec![])
             .expect("room");
-        juliets
-            .set(&nurse, "Angelica".to_owned(), vec![])
-            .expect("room");
+        juliets.set(&nurse, "Angelica".to_owned(), vec![]).expect("room");
         let renamed = juliets.version();
         juliets.remove(&jid("paris@x.example")).expect("was there");
         let removed = juliets.version();
@@ -279,10 +227,7 @@ mod roster {
             ),
             format!(
                 "set {}",
-                roster(
-                    removed,
-                    r#"<item jid="paris@x.example" subscription="remove"/>"#
-                )
+                roster(removed, r#"<item jid="paris@x.example" subscription="remove"/>"#)
             ),
         ];
         assert_eq!(shown, pushes);
@@ -303,10 +248,7 @@ mod roster {
             .set(&jid("nurse@x.example"), String::new(), vec![])
             .expect("room");
         let version = juliets.version();
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "get", &get_since(version)),
-            "result"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "get", &get_since(version)), "result");
     }
 
     #[test]
@@ -318,29 +260,17 @@ mod roster {
             .expect("room");
         for n in 0..=REMOVALS_MAX {
             let passer_by = jid(&format!("passer-by-{n}@x.example"));
-            juliets
-                .set(&passer_by, String::new(), vec![])
-                .expect("room");
+            juliets.set(&passer_by, String::new(), vec![]).expect("room");
             juliets.remove(&passer_by).expect("was there");
         }
         let version = juliets.version();
         let whole = format!(
             "result {}",
-            roster(
-                version,
-                r#"<item jid="nurse@x.example" subscription="none"/>"#
-            )
+            roster(version, r#"<item jid="nurse@x.example" subscription="none"/>"#)
         );
         let forgotten = (FIRST_VERSION + 1).to_string();
         let future = (version + 1).to_string();
-        for unknown in [
-            "",
-            "ver14",
-            "-1",
-            "99999999999999999999999",
-            &forgotten,
-            &future,
-        ] {
+        for unknown in ["", "ver14", "-1", "99999999999999999999999", &forgotten, &future] {
             assert_eq!(
                 stage.ask(JULIET, JULIETS, "get", &get_since(unknown)),
                 whole,
@@ -356,15 +286,10 @@ mod roster {
         let juliets = stage.host.roster_mut(JULIETS);
         juliets.set(&nurse, "N".to_owned(), vec![]).expect("room");
         let item = juliets.get(&nurse).expect("just set");
-        let text = |removed| {
-            String::from_utf8(features::roster_push_body(item, removed, 7)).expect("UTF-8")
-        };
+        let text = |removed| String::from_utf8(features::roster_push_body(item, removed, 7)).expect("UTF-8");
         assert_eq!(
             text(false),
-            roster(
-                7,
-                r#"<item jid="nurse@x.example" name="N" subscription="none"/>"#
-            )
+            roster(7, r#"<item jid="nurse@x.example" name="N" subscription="none"/>"#)
         );
         assert_eq!(
             text(true),
@@ -397,27 +322,18 @@ mod blocking {
         );
 
         let two = "<item jid='PARIS@x.example'/><item jid='x.example/a &amp; b'/>";
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &command("block", two)),
-            "result"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &command("block", two)), "result");
         let both = r#"<item jid="paris@x.example"/><item jid="x.example/a &amp; b"/>"#;
         assert_eq!(stage.ask(JULIET, JULIETS, "get", LIST), listed(both));
 
         let one = "<item jid='paris@x.example'/>";
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &command("unblock", one)),
-            "result"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &command("unblock", one)), "result");
         assert_eq!(
             stage.ask(JULIET, JULIETS, "get", LIST),
             listed(r#"<item jid="x.example/a &amp; b"/>"#)
         );
 
-        assert_eq!(
-            stage.ask(JULIET, JULIETS, "set", &command("unblock", "")),
-            "result"
-        );
+        assert_eq!(stage.ask(JULIET, JULIETS, "set", &command("unblock", "")), "result");
         assert_eq!(stage.ask(JULIET, JULIETS, "get", LIST), EMPTY);
     }
 
@@ -441,10 +357,7 @@ mod blocking {
             ),
             (command("block", &many), "error NotAcceptable"),
             (command("unblock", "<item jid='@'/>"), "error JidMalformed"),
-            (
-                command("unblock", "<itme jid='paris@x.example'/>"),
-                "error BadRequest",
-            ),
+            (command("unblock", "<itme jid='paris@x.example'/>"), "error BadRequest"),
             (
                 command("unblock", "<item xmlns='urn:other' jid='paris@x.example'/>"),
                 "error BadRequest",
@@ -452,11 +365,7 @@ mod blocking {
         ];
         for (payload, expected) in scenes {
             let shown = payload.get(..100).unwrap_or(&payload);
-            assert_eq!(
-                stage.ask(JULIET, JULIETS, "set", &payload),
-                expected,
-                "{shown}"
-            );
+            assert_eq!(stage.ask(JULIET, JULIETS, "set", &payload), expected, "{shown}");
         }
         assert_eq!(
             stage.ask(JULIET, JULIETS, "get", LIST),
@@ -471,10 +380,7 @@ mod blocking {
         for to in [JULIETS, NOBODY] {
             assert_eq!(stage.ask(ROMEO, to, "get", LIST), "error Forbidden");
             assert_eq!(stage.ask(ROMEO, to, "set", &block), "error Forbidden");
-            assert_eq!(
-                stage.ask(ROMEO, to, "set", &command("unblock", "")),
-                "error Forbidden"
-            );
+            assert_eq!(stage.ask(ROMEO, to, "set", &command("unblock", "")), "error Forbidden");
         }
         assert!(stage.host.block_interest.is_empty());
         assert_eq!(stage.ask(JULIET, JULIETS, "get", LIST), EMPTY);

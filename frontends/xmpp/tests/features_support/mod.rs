@@ -63,18 +63,12 @@ impl FakeHost {
         ];
         FakeHost {
             domain: jid("capulet.example"),
-            accounts: users
-                .iter()
-                .map(|user| (jid(user), "secret".to_owned()))
-                .collect(),
+            accounts: users.iter().map(|user| (jid(user), "secret".to_owned())).collect(),
             rosters: users
                 .iter()
                 .map(|user| (jid(user), Roster::empty(FIRST_VERSION)))
                 .collect(),
-            blocks: users
-                .iter()
-                .map(|user| (jid(user), BlockList::default()))
-                .collect(),
+            blocks: users.iter().map(|user| (jid(user), BlockList::default())).collect(),
             visible: HashSet::new(),
             available: Vec::new(),
             last_seen: HashMap::new(),
@@ -113,8 +107,7 @@ impl FakeHost {
     pub fn table(&self, table: Table) -> Vec<(String, String)> {
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         let rows = self.rows.iter().filter(|((of, _), _)| *of == table);
-        rows.map(|((_, key), value)| (text(key), text(value)))
-            .collect()
+        rows.map(|((_, key), value)| (text(key), text(value))).collect()
     }
 
     /// The roster of a user, to be set up.
@@ -137,11 +130,7 @@ impl FakeHost {
         while self.settle_one() {}
     }
 
-    fn commit(
-        &mut self,
-        change: impl FnOnce(&mut FakeHost) -> Result<(), Condition> + 'static,
-        then: Then,
-    ) {
+    fn commit(&mut self, change: impl FnOnce(&mut FakeHost) -> Result<(), Condition> + 'static, then: Then) {
         self.deferred.push_back(Box::new(move |host| {
             let result = match host.failure.take() {
                 Some(condition) => Err(condition),
@@ -151,13 +140,7 @@ impl FakeHost {
         }));
     }
 
-    fn change_roster(
-        &mut self,
-        user: &Jid,
-        contact: &Jid,
-        name: &str,
-        groups: Vec<String>,
-    ) -> Result<(), Condition> {
+    fn change_roster(&mut self, user: &Jid, contact: &Jid, name: &str, groups: Vec<String>) -> Result<(), Condition> {
         let roster = self.rosters.get_mut(user).ok_or(Condition::ItemNotFound)?;
         roster
             .set(contact, name.to_owned(), groups)
@@ -167,25 +150,14 @@ impl FakeHost {
 
     fn shrink_roster(&mut self, user: &Jid, contact: &Jid) -> Result<(), Condition> {
         let roster = self.rosters.get_mut(user).ok_or(Condition::ItemNotFound)?;
-        roster
-            .remove(contact)
-            .map(drop)
-            .map_err(|_| Condition::ItemNotFound)
+        roster.remove(contact).map(drop).map_err(|_| Condition::ItemNotFound)
     }
 
-    fn change_blocks(
-        &mut self,
-        user: &Jid,
-        addresses: Vec<Jid>,
-        blocked: bool,
-    ) -> Result<(), Condition> {
+    fn change_blocks(&mut self, user: &Jid, addresses: Vec<Jid>, blocked: bool) -> Result<(), Condition> {
         let list = self.blocks.get_mut(user).ok_or(Condition::ItemNotFound)?;
         match (blocked, addresses.is_empty()) {
             (true, _) => {
-                return list
-                    .block(addresses)
-                    .map(drop)
-                    .map_err(|_| Condition::NotAcceptable);
+                return list.block(addresses).map(drop).map_err(|_| Condition::NotAcceptable);
             }
             (false, true) => list.unblock_all(),
             (false, false) => list.unblock(&addresses),
@@ -244,19 +216,9 @@ impl Host for FakeHost {
         self.roster_interest.insert(session.clone());
     }
 
-    fn roster_set(
-        &mut self,
-        user: &Jid,
-        contact: &Jid,
-        name: &str,
-        groups: Vec<String>,
-        then: Then,
-    ) {
+    fn roster_set(&mut self, user: &Jid, contact: &Jid, name: &str, groups: Vec<String>, then: Then) {
         let (user, contact, name) = (user.clone(), contact.clone(), name.to_owned());
-        self.commit(
-            move |host| host.change_roster(&user, &contact, &name, groups),
-            then,
-        );
+        self.commit(move |host| host.change_roster(&user, &contact, &name, groups), then);
     }
 
     fn roster_remove(&mut self, user: &Jid, contact: &Jid, then: Then) {
@@ -279,10 +241,7 @@ impl Host for FakeHost {
 
     fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then) {
         let user = user.clone();
-        self.commit(
-            move |host| host.change_blocks(&user, addresses, false),
-            then,
-        );
+        self.commit(move |host| host.change_blocks(&user, addresses, false), then);
     }
 
     fn may_see(&self, user: &Jid, other: &Jid) -> bool {
