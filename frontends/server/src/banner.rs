@@ -1,0 +1,146 @@
+//! What a server says when it starts: what listens where, and what to do next.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use crosspoint_xmpp::config::{Listener, TlsPolicy};
+
+use crate::config::{Config, Registration};
+
+/// The facts of a start.
+pub struct Banner<'a> {
+    /// The settings in force.
+    pub config: &'a Config,
+    /// What listens, with the port that it was given.
+    pub listeners: &'a [(SocketAddr, Listener)],
+    /// The admin port, where there is one.
+    pub admin: &'a [SocketAddr],
+    /// The certificate, and whether it is of our own making.
+    pub fingerprint: &'a str,
+    /// The certificate is the self-signed one.
+    pub self_signed: bool,
+    /// Number of shards.
+    pub shards: usize,
+    /// Connections that all shards together may have.
+    pub connections: usize,
+    /// Whether the data folder was made just now.
+    pub first_start: bool,
+}
+
+impl Banner<'_> {
+    /// The text, for a person.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "Crosspoint {} serves {}\n\n",
+            env!("CARGO_PKG_VERSION"),
+            self.config.domain
+        );
+        for (address, listener) in self.listeners {
+            line(&mut text, "XMPP", &format!("{address}, {}", encryption(*listener)));
+        }
+        for address in self.admin {
+            line(
+                &mut text,
+                "admin",
+                &format!("http://{address}/metrics, /healthz, /readyz"),
+            );
+        }
+        line(
+            &mut text,
+            "shards",
+            &format!("{}, for up to {} connections in all", self.shards, self.connections),
+        );
+        let made = if self.first_start { " (new)" } else { "" };
+        line(&mut text, "data", &format!("{}{made}", self.config.data.display()));
+        let kind = if self.self_signed {
+            "self-signed; clients will ask whether to trust it"
+        } else {
+            "as configured"
+        };
+        line(&mut text, "certificate", kind);
+        line(&mut text, "", &format!("SHA-256 {}", self.fingerprint));
+        text.push_str(&self.next_steps());
+        text
+    }
+
+    fn next_steps(&self) -> String {
+        let Config { domain, data, .. } = self.config;
+        let folder = if data == &Config::default().data {
+            String::new()
+        } else {
+            format!(" --data {}", data.display())
+        };
+        let mut text = format!(
+            "\nNext: make an account, then log in with any XMPP client.\n  crosspoint user add{folder} someone@{domain}\n"
+        );
+        if self.config.accounts.registration == Registration::Open {
+            text.push_str("Registration is open: clients can make their own accounts, too.\n");
+        }
+        let _ = writeln!(text, "End with Ctrl-C, or:\n  crosspoint drain{folder}");
+        text
+    }
+}
+
+fn line(text: &mut String, name: &str, what: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  {name:<12} {what}");
+}
+
+fn encryption(listener: Listener) -> &'static str {
+    match listener {
+        Listener { direct_tls: true, .. } => "direct TLS",
+        Listener {
+            behind_tls_proxy: true, ..
+        } => "in the clear, behind a proxy that does TLS",
+        Listener {
+            tls: TlsPolicy::Off, ..
+        } => "in the clear",
+        Listener {
+            tls: TlsPolicy::Optional,
+            ..
+        } => "STARTTLS offered",
+        Listener {
+            tls: TlsPolicy::Required,
+            ..
+        } => "STARTTLS required",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_says_where_it_listens_and_what_to_do() {
+        let config = Config {
+            data: "/srv/chat".into(),
+            ..Config::default()
+        };
+        let listeners = [
+            (config.xmpp.listen[0], Listener::STARTTLS),
+            (config.xmpp.listen_tls[0], Listener::DIRECT_TLS),
+        ];
+        let banner = Banner {
+            config: &config,
+            listeners: &listeners,
+            admin: &config.admin.listen,
+            fingerprint: "AB:CD",
+            self_signed: true,
+            shards: 2,
+            connections: 1000,
+            first_start: true,
+        };
+        let text = banner.text();
+        for part in [
+            "127.0.0.1:5222, STARTTLS required",
+            "127.0.0.1:5223, direct TLS",
+            "http://127.0.0.1:5280/metrics",
+            "2, for up to 1000 connections",
+            "/srv/chat (new)",
+            "SHA-256 AB:CD",
+            "crosspoint user add --data /srv/chat someone@localhost",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

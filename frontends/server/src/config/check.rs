@@ -1,0 +1,212 @@
+//! What the settings mean together: judged before the server starts, and by `crosspoint check-config`.
+//!
+//! Invariant: nothing here changes anything; files are only read.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crosspoint_engine::jid::Jid;
+use crosspoint_engine::scram::keys::{ITERATIONS_MAX, ITERATIONS_MIN};
+
+use super::layers::{Loaded, Wrong};
+use super::{Config, TlsMode};
+
+/// Most shards: more are a slip of the finger, not a machine.
+pub const SHARDS_MAX: usize = 512;
+
+/// Longest wait for sessions to end.
+pub const DRAIN_DEADLINE_S_MAX: u64 = 3_600;
+
+/// Everything that is wrong, in the order of the file.
+pub fn check(loaded: &Loaded) -> Vec<Wrong> {
+    let config = &loaded.config;
+    let mut findings = Findings {
+        loaded,
+        wrongs: Vec::new(),
+    };
+    domain(config, &mut findings);
+    ranges(config, &mut findings);
+    addresses(config, &mut findings);
+    encryption(config, &mut findings);
+    if let Err(what) = config.limits.limits().check() {
+        findings.add(&format!("limits.{}", config_key(what)), what.to_owned());
+    }
+    if let Err(what) = config.limits.xmpp_limits().check() {
+        findings.add("limits.stanza_bytes", what.to_owned());
+    }
+    if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
+        findings.add(
+            "xmpp.redirect_always",
+            "there is nowhere to send clients to; set xmpp.redirect_to".to_owned(),
+        );
+    }
+    if config.log.filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        findings.add(
+            "log.filter",
+            "no such filter; write a level (info), or levels by module (info,crosspoint_xmpp=debug)".to_owned(),
+        );
+    }
+    findings.wrongs
+}
+
+struct Findings<'a> {
+    loaded: &'a Loaded,
+    wrongs: Vec<Wrong>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, key: &str, what: String) {
+        self.wrongs.push(Wrong {
+            origin: self.loaded.origin(key),
+            key: key.to_owned(),
+            what,
+        });
+    }
+}
+
+fn domain(config: &Config, findings: &mut Findings<'_>) {
+    match Jid::parse(&config.domain) {
+        Err(error) => findings.add("domain", format!("`{}` is no domain: {error}", config.domain)),
+        Ok(jid) if jid.node().is_some() || jid.resource().is_some() => {
+            findings.add(
+                "domain",
+                format!(
+                    "`{}` is a user's address; write only what stands after the @",
+                    config.domain
+                ),
+            );
+        }
+        Ok(_) => {}
+    }
+}
+
+fn ranges(config: &Config, findings: &mut Findings<'_>) {
+    if config.shards > SHARDS_MAX {
+        findings.add(
+            "shards",
+            format!("{} is above {SHARDS_MAX}; 0 means one for each core", config.shards),
+        );
+    }
+    let rounds = config.accounts.scram_iterations;
+    if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&rounds) {
+        findings.add(
+            "accounts.scram_iterations",
+            format!("{rounds} is not between {ITERATIONS_MIN} and {ITERATIONS_MAX}"),
+        );
+    }
+    if config.drain.deadline_s > DRAIN_DEADLINE_S_MAX {
+        findings.add(
+            "drain.deadline_s",
+            format!("{} is above {DRAIN_DEADLINE_S_MAX}", config.drain.deadline_s),
+        );
+    }
+    for (key, value) in [
+        ("limits.connections_per_shard", config.limits.connections_per_shard),
+        (
+            "limits.unauthenticated_per_shard",
+            config.limits.unauthenticated_per_shard,
+        ),
+        (
+            "limits.unauthenticated_per_address",
+            config.limits.unauthenticated_per_address,
+        ),
+        ("limits.sessions_per_user", config.limits.sessions_per_user),
+        (
+            "limits.wrong_passwords_per_address",
+            config.limits.wrong_passwords_per_address as usize,
+        ),
+        (
+            "limits.wrong_passwords_per_account",
+            config.limits.wrong_passwords_per_account as usize,
+        ),
+        (
+            "limits.wrong_passwords_per_second",
+            config.limits.wrong_passwords_per_second as usize,
+        ),
+        (
+            "accounts.registrations_per_hour",
+            config.accounts.registrations_per_hour as usize,
+        ),
+    ] {
+        if value == 0 {
+            findings.add(key, "0 would let nobody in; name a number above it".to_owned());
+        }
+    }
+}
+
+fn addresses(config: &Config, findings: &mut Findings<'_>) {
+    if config.xmpp.listen.is_empty() && config.xmpp.listen_tls.is_empty() {
+        findings.add(
+            "xmpp.listen",
+            "no client could connect: neither listen nor listen_tls names an address".to_owned(),
+        );
+    }
+    for address in &config.admin.listen {
+        if !address.ip().is_loopback() && !config.admin.allow_remote {
+            let what = format!(
+                "{address} is not loopback and the admin port asks for no password; set admin.allow_remote = true if the network is yours"
+            );
+            findings.add("admin.listen", what);
+        }
+    }
+    let keyed = |key, list: &[SocketAddr]| list.iter().map(|address| (key, *address)).collect::<Vec<_>>();
+    let mut all = keyed("xmpp.listen", &config.xmpp.listen);
+    all.extend(keyed("xmpp.listen_tls", &config.xmpp.listen_tls));
+    all.extend(keyed("admin.listen", &config.admin.listen));
+    for (index, (key, address)) in all.iter().enumerate() {
+        let twice = all[..index]
+            .iter()
+            .find(|(_, earlier)| earlier == address && address.port() != 0);
+        if let Some((first, _)) = twice {
+            findings.add(key, format!("{address} is taken by {first} already"));
+        }
+    }
+}
+
+fn encryption(config: &Config, findings: &mut Findings<'_>) {
+    if config.xmpp.tls == TlsMode::Off && !config.xmpp.tls_terminated_by_proxy {
+        if let Some(open) = config.xmpp.listen.iter().find(|address| !address.ip().is_loopback()) {
+            let what = format!(
+                "\"off\" would let {open}, which is not loopback, talk in the clear; use \"required\", or set \
+                 xmpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
+            );
+            findings.add("xmpp.tls", what);
+        }
+    }
+    let tls = &config.tls;
+    match (tls.certificate.as_os_str().is_empty(), tls.key.as_os_str().is_empty()) {
+        (true, true) => {}
+        (false, true) => findings.add(
+            "tls.key",
+            "a certificate needs its key; name the file that holds it".to_owned(),
+        ),
+        (true, false) => findings.add(
+            "tls.certificate",
+            "a key needs its certificate; name the file that holds it".to_owned(),
+        ),
+        (false, false) => {
+            let before = findings.wrongs.len();
+            readable("tls.certificate", &tls.certificate, findings);
+            readable("tls.key", &tls.key, findings);
+            if findings.wrongs.len() == before {
+                if let Err(what) = crate::certificate::load(&tls.certificate, &tls.key) {
+                    findings.add("tls.certificate", what.to_string());
+                }
+            }
+        }
+    }
+}
+
+fn readable(key: &str, path: &Path, findings: &mut Findings<'_>) {
+    if let Err(error) = std::fs::read(path) {
+        findings.add(key, format!("cannot read {}: {error}", path.display()));
+    }
+}
+
+/// The engine's message begins with the bound's name, or holds it in parentheses; the table's key has the same name.
+fn config_key(message: &str) -> &str {
+    message
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .find(|word| word.contains('_'))
+        .unwrap_or("outbox_soft_bytes")
+}

@@ -1,0 +1,344 @@
+//! The configuration: every key, its meaning and its default.
+//!
+//! Four layers, the later ones win: defaults, the file, the environment, flags (see [`layers`]). What the keys mean
+//! together is judged by [`check`]. The shipped `crosspoint.example.toml` documents each key; a test holds that it names
+//! all of them, each with its real default.
+//!
+//! Invariant: no key is optional. An empty text or list, or a zero where the key says so, means "decide for me"; so the
+//! defaults can be written down as a file.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use crosspoint_engine::guard::{LoginRates, Rate};
+use crosspoint_engine::limits::Limits;
+use crosspoint_engine::scram::keys::ITERATIONS_DEFAULT;
+use crosspoint_xmpp::limits::Limits as XmppLimits;
+use serde::{Deserialize, Serialize};
+
+pub mod check;
+pub mod layers;
+mod place;
+#[cfg(test)]
+mod tests;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The domain that this switch serves: what stands after the `@`.
+    pub domain: String,
+    /// The folder that holds everything that must survive.
+    pub data: PathBuf,
+    /// Number of shards (threads that switch); 0: one for each core.
+    pub shards: usize,
+    /// Whether each shard keeps to a core of its own.
+    pub pin: bool,
+    /// XMPP for clients.
+    pub xmpp: Xmpp,
+    /// Certificate.
+    pub tls: Tls,
+    /// How accounts are made.
+    pub accounts: Accounts,
+    /// The administrator's port.
+    pub admin: Admin,
+    /// The server's own log.
+    pub log: Log,
+    /// How the server ends.
+    pub drain: Drain,
+    /// Bounds.
+    pub limits: Bounds,
+}
+
+/// The `[xmpp]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Xmpp {
+    /// Listeners that begin in the clear and offer STARTTLS (RFC 6120 section 5).
+    pub listen: Vec<SocketAddr>,
+    /// Listeners that begin with TLS (XEP-0368).
+    pub listen_tls: Vec<SocketAddr>,
+    /// Whether encryption is offered, and demanded, on `listen`.
+    pub tls: TlsMode,
+    /// A proxy in front has taken the encryption off already: `tls = "off"` is then allowed on any address.
+    pub tls_terminated_by_proxy: bool,
+    /// `host` or `host:port` where clients are sent when this server is drained (see-other-host); empty: nowhere.
+    pub redirect_to: String,
+    /// Whether every new client is sent there, drained or not.
+    pub redirect_always: bool,
+    /// URIs of who runs the server (XEP-0157).
+    pub admin_contacts: Vec<String>,
+    /// URIs to which abuse is reported (XEP-0157).
+    pub abuse_contacts: Vec<String>,
+}
+
+/// Encryption on listeners that begin in the clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsMode {
+    /// Not offered.
+    Off,
+    /// Offered; who does without cannot use PLAIN.
+    Optional,
+    /// Nothing goes on without it.
+    Required,
+}
+
+/// The `[tls]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// Certificate chain, PEM; empty: the self-signed one in the data folder, made on first start.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// The `[accounts]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accounts {
+    /// Whether a client may make its own account (XEP-0077).
+    pub registration: Registration,
+    /// Accounts that one address may make in an hour, while registration is open.
+    pub registrations_per_hour: u32,
+    /// Whether users may change their password by their client (XEP-0077 section 3.3).
+    pub password_change: bool,
+    /// Whether users may remove their account by their client (XEP-0077 section 3.2).
+    pub account_removal: bool,
+    /// Rounds of PBKDF2 for new passwords (RFC 7677 section 4: at least 4096).
+    pub scram_iterations: u32,
+}
+
+/// Who may make accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Any client.
+    Open,
+    /// The administrator only.
+    Closed,
+}
+
+/// The `[admin]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Where `/metrics`, `/healthz` and `/readyz` are served over plain HTTP; empty: nowhere.
+    pub listen: Vec<SocketAddr>,
+    /// Whether `listen` may name addresses other than loopback.
+    pub allow_remote: bool,
+}
+
+/// The `[log]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Its form, on standard error.
+    pub format: LogFormat,
+    /// What is written: a level, or a filter such as `info,crosspoint_xmpp=debug`.
+    pub filter: String,
+}
+
+/// Forms of the server's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The `[drain]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drain {
+    /// Seconds that sessions have to say goodbye before the server ends all the same.
+    pub deadline_s: u64,
+}
+
+/// The `[limits]` table: the bounds that an operator may want to move. The others are in `engine/src/limits.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// Connections of one shard.
+    pub connections_per_shard: usize,
+    /// Connections of one shard that have not authenticated yet.
+    pub unauthenticated_per_shard: usize,
+    /// The same, from one address (IPv6: one /64).
+    pub unauthenticated_per_address: usize,
+    /// Sessions of one account at a time.
+    pub sessions_per_user: usize,
+    /// Offline messages of one account.
+    pub queue_records: u64,
+    /// Offline bytes of one account.
+    pub queue_bytes: u64,
+    /// Bytes waiting for a slow reader above which presence is dropped and messages go through the log.
+    pub outbox_soft_bytes: usize,
+    /// Bytes waiting for a slow reader above which its session ends.
+    pub outbox_hard_bytes: usize,
+    /// Bytes of one stanza of a client that has logged in.
+    pub stanza_bytes: u32,
+    /// Seconds for which a client that has lost its connection may come back (XEP-0198); 0: it may not.
+    pub resume_s: u32,
+    /// Seconds of silence after which a client is asked whether it is still there; 0: never.
+    pub idle_s: u64,
+    /// Wrong passwords that one address may try in a minute (twice as many at once).
+    pub wrong_passwords_per_address: u32,
+    /// Wrong passwords that may be tried for one account in a minute (twice as many at once).
+    pub wrong_passwords_per_account: u32,
+    /// Wrong passwords that may be tried in all, in a second (twenty times as many at once).
+    pub wrong_passwords_per_second: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            domain: "localhost".to_owned(),
+            data: PathBuf::from("./crosspoint-data"),
+            shards: 0,
+            pin: true,
+            xmpp: Xmpp::default(),
+            tls: Tls::default(),
+            accounts: Accounts::default(),
+            admin: Admin::default(),
+            log: Log::default(),
+            drain: Drain::default(),
+            limits: Bounds::default(),
+        }
+    }
+}
+
+impl Default for Xmpp {
+    fn default() -> Self {
+        Xmpp {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 5222))],
+            listen_tls: vec![SocketAddr::from(([127, 0, 0, 1], 5223))],
+            tls: TlsMode::Required,
+            tls_terminated_by_proxy: false,
+            redirect_to: String::new(),
+            redirect_always: false,
+            admin_contacts: Vec::new(),
+            abuse_contacts: Vec::new(),
+        }
+    }
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Accounts {
+            registration: Registration::Closed,
+            registrations_per_hour: 3,
+            password_change: true,
+            account_removal: true,
+            scram_iterations: ITERATIONS_DEFAULT,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
+            allow_remote: false,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log {
+            format: LogFormat::Human,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Drain { deadline_s: 20 }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let limits = Limits::DEFAULT;
+        let xmpp = XmppLimits::DEFAULT;
+        Bounds {
+            connections_per_shard: limits.connections_per_shard,
+            unauthenticated_per_shard: limits.unauthenticated_per_shard,
+            unauthenticated_per_address: limits.unauthenticated_per_address,
+            sessions_per_user: limits.sessions_per_user,
+            queue_records: limits.queue_records,
+            queue_bytes: limits.queue_bytes,
+            outbox_soft_bytes: limits.outbox_soft_bytes,
+            outbox_hard_bytes: limits.outbox_hard_bytes,
+            stanza_bytes: xmpp.stanza_bytes_after_auth,
+            resume_s: xmpp.resume_seconds,
+            idle_s: xmpp.idle_ms / 1_000,
+            wrong_passwords_per_address: 10,
+            wrong_passwords_per_account: 5,
+            wrong_passwords_per_second: 50,
+        }
+    }
+}
+
+impl Bounds {
+    /// The engine's bounds, with these in them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connections_per_shard: self.connections_per_shard,
+            unauthenticated_per_shard: self.unauthenticated_per_shard,
+            unauthenticated_per_address: self.unauthenticated_per_address,
+            sessions_per_user: self.sessions_per_user,
+            queue_records: self.queue_records,
+            queue_bytes: self.queue_bytes,
+            outbox_soft_bytes: self.outbox_soft_bytes,
+            outbox_hard_bytes: self.outbox_hard_bytes,
+            ..Limits::DEFAULT
+        }
+    }
+
+    /// The XMPP front-end's bounds, with these in them.
+    pub fn xmpp_limits(&self) -> XmppLimits {
+        XmppLimits {
+            stanza_bytes_after_auth: self.stanza_bytes,
+            resume_seconds: self.resume_s,
+            idle_ms: self.idle_s.saturating_mul(1_000),
+            ..XmppLimits::DEFAULT
+        }
+    }
+
+    /// Wrong passwords that are tolerated.
+    pub fn login_rates(&self) -> LoginRates {
+        let rate = |make: fn(NonZeroU32, NonZeroU32) -> Rate, tokens: u32, times: u32| {
+            let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+            make(at_least_one(tokens), at_least_one(tokens.saturating_mul(times)))
+        };
+        LoginRates {
+            network: rate(Rate::per_minute, self.wrong_passwords_per_address, 2),
+            account: rate(Rate::per_minute, self.wrong_passwords_per_account, 2),
+            global: rate(Rate::per_second, self.wrong_passwords_per_second, 20),
+        }
+    }
+}
+
+impl Accounts {
+    /// Accounts that one address may make.
+    pub fn registration_rate(&self) -> Rate {
+        let count = NonZeroU32::new(self.registrations_per_hour).unwrap_or(NonZeroU32::MIN);
+        Rate::per_hour(count, count)
+    }
+}
+
+impl Config {
+    /// How many shards there will be: as configured, or one for each core.
+    pub fn shard_count(&self) -> usize {
+        match self.shards {
+            0 => crosspoint_engine::rt::cores().len(),
+            shards => shards,
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The layers' precedence, and that each wrong setting is named with its key and its place.
+
+use std::path::PathBuf;
+
+use super::check::check;
+use super::layers::{FlagSetting, Origin, Sources, leaves, load, variable};
+use super::{Config, TlsMode};
+
+const EXAMPLE: &str = include_str!("../../../../crosspoint.example.toml");
+
+fn file(text: &str) -> Sources {
+    Sources {
+        file: Some((PathBuf::from("x.toml"), text.to_owned())),
+        ..Sources::default()
+    }
+}
+
+fn flag(key: &str, value: &str) -> FlagSetting {
+    FlagSetting {
+        flag: format!("--{key}"),
+        key: key.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+fn wrong(text: &str) -> String {
+    match load(&file(text)) {
+        Err(wrong) => wrong.to_string(),
+        Ok(loaded) => check(&loaded)
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_else(|| panic!("accepted: {text}")),
+    }
+}
+
+#[test]
+fn the_example_is_the_defaults() {
+    let loaded = load(&file(EXAMPLE)).expect("the shipped example parses");
+    assert_eq!(loaded.config, Config::default());
+    assert_eq!(check(&loaded), []);
+}
+
+#[test]
+fn the_example_names_every_key_and_explains_it() {
+    let loaded = load(&file(EXAMPLE)).unwrap();
+    let lines: Vec<_> = EXAMPLE.lines().collect();
+    for key in leaves(&Config::default()).keys() {
+        let Origin::File { line, .. } = loaded.origin(key) else {
+            panic!("the example does not set {key}")
+        };
+        let above = lines[..line - 1].iter().rev().take_while(|line| !line.is_empty());
+        assert!(
+            above.into_iter().any(|line| line.starts_with('#')),
+            "no comment above {key}, line {line}"
+        );
+    }
+}
+
+#[test]
+fn later_layers_win() {
+    let mut sources = file("domain = \"file\"\nshards = 2\n[xmpp]\ntls = \"optional\"\n");
+    let config = load(&sources).unwrap().config;
+    assert_eq!(
+        (config.domain.as_str(), config.shards, config.xmpp.tls),
+        ("file", 2, TlsMode::Optional)
+    );
+    assert_eq!(
+        config.accounts,
+        Config::default().accounts,
+        "what the file is silent about stays the default"
+    );
+
+    sources.environment = vec![
+        ("CROSSPOINT_DOMAIN".into(), "environment".into()),
+        ("CROSSPOINT_XMPP_TLS".into(), "off".into()),
+    ];
+    let config = load(&sources).unwrap().config;
+    assert_eq!(
+        (config.domain.as_str(), config.shards, config.xmpp.tls),
+        ("environment", 2, TlsMode::Off)
+    );
+
+    sources.flags = vec![flag("domain", "flag"), flag("xmpp.listen", "127.0.0.1:1,[::1]:2")];
+    let loaded = load(&sources).unwrap();
+    assert_eq!(
+        (loaded.config.domain.as_str(), loaded.config.xmpp.tls),
+        ("flag", TlsMode::Off)
+    );
+    assert_eq!(loaded.config.xmpp.listen.len(), 2);
+    assert_eq!(loaded.origin("domain"), Origin::Flag("--domain".into()));
+    assert_eq!(
+        loaded.origin("xmpp.tls"),
+        Origin::Environment("CROSSPOINT_XMPP_TLS".into())
+    );
+    assert_eq!(
+        loaded.origin("shards"),
+        Origin::File {
+            path: "x.toml".into(),
+            line: 2
+        }
+    );
+    assert_eq!(loaded.origin("pin"), Origin::Default);
+}
+
+#[test]
+fn off_empties_a_list() {
+    let sources = Sources {
+        flags: vec![flag("admin.listen", "off")],
+        ..Sources::default()
+    };
+    assert!(load(&sources).unwrap().config.admin.listen.is_empty());
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let text = wrong("domain = \"d\"\n\n[xmpp]\nlisten = []\nlisten_ssl = []\n");
+    assert!(
+        text.starts_with("x.toml:5: xmpp.listen_ssl: unknown field `listen_ssl`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_unknown_table_is_named_with_its_line() {
+    let text = wrong("domain = \"d\"\n[xmmp]\ntls = \"off\"\n");
+    assert!(text.starts_with("x.toml:2: xmmp"), "{text}");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named_with_its_line() {
+    let text = wrong("domain = \"d\"\n[limits]\nqueue_records = \"many\"\n");
+    assert!(
+        text.starts_with("x.toml:3: limits.queue_records: invalid type"),
+        "{text}"
+    );
+    let text = wrong("[xmpp]\ntls = \"sometimes\"\n");
+    assert!(
+        text.starts_with("x.toml:2: xmpp.tls: unknown variant `sometimes`"),
+        "{text}"
+    );
+    let text = wrong("[xmpp]\nlisten = [\n  \"127.0.0.1:5222\",\n  \"localhost\",\n]\n");
+    assert!(
+        text.starts_with("x.toml:4: xmpp.listen: invalid socket address"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_text_that_is_no_toml_is_named_with_its_line() {
+    let text = wrong("domain = \"d\"\nshards = \n");
+    assert!(text.starts_with("x.toml:2: "), "{text}");
+}
+
+#[test]
+fn a_wrong_variable_and_a_wrong_flag_are_named() {
+    let environment = vec![("CROSSPOINT_SHARDS".to_owned(), "two".to_owned())];
+    let error = load(&Sources {
+        environment,
+        ..Sources::default()
+    })
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "environment, CROSSPOINT_SHARDS: shards: `two` is not a whole number"
+    );
+    let error = load(&Sources {
+        flags: vec![flag("xmpp.tls", "maybe")],
+        ..Sources::default()
+    })
+    .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("command line, --xmpp.tls: xmpp.tls: unknown variant `maybe`"),
+        "{error}"
+    );
+    let error = load(&Sources {
+        flags: vec![flag("xmpp.port", "1")],
+        ..Sources::default()
+    })
+    .unwrap_err();
+    assert!(error.to_string().contains("there is no key `xmpp.port`"), "{error}");
+}
+
+#[test]
+fn strange_variables_are_reported_but_do_no_harm() {
+    let environment = vec![
+        ("CROSSPOINT_PORT_5222_TCP".to_owned(), "tcp://10.0.0.1:5222".to_owned()),
+        ("CROSSPOINT_CONFIG".to_owned(), "x.toml".to_owned()),
+    ];
+    let loaded = load(&Sources {
+        environment,
+        ..Sources::default()
+    })
+    .unwrap();
+    assert_eq!(loaded.strangers, ["CROSSPOINT_PORT_5222_TCP"]);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_parts() {
+    let limits = Config::default().limits;
+    assert_eq!(limits.limits(), crosspoint_engine::limits::Limits::DEFAULT);
+    assert_eq!(limits.xmpp_limits(), crosspoint_xmpp::limits::Limits::DEFAULT);
+    let (ours, theirs) = (limits.login_rates(), crosspoint_engine::guard::LoginRates::default());
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+}
+
+#[test]
+fn every_key_has_a_variable_of_its_own() {
+    let keys = leaves(&Config::default());
+    let mut variables: Vec<_> = keys.keys().map(|key| variable(key)).collect();
+    variables.sort();
+    variables.dedup();
+    assert_eq!(variables.len(), keys.len());
+    assert!(keys.len() > 20, "the structs serialise: {}", keys.len());
+}
+
+#[test]
+fn talking_in_the_clear_is_for_loopback_or_behind_a_proxy() {
+    let open = "[xmpp]\nlisten = [\"0.0.0.0:5222\"]\ntls = \"off\"\n";
+    let text = wrong(open);
+    assert!(
+        text.starts_with("x.toml:3: xmpp.tls: ") && text.contains("0.0.0.0:5222"),
+        "{text}"
+    );
+    assert_eq!(
+        check(&load(&file(&format!("{open}tls_terminated_by_proxy = true\n"))).unwrap()),
+        []
+    );
+    assert_eq!(
+        check(&load(&file("[xmpp]\nlisten = [\"[::1]:5222\"]\ntls = \"off\"\n")).unwrap()),
+        []
+    );
+}
+
+#[test]
+fn the_admin_port_stays_on_loopback_unless_allowed() {
+    let text = wrong("[admin]\nlisten = [\"192.0.2.1:80\"]\n");
+    assert!(
+        text.starts_with("x.toml:2: admin.listen: 192.0.2.1:80 is not loopback"),
+        "{text}"
+    );
+    assert_eq!(
+        check(&load(&file("[admin]\nlisten = [\"192.0.2.1:80\"]\nallow_remote = true\n")).unwrap()),
+        []
+    );
+}
+
+#[test]
+fn settings_that_cannot_work_are_named() {
+    let cases = [
+        ("domain = \"a@b\"", "x.toml:1: domain: "),
+        ("domain = \"\"", "x.toml:1: domain: "),
+        ("shards = 100000", "x.toml:1: shards: "),
+        (
+            "[accounts]\nscram_iterations = 1",
+            "x.toml:2: accounts.scram_iterations: ",
+        ),
+        ("[xmpp]\nlisten = []\nlisten_tls = []", "x.toml:2: xmpp.listen: "),
+        (
+            "[xmpp]\nlisten = [\"127.0.0.1:1\"]\nlisten_tls = [\"127.0.0.1:1\"]",
+            "x.toml:3: xmpp.listen_tls: 127.0.0.1:1 is taken",
+        ),
+        (
+            "[tls]\ncertificate = \"/nowhere/cert.pem\"\nkey = \"/nowhere/key.pem\"",
+            "x.toml:2: tls.certificate: cannot read",
+        ),
+        ("[tls]\ncertificate = \"/nowhere/cert.pem\"", "default: tls.key: "),
+        (
+            "[limits]\noutbox_soft_bytes = 999999999",
+            "x.toml:2: limits.outbox_soft_bytes: ",
+        ),
+        ("[limits]\nstanza_bytes = 1", "x.toml:2: limits.stanza_bytes: "),
+        (
+            "[limits]\nwrong_passwords_per_account = 0",
+            "x.toml:2: limits.wrong_passwords_per_account: ",
+        ),
+        (
+            "[accounts]\nregistrations_per_hour = 0",
+            "x.toml:2: accounts.registrations_per_hour: ",
+        ),
+        ("[xmpp]\nredirect_always = true", "x.toml:2: xmpp.redirect_always: "),
+        (
+            "[limits]\nsessions_per_user = 0",
+            "x.toml:2: limits.sessions_per_user: ",
+        ),
+        ("[log]\nfilter = \"a=b=c\"", "x.toml:2: log.filter: "),
+        ("[drain]\ndeadline_s = 100000", "x.toml:2: drain.deadline_s: "),
+    ];
+    for (text, start) in cases {
+        let said = wrong(text);
+        assert!(said.starts_with(start), "{text:?} gave {said:?}");
+    }
+}

@@ -1,0 +1,278 @@
+//! The life of a server: prepare, start, serve, drain, end.
+//!
+//! Invariants:
+//! - Nothing listens before everything that it needs is open; nothing acknowledged is lost when it ends.
+//! - A signal handler runs no code: signals arrive as values on the main thread ([`rt::signals`]).
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use crosspoint_engine::jid::Jid;
+use crosspoint_engine::metrics::Metrics;
+use crosspoint_engine::rt;
+use crosspoint_engine::rt::signals::{Signal, Signals};
+use crosspoint_engine::switch::Switch;
+
+use crate::admin::server::Office;
+use crate::banner::Banner;
+use crate::certificate;
+use crate::cipher::Certificates;
+use crate::cli::Settings;
+use crate::config::Config;
+use crate::config::check::check;
+use crate::config::layers::Loaded;
+use crate::exit::Exit;
+use crate::home::Home;
+use crate::http::{self, Reply, Routes};
+use crate::status::Stage;
+use crate::wiring::{self, Desk};
+use crate::{admin, logs, sources};
+
+/// How often the main thread looks up from waiting for signals: a drain may also be asked for through the admin socket.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Descriptors that are not connections: files, rings, listeners, the admin's.
+const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// Runs a server until it is told to end.
+///
+/// # Errors
+/// What happened, where, and what to do.
+pub fn run(settings: &Settings) -> Result<Exit> {
+    // First of all: threads started before would not have them blocked.
+    let signals = rt::signals::block().context("cannot take over signals")?;
+    rt::restrict_umask();
+    let loaded = sources::load(settings)?;
+    let wrongs = check(&loaded);
+    if !wrongs.is_empty() {
+        wrongs.iter().for_each(|wrong| eprintln!("crosspoint: {wrong}"));
+        return Ok(Exit::Usage);
+    }
+    logs::start(&loaded.config.log);
+    let server = start(loaded)?;
+    server.attend(&signals)
+}
+
+/// A server that listens.
+struct Server {
+    config: Config,
+    switch: Switch,
+    desk: Arc<Desk>,
+    certificates: Certificates,
+    home: Home,
+}
+
+/// What the admin port shows before the switch runs, and after.
+type LateDesk = Arc<OnceLock<Arc<Desk>>>;
+
+fn start(loaded: Loaded) -> Result<Server> {
+    let began = Instant::now();
+    for name in &loaded.strangers {
+        tracing::warn!(
+            variable = name,
+            "looks like a setting but names no key; it changes nothing"
+        );
+    }
+    let mut config = loaded.config;
+    rt::probe().map_err(|unavailable| anyhow!("{unavailable}"))?;
+    fit_descriptors(&mut config);
+    let domain = Jid::parse(&config.domain).map_err(|error| anyhow!("domain {}: {error}", config.domain))?;
+    let home = Home::at(&config.data);
+    let first_start = prepare(&home, &domain)?;
+    let (chain, key) = certificate::places(&config.tls, &home);
+    let self_signed = chain == home.certificate();
+    if self_signed {
+        certificate::ensure(&domain, &home)?;
+    }
+    let certificate = certificate::load(&chain, &key)?;
+    let certificates = Certificates::new(certificate.config);
+
+    let late: LateDesk = Arc::default();
+    let admin = serve_http(&config, &late)?;
+    let metrics = Arc::new(Metrics::new(config.shard_count()));
+    let switch = wiring::start(&config, &domain, metrics.clone(), &certificates)?;
+    let desk = Arc::new(Desk {
+        control: switch.control(),
+        metrics,
+        domain: domain.clone(),
+        iterations: config.accounts.scram_iterations,
+        began,
+    });
+    // The book is open, so no other server of this folder runs: what it says and where it is asked are ours.
+    home.note_domain(domain.as_str())
+        .with_context(|| format!("cannot write to {}", home.root().display()))?;
+    admin::server::serve(&home.admin_socket(), desk.clone())
+        .with_context(|| format!("cannot make the admin socket {}", home.admin_socket().display()))?;
+    // Only set here.
+    let _ = late.set(desk.clone());
+
+    let listeners: Vec<_> = switch
+        .addresses()
+        .iter()
+        .copied()
+        .zip(wiring::listeners(&config))
+        .map(|(bound, (_, how))| (bound, how))
+        .collect();
+    let banner = Banner {
+        config: &config,
+        listeners: &listeners,
+        admin: &admin,
+        fingerprint: &certificate.fingerprint,
+        self_signed,
+        shards: config.shard_count(),
+        connections: config.limits.connections_per_shard * config.shard_count(),
+        first_start,
+    };
+    println!("{}", banner.text());
+    tracing::info!(domain = %domain, shards = config.shard_count(), "serving");
+    Ok(Server {
+        config,
+        switch,
+        desk,
+        certificates,
+        home,
+    })
+}
+
+/// Makes the data folder, and says what is strange about an old one.
+fn prepare(home: &Home, domain: &Jid) -> Result<bool> {
+    let first = home.create().with_context(|| {
+        format!(
+            "cannot make the data folder {}; choose another with --data, or check the rights of the one above",
+            home.root().display()
+        )
+    })?;
+    if home.open_to_others() {
+        tracing::warn!(folder = %home.root().display(), "others may look into the data folder; chmod 700 would stop that");
+    }
+    match home.domain() {
+        Some(last) if last != domain.domain() => {
+            tracing::warn!(
+                last,
+                now = domain.as_str(),
+                "this data folder served another domain: its accounts cannot log in here"
+            );
+        }
+        _ => {}
+    }
+    Ok(first)
+}
+
+/// Raises the descriptor limit, and lowers the bound of connections to what it allows, so that a full server refuses
+/// connections by its own rule and not by running dry.
+fn fit_descriptors(config: &mut Config) {
+    let limit = match rt::raise_fd_limit() {
+        Ok(limit) => limit.soft,
+        Err(error) => return tracing::warn!(%error, "cannot learn how many file descriptors there are"),
+    };
+    let shards = config.shard_count().max(1);
+    let affordable = usize::try_from(limit.saturating_sub(DESCRIPTORS_RESERVED)).unwrap_or(usize::MAX) / shards;
+    if affordable < config.limits.connections_per_shard {
+        tracing::warn!(
+            descriptors = limit,
+            connections = affordable * shards,
+            configured = config.limits.connections_per_shard * shards,
+            "file descriptors do not suffice for the configured connections, so fewer are let in; raise the hard limit \
+             (LimitNOFILE= of a systemd unit, --ulimit nofile= of a container, `ulimit -Hn`) or lower \
+             limits.connections_per_shard"
+        );
+        config.limits.connections_per_shard = affordable.max(1);
+    }
+}
+
+/// Opens the admin port; returns where it listens.
+fn serve_http(config: &Config, late: &LateDesk) -> Result<Vec<SocketAddr>> {
+    let mut bound = Vec::new();
+    for address in &config.admin.listen {
+        let hint = || {
+            format!(
+                "cannot listen on {address} for the admin port; set admin.listen, or --admin, to another address or to off"
+            )
+        };
+        let listener = TcpListener::bind(address).with_context(hint)?;
+        bound.push(listener.local_addr().with_context(hint)?);
+        http::serve(listener, routes(late.clone())).with_context(hint)?;
+    }
+    Ok(bound)
+}
+
+fn routes(late: LateDesk) -> Routes {
+    Arc::new(move |path| {
+        let desk = late.get();
+        match path {
+            "/healthz" => Some(Reply::text(200, "ok")),
+            "/readyz" => Some(match desk.map_or(Stage::Starting, |desk| desk.stage()) {
+                Stage::Serving => Reply::text(200, "ready"),
+                stage => Reply::text(503, &stage.to_string()),
+            }),
+            "/metrics" => Some(match desk {
+                Some(desk) => Reply {
+                    status: 200,
+                    media: "text/plain; version=0.0.4; charset=utf-8",
+                    body: desk.metrics_text(),
+                },
+                None => Reply::text(503, "starting"),
+            }),
+            _ => None,
+        }
+    })
+}
+
+impl Server {
+    /// Serves until a signal, or the admin socket, asks for the end.
+    fn attend(self, signals: &Signals) -> Result<Exit> {
+        while !self.desk.control.is_draining() {
+            match signals.wait_for(GLANCE) {
+                Some(Signal::Terminate | Signal::Interrupt) => self.desk.drain(),
+                Some(Signal::Hangup) => self.reload(),
+                None => {}
+            }
+        }
+        self.end(signals)
+    }
+
+    /// Reads the certificate again. What is wrong with it is logged; the old one stays.
+    fn reload(&self) {
+        let (chain, key) = certificate::places(&self.config.tls, &self.home);
+        match certificate::load(&chain, &key) {
+            Ok(certificate) => {
+                self.certificates.replace(certificate.config);
+                tracing::info!(
+                    fingerprint = certificate.fingerprint,
+                    "new connections get the certificate read just now"
+                );
+            }
+            Err(error) => tracing::error!("the certificate was not read again, the old one stays: {error:#}"),
+        }
+    }
+
+    /// Goodbyes, the disk, the end. A second signal ends it at once.
+    fn end(self, signals: &Signals) -> Result<Exit> {
+        let deadline = Duration::from_secs(self.config.drain.deadline_s);
+        tracing::info!(
+            deadline_s = deadline.as_secs(),
+            "draining; a second signal ends at once"
+        );
+        let switch = self.switch;
+        let draining = thread::Builder::new()
+            .name("drain".into())
+            .spawn(move || switch.drain(deadline))?;
+        while !draining.is_finished() {
+            if let Some(Signal::Terminate | Signal::Interrupt) = signals.wait_for(GLANCE) {
+                tracing::warn!("ended by a second signal; what was acknowledged is safe");
+                return Ok(Exit::Interrupted);
+            }
+        }
+        // The socket stays while the process does: `crosspoint drain` waits for its end.
+        let _ = std::fs::remove_file(self.home.admin_socket());
+        let report = draining
+            .join()
+            .map_err(|_| anyhow!("the drain itself broke; what was acknowledged is safe"))?;
+        tracing::info!(?report, "drained");
+        Ok(if report.is_clean() { Exit::Done } else { Exit::Deadline })
+    }
+}

@@ -1,0 +1,208 @@
+//! `crosspoint user ...`: finds the accounts, does what is asked, says what was done.
+
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use crosspoint_storage::book::BookCore;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::import::{Options, Summary, Watcher, import};
+use super::offline::Offline;
+use super::{Accounts, BATCH_ROWS_MAX, account_address, password};
+use crate::admin::client::Client;
+use crate::cli::{ListForm, Place, User};
+use crate::exit::Exit;
+use crate::home::Home;
+use crate::{sources, wiring};
+
+/// Runs one command.
+///
+/// # Errors
+/// What happened, where, and what to do.
+pub fn run(command: &User) -> Result<Exit> {
+    match command {
+        User::Add { place, jid } => {
+            let mut accounts = open(place, true)?;
+            let jid = account_address(jid, accounts.domain().as_deref())?;
+            accounts
+                .add(&jid, &password::ask(jid.as_str())?)
+                .with_context(|| jid.to_string())?;
+            println!("{jid} can log in");
+        }
+        User::Del { place, jid } => {
+            let mut accounts = open(place, false)?;
+            let jid = account_address(jid, accounts.domain().as_deref())?;
+            accounts.remove(&jid).with_context(|| jid.to_string())?;
+            println!("{jid} is gone");
+        }
+        User::Passwd { place, jid } => {
+            let mut accounts = open(place, false)?;
+            let jid = account_address(jid, accounts.domain().as_deref())?;
+            accounts
+                .set_password(&jid, &password::ask(jid.as_str())?)
+                .with_context(|| jid.to_string())?;
+            println!("{jid} has a new password");
+        }
+        User::List {
+            place,
+            after,
+            limit,
+            format,
+        } => list(&mut *open(place, false)?, after, *limit, *format)?,
+        User::Import {
+            place,
+            file,
+            strict,
+            threads,
+        } => return run_import(place, file, *strict, *threads),
+    }
+    Ok(Exit::Done)
+}
+
+/// Finds the accounts: by the running server, or else in the book's file.
+fn open(place: &Place, create: bool) -> Result<Box<dyn Accounts>> {
+    let config = sources::load(&place.settings())?.config;
+    let home = Home::at(&config.data);
+    if let Some(client) = Client::connect(&home.admin_socket())? {
+        return Ok(Box::new(client));
+    }
+    let folder = home.root().display();
+    if !home.exists() && !create {
+        bail!("there is no data folder {folder}; name the server's with --data or --config, or start the server once");
+    }
+    home.create()
+        .with_context(|| format!("cannot make the data folder {folder}"))?;
+    let book = BookCore::open(wiring::book_path(home.root())).with_context(|| {
+        format!(
+            "cannot open the accounts in {folder}, and no server answers at {}",
+            home.admin_socket().display()
+        )
+    })?;
+    let domain = home
+        .domain()
+        .or_else(|| place.config.as_ref().map(|_| config.domain.clone()));
+    Ok(Box::new(Offline::new(book, domain, config.accounts.scram_iterations)))
+}
+
+fn list(accounts: &mut dyn Accounts, after: &str, limit: usize, format: ListForm) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut after = after.to_owned();
+    let mut left = if limit == 0 { usize::MAX } else { limit };
+    loop {
+        let page = accounts.list(&after)?;
+        for account in page.accounts.iter().take(left) {
+            match format {
+                ListForm::Plain => writeln!(out, "{}", account.jid)?,
+                ListForm::Json => writeln!(out, "{}", serde_json::to_string(account)?)?,
+            }
+        }
+        left = left.saturating_sub(page.accounts.len());
+        match page.accounts.last() {
+            Some(last) if page.more && left > 0 => after.clone_from(&last.jid),
+            _ => return Ok(out.flush()?),
+        }
+    }
+}
+
+fn run_import(place: &Place, file: &Path, strict: bool, threads: usize) -> Result<Exit> {
+    let mut accounts = open(place, true)?;
+    let threads = if threads == 0 {
+        crosspoint_engine::rt::cores().len()
+    } else {
+        threads
+    };
+    let (input, bytes): (Box<dyn Read + Send>, Option<u64>) = if file == Path::new("-") {
+        (Box::new(io::stdin()), None)
+    } else {
+        let open = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = open.metadata()?.len();
+        (Box::new(open), Some(bytes))
+    };
+    let read = Arc::new(AtomicU64::new(0));
+    let input = BufReader::new(Counted {
+        inner: input,
+        read: read.clone(),
+    });
+    let mut progress = Progress::new(bytes, read, file);
+    let began = Instant::now();
+    let summary = import(
+        input,
+        &mut *accounts,
+        Options {
+            threads,
+            strict,
+            batch_rows: BATCH_ROWS_MAX,
+        },
+        &mut progress,
+    )?;
+    progress.end(&summary, began.elapsed().as_secs_f64(), threads);
+    Ok(if summary.refused == 0 { Exit::Done } else { Exit::Partly })
+}
+
+/// Counts what is read from the file: the progress, since nobody knows how many rows there are.
+struct Counted<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// A bar on a terminal; bad rows on standard error.
+struct Progress {
+    bar: ProgressBar,
+    read: Arc<AtomicU64>,
+    rows: u64,
+    file: String,
+}
+
+impl Progress {
+    fn new(bytes: Option<u64>, read: Arc<AtomicU64>, file: &Path) -> Progress {
+        let bar = match bytes {
+            _ if !io::stderr().is_terminal() => ProgressBar::hidden(),
+            Some(bytes) => ProgressBar::new(bytes),
+            None => ProgressBar::new_spinner(),
+        };
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {msg} accounts, {eta} left") {
+            bar.set_style(style);
+        }
+        Progress {
+            bar,
+            read,
+            rows: 0,
+            file: file.display().to_string(),
+        }
+    }
+
+    fn end(&self, summary: &Summary, seconds: f64, threads: usize) {
+        self.bar.finish_and_clear();
+        let Summary { imported, refused } = summary;
+        let pace = *imported as f64 * 60.0 / seconds.max(1e-3) / threads.max(1) as f64;
+        println!(
+            "{imported} accounts imported, {refused} rows refused; {seconds:.1} s on {threads} threads, {pace:.0} a minute and thread"
+        );
+    }
+}
+
+impl Watcher for Progress {
+    fn rows(&mut self, count: u64) {
+        self.rows += count;
+        self.bar.set_position(self.read.load(Ordering::Relaxed));
+        self.bar.set_message(self.rows.to_string());
+    }
+
+    fn refused(&mut self, line: u64, why: &str) {
+        let text = format!("{}:{line}: {why}", self.file);
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+}

@@ -1,0 +1,281 @@
+//! Where the parts meet: from a configuration to a running switch, and from the engine's control to what the admin port
+//! and the admin socket show. The only file that knows the engine's start and control by name.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use crosspoint_engine::control::ControlError;
+use crosspoint_engine::jid::Jid;
+use crosspoint_engine::metrics::Metrics;
+use crosspoint_engine::rt;
+use crosspoint_engine::service::Frontend;
+use crosspoint_engine::shard::Registration as InBand;
+use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Switch};
+use crosspoint_xmpp::XmppFront;
+use crosspoint_xmpp::config::{Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
+
+use crate::admin::server::Office;
+use crate::cipher::Certificates;
+use crate::config::{Config, Registration, TlsMode};
+use crate::status::{BookStatus, LogStatus, ShardStatus, Stage, Status};
+use crate::users::{Accounts, NewAccount, PAGE_ROWS_MAX, Page, Refusal, keys, offline};
+
+/// XMPP is the first, and so far the only, front-end of each shard.
+const XMPP: usize = 0;
+
+/// Where the book is within a data folder.
+pub fn book_path(data: &Path) -> PathBuf {
+    switch::book_path(data)
+}
+
+/// Starts the switch; it listens when this returns.
+///
+/// # Errors
+/// What could not be opened or bound, and what to do.
+pub fn start(config: &Config, domain: &Jid, metrics: Arc<Metrics>, certificates: &Certificates) -> Result<Switch> {
+    let xmpp = Arc::new(xmpp_config(config, domain, certificates.clone()));
+    let frontends: MakeFrontends =
+        Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> { vec![Box::new(XmppFront::new(xmpp.clone()))] });
+    switch::start(plan(config, domain, metrics), frontends).context("the switch did not start")
+}
+
+fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
+    Plan {
+        domain: domain.clone(),
+        shards: config.shard_count(),
+        pin: config.pin,
+        data: config.data.clone(),
+        listeners: listeners(config)
+            .into_iter()
+            .enumerate()
+            .map(|(listener, (address, _))| Listen {
+                address,
+                frontend: XMPP,
+                listener,
+            })
+            .collect(),
+        limits: config.limits.limits(),
+        registration: match config.accounts.registration {
+            Registration::Open => InBand::Open,
+            Registration::Closed => InBand::Closed,
+        },
+        registrations: config.accounts.registration_rate(),
+        logins: config.limits.login_rates(),
+        scram_iterations: config.accounts.scram_iterations,
+        metrics,
+    }
+}
+
+/// Every XMPP listener, in the order of the front-end's indexes.
+pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
+    let tls = match config.xmpp.tls {
+        TlsMode::Off => TlsPolicy::Off,
+        TlsMode::Optional => TlsPolicy::Optional,
+        TlsMode::Required => TlsPolicy::Required,
+    };
+    let behind_tls_proxy = config.xmpp.tls_terminated_by_proxy;
+    let clear = Listener {
+        direct_tls: false,
+        tls,
+        behind_tls_proxy,
+    };
+    let direct = config
+        .xmpp
+        .listen_tls
+        .iter()
+        .map(|address| (*address, Listener::DIRECT_TLS));
+    config
+        .xmpp
+        .listen
+        .iter()
+        .map(|address| (*address, clear))
+        .chain(direct)
+        .collect()
+}
+
+fn xmpp_config(config: &Config, domain: &Jid, certificates: Certificates) -> XmppConfig {
+    let xmpp = &config.xmpp;
+    let redirect = SeeOtherHost {
+        target: xmpp.redirect_to.clone(),
+        new_streams: xmpp.redirect_always,
+    };
+    let contacts = Contacts {
+        admin: xmpp.admin_contacts.clone(),
+        abuse: xmpp.abuse_contacts.clone(),
+        ..Contacts::default()
+    };
+    let features = FeatureConfig {
+        contacts,
+        password_change: config.accounts.password_change,
+        account_removal: config.accounts.account_removal,
+        ..FeatureConfig::default()
+    };
+    XmppConfig {
+        listeners: listeners(config).into_iter().map(|(_, listener)| listener).collect(),
+        limits: config.limits.xmpp_limits(),
+        registration_open: config.accounts.registration == Registration::Open,
+        see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
+        features,
+        ..XmppConfig::new(domain.clone(), Arc::new(move || certificates.cipher()))
+    }
+}
+
+/// A running server, as its administrator sees it.
+pub struct Desk {
+    /// The engine's.
+    pub control: Control,
+    /// What the shards count.
+    pub metrics: Arc<Metrics>,
+    /// Served.
+    pub domain: Jid,
+    /// PBKDF2 rounds of new passwords.
+    pub iterations: u32,
+    /// When the process started.
+    pub began: Instant,
+}
+
+impl Desk {
+    /// Prometheus text: the engine's figures and the process's.
+    pub fn metrics_text(&self) -> String {
+        let mut text = self.metrics.render();
+        crate::figures::process(&mut text);
+        let (log, book) = (self.control.log_stats(), self.control.book_stats());
+        crate::figures::storage(
+            &mut text,
+            &log,
+            &self.control.log_keeper_stats(),
+            &book,
+            &self.control.book_keeper_stats(),
+        );
+        text
+    }
+
+    /// What it does now.
+    pub fn stage(&self) -> Stage {
+        match (self.control.is_draining(), self.control.ready()) {
+            (true, _) => Stage::Draining,
+            (false, true) => Stage::Serving,
+            (false, false) => Stage::Starting,
+        }
+    }
+}
+
+impl Office for Desk {
+    fn status(&self) -> Status {
+        let (log, log_keeper) = (self.control.log_stats(), self.control.log_keeper_stats());
+        let (book, book_keeper) = (self.control.book_stats(), self.control.book_keeper_stats());
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            domain: self.domain.to_string(),
+            pid: std::process::id(),
+            uptime_s: self.began.elapsed().as_secs(),
+            stage: self.stage(),
+            resident_bytes: rt::process_rss_bytes(),
+            cpu_s: rt::process_cpu().as_secs_f64(),
+            shards: self
+                .metrics
+                .shards()
+                .map(|shard| ShardStatus {
+                    connections: shard.connections.get(),
+                    sessions: shard.sessions.get(),
+                    users: shard.users.get(),
+                    messages: shard.messages.get(),
+                    cpu_ms: shard.cpu_ns.get() / 1_000_000,
+                })
+                .collect(),
+            log: LogStatus {
+                poisoned: log.poisoned.load(Relaxed),
+                pending_records: log.pending_records.load(Relaxed),
+                pending_bytes: log.pending_bytes.load(Relaxed),
+                segments: log.segments.load(Relaxed),
+                queue_requests: log_keeper.queue_requests.load(Relaxed),
+                commits: log.commits.load(Relaxed),
+            },
+            book: BookStatus {
+                queue_requests: book_keeper.queue_requests.load(Relaxed),
+                commits: book.commits.load(Relaxed),
+                failures: book.failures.load(Relaxed),
+            },
+        }
+    }
+
+    fn drain(&self) {
+        self.control.begin_drain();
+    }
+
+    fn accounts(&self) -> Box<dyn Accounts> {
+        Box::new(Running {
+            control: self.control.clone(),
+            domain: self.domain.to_string(),
+            iterations: self.iterations,
+        })
+    }
+}
+
+/// Accounts, through the running book keeper.
+struct Running {
+    control: Control,
+    domain: String,
+    iterations: u32,
+}
+
+impl Accounts for Running {
+    fn domain(&self) -> Option<String> {
+        Some(self.domain.clone())
+    }
+
+    fn add(&mut self, jid: &Jid, password: &str) -> Result<(), Refusal> {
+        let account = keys::account(password, self.iterations)?;
+        let made = self
+            .control
+            .create_accounts(vec![(jid.clone(), account.encode())])
+            .map_err(refusal)?;
+        if made.first() == Some(&true) {
+            Ok(())
+        } else {
+            Err(Refusal::Exists)
+        }
+    }
+
+    fn remove(&mut self, jid: &Jid) -> Result<(), Refusal> {
+        self.control.remove_account(jid).map_err(refusal)
+    }
+
+    fn set_password(&mut self, jid: &Jid, password: &str) -> Result<(), Refusal> {
+        let account = keys::account(password, self.iterations)?;
+        self.control.replace_account(jid, account.encode()).map_err(refusal)
+    }
+
+    fn list(&mut self, after: &str) -> Result<Page, Refusal> {
+        let rows = self
+            .control
+            .list_accounts(after, PAGE_ROWS_MAX as u32 + 1)
+            .map_err(refusal)?;
+        Ok(offline::page(&rows))
+    }
+
+    fn import(&mut self, rows: Vec<NewAccount>) -> Result<Vec<bool>, Refusal> {
+        let account = |row: NewAccount| {
+            let jid = Jid::parse(&row.jid).map_err(|error| Refusal::BadAddress(format!("{}: {error}", row.jid)))?;
+            Ok((jid, Bytes::from(row.row)))
+        };
+        let accounts = rows.into_iter().map(account).collect::<Result<_, Refusal>>()?;
+        self.control.create_accounts(accounts).map_err(refusal)
+    }
+
+    fn iterations(&self) -> u32 {
+        self.iterations
+    }
+}
+
+fn refusal(error: ControlError) -> Refusal {
+    match error {
+        ControlError::NoSuchAccount => Refusal::NotFound,
+        ControlError::Silent | ControlError::Storage(_) => Refusal::Storage(error.to_string()),
+    }
+}
