@@ -22,6 +22,9 @@ use super::rate::Rate;
 use super::stream_management::{self as sm, Sent, StreamManagement};
 use super::{Flow, deliver};
 
+/// How long a client that has closed its stream waits for the acknowledgement it asked for, in milliseconds.
+const CLOSE_AFTER_MS: u64 = 5_000;
+
 /// A bound session. Small: there are many, and most are idle.
 pub(super) struct Established {
     /// Full.
@@ -53,6 +56,8 @@ pub(super) struct Flags {
     pub(super) rested: bool,
     /// The transport is gone; the client may come back.
     pub(super) away: bool,
+    /// The client has closed its stream, but is owed an acknowledgement.
+    pub(super) closing: bool,
     /// The client is back, but is told so only when all it had sent before is safe.
     pub(super) returning: bool,
 }
@@ -83,7 +88,7 @@ impl Established {
 
     /// Whether reading waits.
     pub(super) fn holds(&self) -> bool {
-        self.flags.throttled || self.flags.stalled || self.flags.away
+        self.flags.throttled || self.flags.stalled || self.flags.away || self.flags.closing
     }
 
     /// The client is there.
@@ -104,7 +109,7 @@ impl Established {
         let flow = match frame {
             Frame::Space => Flow::Next,
             Frame::Header(_) => Flow::Fail(StreamError::InternalServerError),
-            Frame::End => Flow::Finish,
+            Frame::End => self.on_end(cx),
             Frame::Stanza(stanza) => self.on_stanza(stanza, scanner, config, run, cx),
         };
         match self.rate.charge(consumed, cx.now.ms, &config.limits) {
@@ -116,6 +121,17 @@ impl Established {
             }
             _ => flow,
         }
+    }
+
+    /// The client closes its stream. Who has asked for an acknowledgement gets it first.
+    fn on_end(&mut self, cx: &mut Context<'_>) -> Flow {
+        if !self.management.as_ref().is_some_and(|management| management.is_asked()) {
+            return Flow::Finish;
+        }
+        self.flags.closing = true;
+        cx.actions.push(Action::Pause);
+        cx.actions.push(Action::WakeAt(cx.now.ms + CLOSE_AFTER_MS));
+        Flow::Hold
     }
 
     fn on_stanza(

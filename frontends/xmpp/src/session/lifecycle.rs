@@ -120,6 +120,7 @@ impl XmppSession {
         if let State::Established(established) = &mut self.state
             && let Some(management) = &established.management
             && let Some(token) = management.token.clone()
+            && !established.flags.closing
             && !management.overflows(true, &self.shared.config.limits)
         {
             let seconds = management.seconds;
@@ -271,6 +272,9 @@ impl Established {
             if !self.holds() {
                 cx.actions.push(Action::Continue);
             }
+        }
+        if self.flags.closing {
+            return Flow::Finish;
         }
         if self.flags.returning {
             // Its earlier stanzas should have been safe long ago.

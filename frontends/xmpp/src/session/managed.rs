@@ -88,6 +88,9 @@ impl Established {
             return self.come_back(config, cx);
         }
         self.answer(cx);
+        if self.flags.closing && !self.management.as_ref().is_some_and(|management| management.is_asked()) {
+            return Flow::Finish;
+        }
         if self.flags.stalled && outstanding <= config.limits.outstanding_stanzas / 2 {
             self.flags.stalled = false;
             if !self.holds() {

@@ -120,6 +120,11 @@ impl Session for XmppSession {
         if matches!(self.state, State::Ended) {
             return input.len();
         }
+        if self.holds() {
+            // Bytes may be offered before the awaited answer has come, for instance to a session that has just moved.
+            cx.actions.push(Action::Pause);
+            return 0;
+        }
         let mut run = Run::new(input);
         let mut at = 0;
         if let State::Established(established) = &mut self.state {

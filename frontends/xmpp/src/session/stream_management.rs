@@ -123,6 +123,11 @@ impl StreamManagement {
         self.asked = Some((first, self.received));
     }
 
+    /// Whether a question of the client's is open.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// The answer to the client's question, when it can be given: once everything received before it is safe.
     pub(super) fn answer(&mut self) -> Option<u32> {
         let (first, last) = self.asked?;
