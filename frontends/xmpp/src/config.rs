@@ -67,11 +67,23 @@ pub struct SeeOtherHost {
 
 impl Listener {
     /// The usual port 5222: STARTTLS is required.
-    pub const STARTTLS: Listener = Listener { direct_tls: false, tls: TlsPolicy::Required, behind_tls_proxy: false };
+    pub const STARTTLS: Listener = Listener {
+        direct_tls: false,
+        tls: TlsPolicy::Required,
+        behind_tls_proxy: false,
+    };
     /// The usual port 5223: TLS from the first byte.
-    pub const DIRECT_TLS: Listener = Listener { direct_tls: true, tls: TlsPolicy::Required, behind_tls_proxy: false };
+    pub const DIRECT_TLS: Listener = Listener {
+        direct_tls: true,
+        tls: TlsPolicy::Required,
+        behind_tls_proxy: false,
+    };
     /// A loopback port without TLS.
-    pub const PLAIN: Listener = Listener { direct_tls: false, tls: TlsPolicy::Off, behind_tls_proxy: false };
+    pub const PLAIN: Listener = Listener {
+        direct_tls: false,
+        tls: TlsPolicy::Off,
+        behind_tls_proxy: false,
+    };
 }
 
 impl XmppConfig {
@@ -96,6 +108,9 @@ impl XmppConfig {
 
 impl fmt::Debug for XmppConfig {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("XmppConfig").field("domain", &self.domain).field("listeners", &self.listeners).finish_non_exhaustive()
+        out.debug_struct("XmppConfig")
+            .field("domain", &self.domain)
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
     }
 }

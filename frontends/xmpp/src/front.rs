@@ -22,8 +22,14 @@ impl XmppFront {
     /// One for each shard, all from the same configuration.
     pub fn new(config: Arc<XmppConfig>) -> XmppFront {
         let features = Features::new(&config.features);
-        let shared = Shared { caps: features.caps_element(), config };
-        XmppFront { shared: Arc::new(shared), features }
+        let shared = Shared {
+            caps: features.caps_element(),
+            config,
+        };
+        XmppFront {
+            shared: Arc::new(shared),
+            features,
+        }
     }
 }
 

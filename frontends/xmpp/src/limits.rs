@@ -94,12 +94,18 @@ impl Limits {
 
     /// For the scanner of a stream that has not authenticated.
     pub fn scan_before_auth(&self) -> ScanLimits {
-        ScanLimits { stanza_bytes_max: self.stanza_bytes_before_auth, ..ScanLimits::BEFORE_AUTH }
+        ScanLimits {
+            stanza_bytes_max: self.stanza_bytes_before_auth,
+            ..ScanLimits::BEFORE_AUTH
+        }
     }
 
     /// For the scanner of a stream that has.
     pub fn scan_after_auth(&self) -> ScanLimits {
-        ScanLimits { stanza_bytes_max: self.stanza_bytes_after_auth, ..ScanLimits::AFTER_AUTH }
+        ScanLimits {
+            stanza_bytes_max: self.stanza_bytes_after_auth,
+            ..ScanLimits::AFTER_AUTH
+        }
     }
 }
 
@@ -118,12 +124,31 @@ mod tests {
     #[test]
     fn each_broken_relation_is_named() {
         let broken = [
-            Limits { stanza_bytes_before_auth: 9_999, ..Limits::DEFAULT },
-            Limits { stanza_bytes_after_auth: 10_000, stanza_bytes_before_auth: 10_001, ..Limits::DEFAULT },
-            Limits { negotiation_bytes: 1, ..Limits::DEFAULT },
-            Limits { unacked_stanzas: 1, ..Limits::DEFAULT },
-            Limits { ask_after_stanzas: 0, ..Limits::DEFAULT },
-            Limits { auth_attempts: 0, ..Limits::DEFAULT },
+            Limits {
+                stanza_bytes_before_auth: 9_999,
+                ..Limits::DEFAULT
+            },
+            Limits {
+                stanza_bytes_after_auth: 10_000,
+                stanza_bytes_before_auth: 10_001,
+                ..Limits::DEFAULT
+            },
+            Limits {
+                negotiation_bytes: 1,
+                ..Limits::DEFAULT
+            },
+            Limits {
+                unacked_stanzas: 1,
+                ..Limits::DEFAULT
+            },
+            Limits {
+                ask_after_stanzas: 0,
+                ..Limits::DEFAULT
+            },
+            Limits {
+                auth_attempts: 0,
+                ..Limits::DEFAULT
+            },
         ];
         for limits in broken {
             assert!(limits.check().is_err(), "{limits:?}");

@@ -28,7 +28,9 @@ fn failure(condition: &str) -> String {
 
 /// The text between the tags of the one element of this name.
 fn inner<'a>(text: &'a str, name: &str) -> &'a str {
-    let start = text.find(&format!("<{name}")).unwrap_or_else(|| panic!("{name} in {text}"));
+    let start = text
+        .find(&format!("<{name}"))
+        .unwrap_or_else(|| panic!("{name} in {text}"));
     let start = start + text[start..].find('>').unwrap() + 1;
     &text[start..start + text[start..].find("</").unwrap()]
 }
@@ -41,8 +43,17 @@ fn hmac(key: &[u8], data: &[u8]) -> [u8; 32] {
 
 /// SCRAM-SHA-256 by the book (RFC 5802 section 3), the client's side: the final message and the server's signature.
 fn prove(password: &str, gs2: &[u8], first_bare: &str, server_first: &str) -> (String, String) {
-    let field = |name: char| server_first.split(',').find_map(|part| part.strip_prefix(&format!("{name}="))).unwrap();
-    let (nonce, salt, iterations) = (field('r'), STANDARD.decode(field('s')).unwrap(), field('i').parse().unwrap());
+    let field = |name: char| {
+        server_first
+            .split(',')
+            .find_map(|part| part.strip_prefix(&format!("{name}=")))
+            .unwrap()
+    };
+    let (nonce, salt, iterations) = (
+        field('r'),
+        STANDARD.decode(field('s')).unwrap(),
+        field('i').parse().unwrap(),
+    );
     let mut salted = [0; 32];
     pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &salt, iterations, &mut salted);
     let without_proof = format!("c={},r={nonce}", STANDARD.encode(gs2));
@@ -51,7 +62,10 @@ fn prove(password: &str, gs2: &[u8], first_bare: &str, server_first: &str) -> (S
     let signature = hmac(&Sha256::digest(client_key), auth_message.as_bytes());
     let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, sign)| key ^ sign).collect();
     let server = hmac(&hmac(&salted, b"Server Key"), auth_message.as_bytes());
-    (format!("{without_proof},p={}", STANDARD.encode(proof)), format!("v={}", STANDARD.encode(server)))
+    (
+        format!("{without_proof},p={}", STANDARD.encode(proof)),
+        format!("v={}", STANDARD.encode(server)),
+    )
 }
 
 /// Romeo authenticates by SCRAM-SHA-256 (or its -PLUS form) up to the verdict.
@@ -73,8 +87,14 @@ fn romeo_comes_in_by_starttls_and_scram() {
     let mut client = Client::connect(STARTTLS);
     client.send(HEADER);
     let said = client.said();
-    assert!(said.starts_with("<?xml version='1.0'?><stream:stream from=\"montague.lit\" id=\""), "{said}");
-    assert!(said.contains("<starttls xmlns=\"urn:ietf:params:xml:ns:xmpp-tls\"><required/></starttls>"), "{said}");
+    assert!(
+        said.starts_with("<?xml version='1.0'?><stream:stream from=\"montague.lit\" id=\""),
+        "{said}"
+    );
+    assert!(
+        said.contains("<starttls xmlns=\"urn:ietf:params:xml:ns:xmpp-tls\"><required/></starttls>"),
+        "{said}"
+    );
     assert!(!said.contains("mechanism"), "nothing but TLS is on offer: {said}");
 
     client.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><auth>smuggled");
@@ -87,14 +107,32 @@ fn romeo_comes_in_by_starttls_and_scram() {
     client.send(HEADER);
     let said = client.said();
     assert!(!said.contains("starttls"), "{said}");
-    for name in ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"] {
-        assert!(said.contains(&format!("<mechanism>{name}</mechanism>")), "{name} in {said}");
+    for name in [
+        "SCRAM-SHA-256-PLUS",
+        "SCRAM-SHA-1-PLUS",
+        "SCRAM-SHA-256",
+        "SCRAM-SHA-1",
+        "PLAIN",
+    ] {
+        assert!(
+            said.contains(&format!("<mechanism>{name}</mechanism>")),
+            "{name} in {said}"
+        );
     }
     for kind in ["tls-exporter", "tls-server-end-point"] {
-        assert!(said.contains(&format!("<channel-binding type=\"{kind}\"/>")), "{kind} in {said}");
+        assert!(
+            said.contains(&format!("<channel-binding type=\"{kind}\"/>")),
+            "{kind} in {said}"
+        );
     }
 
-    let signature = scram(&mut client, "SCRAM-SHA-256-PLUS", "p=tls-exporter,,", &[7; 32], "pencil");
+    let signature = scram(
+        &mut client,
+        "SCRAM-SHA-256-PLUS",
+        "p=tls-exporter,,",
+        &[7; 32],
+        "pencil",
+    );
     client.send(HEADER);
     assert_eq!(client.said(), "", "success is said at home");
     assert_eq!(names(&client.asked()), ["Authenticated"]);
@@ -102,7 +140,10 @@ fn romeo_comes_in_by_starttls_and_scram() {
     client.event(Event::Homed);
     let said = client.said();
     assert_eq!(STANDARD.decode(inner(&said, "success")).unwrap(), signature.as_bytes());
-    let features = said.split_once("<stream:features>").expect("the new stream has features").1;
+    let features = said
+        .split_once("<stream:features>")
+        .expect("the new stream has features")
+        .1;
     for feature in [
         "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>",
         "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>",
@@ -206,12 +247,17 @@ fn every_wrong_step_of_sasl_has_its_condition() {
 fn an_initial_response_may_come_later() {
     let mut client = Client::connect(PROXIED);
     client.send(HEADER);
-    assert!(client.said().contains("<mechanism>PLAIN</mechanism>"), "a proxy has done the encryption");
+    assert!(
+        client.said().contains("<mechanism>PLAIN</mechanism>"),
+        "a proxy has done the encryption"
+    );
     client.send(format!("<auth xmlns='{NS_SASL}' mechanism='PLAIN'/>"));
     assert_eq!(client.said(), format!("<challenge xmlns='{NS_SASL}'/>"));
     client.send(response("\0romeo\0pw"));
     let asked = client.asked();
-    let [Action::CheckPassword { account, password }] = &asked[..] else { panic!("{:?}", names(&asked)) };
+    let [Action::CheckPassword { account, password }] = &asked[..] else {
+        panic!("{:?}", names(&asked))
+    };
     assert_eq!((account.as_str(), &password[..]), ("romeo@montague.lit", "pw"));
     client.event(Event::PasswordChecked(true));
     client.event(Event::Homed);
@@ -228,7 +274,9 @@ fn three_failures_close_the_stream() {
         client.event(Event::PasswordChecked(false));
         assert_eq!(client.closed, attempt == 3);
         let asked = client.asked();
-        assert!(matches!(&asked[1], Action::AuthFailed { account: Some(account) } if account.as_str() == "romeo@montague.lit"));
+        assert!(
+            matches!(&asked[1], Action::AuthFailed { account: Some(account) } if account.as_str() == "romeo@montague.lit")
+        );
     }
     assert_eq!(client.ended_with(), "policy-violation");
 }
@@ -251,12 +299,18 @@ fn who_is_throttled_is_sent_away_and_our_own_trouble_is_temporary() {
 fn binding_fails_and_succeeds() {
     let mut client = Client::at_home(config());
     let bind = "<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
-    for (fault, condition) in [(BindFault::Malformed, "bad-request"), (BindFault::TooMany, "resource-constraint")] {
+    for (fault, condition) in [
+        (BindFault::Malformed, "bad-request"),
+        (BindFault::TooMany, "resource-constraint"),
+    ] {
         client.send(bind);
         assert!(matches!(&client.asked()[..], [Action::Bind { resource: None }]));
         client.event(Event::BindFailed(fault));
         let said = client.said();
-        assert!(said.contains("type=\"error\" id=\"1\"") && said.contains(condition), "{said}");
+        assert!(
+            said.contains("type=\"error\" id=\"1\"") && said.contains(condition),
+            "{said}"
+        );
     }
     client.send("<iq type='get' id='2'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
     assert!(client.said().contains("bad-request"));
@@ -271,16 +325,26 @@ fn binding_fails_and_succeeds() {
 
 #[test]
 fn registration_where_it_is_open() {
-    let open = || XmppConfig { registration_open: true, ..config() };
+    let open = || XmppConfig {
+        registration_open: true,
+        ..config()
+    };
     let get = "<iq type='get' id='r1' to='montague.lit'><query xmlns='jabber:iq:register'/></iq>";
     let set = "<iq type='set' id='r2'><query xmlns='jabber:iq:register'>\
                <username>Bill</username><password>Calliope&lt;</password></query></iq>";
     let mut client = Client::connect_with(open(), PLAIN, None);
     client.send(HEADER);
-    assert!(client.said().contains("<register xmlns='http://jabber.org/features/iq-register'/>"));
+    assert!(
+        client
+            .said()
+            .contains("<register xmlns='http://jabber.org/features/iq-register'/>")
+    );
     client.send(get);
     let said = client.said();
-    assert!(said.contains("<username/><password/>") && said.contains("id=\"r1\""), "{said}");
+    assert!(
+        said.contains("<username/><password/>") && said.contains("id=\"r1\""),
+        "{said}"
+    );
     let outcomes = [
         (Err(RegisterFault::Exists), "<conflict "),
         (Err(RegisterFault::BadPassword), "<not-acceptable "),
@@ -289,7 +353,9 @@ fn registration_where_it_is_open() {
     for (outcome, expected) in outcomes {
         client.send(set);
         let asked = client.asked();
-        let [Action::Register { account, password }] = &asked[..] else { panic!("{:?}", names(&asked)) };
+        let [Action::Register { account, password }] = &asked[..] else {
+            panic!("{:?}", names(&asked))
+        };
         assert_eq!((account.as_str(), &password[..]), ("bill@montague.lit", "Calliope<"));
         client.event(Event::Registered(outcome));
         let said = client.said();
@@ -298,7 +364,9 @@ fn registration_where_it_is_open() {
     client.send(set);
     assert!(client.said().contains("<not-acceptable "), "enough for one stream");
     assert!(client.asked().is_empty());
-    client.send("<iq type='set' id='r3'><query xmlns='jabber:iq:register'><username>x</username><password/></query></iq>");
+    client.send(
+        "<iq type='set' id='r3'><query xmlns='jabber:iq:register'><username>x</username><password/></query></iq>",
+    );
     assert!(client.said().contains("<not-acceptable "));
 
     for (config, listener) in [(config(), PLAIN), (open(), STARTTLS), (open(), OPTIONAL)] {
@@ -337,11 +405,24 @@ fn who_takes_too_long_is_let_go() {
 #[test]
 fn a_redirection() {
     use crosspoint_xmpp::config::SeeOtherHost;
-    let target = SeeOtherHost { target: "[2001:41D0:1:A49b::1]:9222".into(), new_streams: true };
-    let mut client = Client::connect_with(XmppConfig { see_other_host: Some(target), ..config() }, PLAIN, None);
+    let target = SeeOtherHost {
+        target: "[2001:41D0:1:A49b::1]:9222".into(),
+        new_streams: true,
+    };
+    let mut client = Client::connect_with(
+        XmppConfig {
+            see_other_host: Some(target),
+            ..config()
+        },
+        PLAIN,
+        None,
+    );
     client.send(HEADER);
     let said = client.said();
-    assert!(said.contains(">[2001:41D0:1:A49b::1]:9222</see-other-host></stream:error></stream:stream>"), "{said}");
+    assert!(
+        said.contains(">[2001:41D0:1:A49b::1]:9222</see-other-host></stream:error></stream:stream>"),
+        "{said}"
+    );
 }
 
 /// Everything a client says from its header to its first message, in one go at every split: the session must not care
@@ -353,12 +434,16 @@ fn a_login_may_be_cut_anywhere() {
         auth("PLAIN", "AHJvbWVvAHB3"),
         HEADER.to_owned(),
         "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>".to_owned(),
-        "<enable xmlns='urn:xmpp:sm:3'/> <message to='juliet@capulet.lit' id='1'><body>\u{e9}</body></message>".to_owned(),
+        "<enable xmlns='urn:xmpp:sm:3'/> <message to='juliet@capulet.lit' id='1'><body>\u{e9}</body></message>"
+            .to_owned(),
         "<r xmlns='urn:xmpp:sm:3'/></stream:stream>".to_owned(),
     ];
     let all = steps.concat();
     let expected = converse(&[all.as_bytes()]);
-    assert!(expected.0.ends_with("</stream:stream>") && expected.1.ends_with(&["Route", "Close"]), "{expected:?}");
+    assert!(
+        expected.0.ends_with("</stream:stream>") && expected.1.ends_with(&["Route", "Close"]),
+        "{expected:?}"
+    );
     for cut in 1..all.len() {
         let (head, tail) = all.as_bytes().split_at(cut);
         assert_eq!(converse(&[head, tail]), expected, "cut at {cut}");
@@ -377,7 +462,9 @@ fn converse(pieces: &[&[u8]]) -> (String, Vec<&'static str>) {
             let actions = client.asked();
             said.push_str(&client.said());
             asked.extend(names(&actions));
-            let Some(event) = actions.iter().find_map(answer) else { break };
+            let Some(event) = actions.iter().find_map(answer) else {
+                break;
+            };
             client.event(event);
         }
     }
@@ -388,7 +475,9 @@ fn answer(action: &Action) -> Option<Event> {
     match action {
         Action::CheckPassword { .. } => Some(Event::PasswordChecked(true)),
         Action::Authenticated { .. } => Some(Event::Homed),
-        Action::Bind { .. } => Some(Event::Bound { address: ROMEO.parse::<Jid>().unwrap() }),
+        Action::Bind { .. } => Some(Event::Bound {
+            address: ROMEO.parse::<Jid>().unwrap(),
+        }),
         Action::Route { seq: Some(seq), .. } => Some(Event::Accepted(vec![*seq])),
         _ => None,
     }

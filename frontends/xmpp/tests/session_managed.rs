@@ -32,7 +32,10 @@ fn juliet_writes(body: &'static str) -> Envelope {
 }
 
 fn presence_of(from: &str) -> Envelope {
-    Envelope { hints: Hints::DEFER, ..message(from, ROMEO, Kind::Presence(PresenceKind::Available), "") }
+    Envelope {
+        hints: Hints::DEFER,
+        ..message(from, ROMEO, Kind::Presence(PresenceKind::Available), "")
+    }
 }
 
 /// What a session gives back when it ends: log numbers, and bodies.
@@ -54,9 +57,14 @@ fn it_is_enabled_once_and_only_when_bound() {
     assert!(client.said().contains("<failed "), "nothing is counted yet");
     client.send(ENABLE);
     let said = client.said();
-    assert!(said.starts_with("<enabled xmlns='urn:xmpp:sm:3' id=\"") && said.ends_with("resume='true' max='100'/>"), "{said}");
+    assert!(
+        said.starts_with("<enabled xmlns='urn:xmpp:sm:3' id=\"") && said.ends_with("resume='true' max='100'/>"),
+        "{said}"
+    );
     let asked = client.asked();
-    let [Action::Resumable { token }] = &asked[..] else { panic!("{:?}", names(&asked)) };
+    let [Action::Resumable { token }] = &asked[..] else {
+        panic!("{:?}", names(&asked))
+    };
     assert!(token.len() >= 22 && said.contains(std::str::from_utf8(token).unwrap()));
     client.send(ENABLE);
     assert!(client.said().contains("<unexpected-request "));
@@ -72,10 +80,14 @@ fn an_acknowledgement_waits_for_the_log() {
     let mut client = managed();
     client.send("<message to='juliet@capulet.lit'><body>1</body></message><presence/><message to='a@b'><body>2</body></message>");
     client.send(R);
-    let seqs: Vec<_> = client.asked().iter().filter_map(|action| match action {
-        Action::Route { seq, .. } => *seq,
-        _ => None,
-    }).collect();
+    let seqs: Vec<_> = client
+        .asked()
+        .iter()
+        .filter_map(|action| match action {
+            Action::Route { seq, .. } => *seq,
+            _ => None,
+        })
+        .collect();
     assert_eq!(seqs, [1, 3], "presence is not in the log");
     assert_eq!(client.said(), "", "nothing is safe yet");
     client.event(Event::Accepted(vec![3]));
@@ -127,7 +139,10 @@ fn the_client_confirms_and_the_log_forgets() {
     assert!(client.asked().is_empty());
     client.send(a(4));
     let said = client.said();
-    assert!(said.contains("<handled-count-too-high xmlns='urn:xmpp:sm:3' h='4' send-count='3'/>"), "{said}");
+    assert!(
+        said.contains("<handled-count-too-high xmlns='urn:xmpp:sm:3' h='4' send-count='3'/>"),
+        "{said}"
+    );
     assert!(client.closed);
 }
 
@@ -149,7 +164,12 @@ fn what_was_not_confirmed_goes_elsewhere() {
         client.deliver(&juliet_writes("<body>2</body>"), Form::Plain, None);
         client.deliver(&juliet_writes("<body>copy</body>"), Form::CopyReceived, None);
         client.deliver(&presence_of("juliet@capulet.lit/balcony"), Form::Plain, None);
-        let ping = message("juliet@capulet.lit", ROMEO, Kind::Query(QueryKind::Get), "<ping xmlns='urn:xmpp:ping'/>");
+        let ping = message(
+            "juliet@capulet.lit",
+            ROMEO,
+            Kind::Query(QueryKind::Get),
+            "<ping xmlns='urn:xmpp:ping'/>",
+        );
         client.deliver(&ping, Form::Plain, None);
         client.forget();
         client.event(end);
@@ -165,7 +185,9 @@ fn breaks(client: &mut Client) -> bytes::Bytes {
     client.forget();
     client.event(Event::Lost);
     let asked = client.asked();
-    let [Action::Detach { token, seconds: 100 }] = &asked[..] else { panic!("{:?}", names(&asked)) };
+    let [Action::Detach { token, seconds: 100 }] = &asked[..] else {
+        panic!("{:?}", names(&asked))
+    };
     token.clone()
 }
 
@@ -184,21 +206,31 @@ fn romeo_comes_back_and_has_missed_nothing() {
     assert_eq!(first.said(), "", "nobody would read it");
 
     let mut second = Client::at_home(config());
-    second.send(format!("<resume xmlns='urn:xmpp:sm:3' previd='{}' h='1'/>", std::str::from_utf8(&token).unwrap()));
+    second.send(format!(
+        "<resume xmlns='urn:xmpp:sm:3' previd='{}' h='1'/>",
+        std::str::from_utf8(&token).unwrap()
+    ));
     assert!(matches!(&second.asked()[..], [Action::Resume { token: shown }] if *shown == token));
-    second.event(Event::Resumed { old: first.session.take().unwrap(), address: jid(ROMEO) });
+    second.event(Event::Resumed {
+        old: first.session.take().unwrap(),
+        address: jid(ROMEO),
+    });
     let said = second.said();
     assert!(said.starts_with("<resumed xmlns='urn:xmpp:sm:3' previd=\""), "{said}");
     assert!(said.contains("' h='1'/>") || said.contains("\" h='1'/>"), "{said}");
     assert!(!said.contains("seen"), "{said}");
-    let order = ["resumed", "lost", "meanwhile", "<presence"].map(|part| said.find(part).unwrap_or_else(|| panic!("{part} in {said}")));
+    let order = ["resumed", "lost", "meanwhile", "<presence"]
+        .map(|part| said.find(part).unwrap_or_else(|| panic!("{part} in {said}")));
     assert!(order.is_sorted(), "{said}");
     assert_eq!(said.matches("<presence").count(), 1, "the latest presence is enough");
     assert!(matches!(&second.asked()[..], [Action::Settle(records)] if *records == [1]));
     second.send(a(4));
     assert!(matches!(&second.asked()[..], [Action::Settle(records)] if *records == [2]));
     second.send("<message to='juliet@capulet.lit'><body>again</body></message>");
-    assert!(matches!(&second.asked()[..], [Action::Route { seq: Some(2), .. }]), "counting goes on");
+    assert!(
+        matches!(&second.asked()[..], [Action::Route { seq: Some(2), .. }]),
+        "counting goes on"
+    );
     assert_eq!(breaks(&mut second), token, "and he may come back again");
 }
 
@@ -209,14 +241,21 @@ fn coming_back_waits_for_what_the_log_still_commits() {
     breaks(&mut first);
     let mut second = Client::at_home(config());
     second.send("<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/><presence/>");
-    second.event(Event::Resumed { old: first.session.take().unwrap(), address: jid(ROMEO) });
+    second.event(Event::Resumed {
+        old: first.session.take().unwrap(),
+        address: jid(ROMEO),
+    });
     assert_eq!(second.said(), "", "or he would send it twice");
     second.deliver(&juliet_writes("<body>soon</body>"), Form::Plain, None);
     second.forget();
     second.event(Event::Accepted(vec![1]));
     let said = second.said();
     assert!(said.contains("h='1'/>") && said.contains("soon"), "{said}");
-    assert_eq!(names(&second.asked()), ["Presence"], "and what he has sent since is read");
+    assert_eq!(
+        names(&second.asked()),
+        ["Presence"],
+        "and what he has sent since is read"
+    );
 }
 
 #[test]
@@ -228,7 +267,10 @@ fn a_session_that_is_gone_is_not_resumed_but_a_new_one_begins() {
     assert!(said.contains("<failed ") && said.contains("<item-not-found "), "{said}");
     client.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
     assert_eq!(names(&client.asked()), ["Resume", "Bind"]);
-    for wrong in ["<resume xmlns='urn:xmpp:sm:3' previd='x'/>", "<resume xmlns='urn:xmpp:sm:3' previd='x' h='-1'/>"] {
+    for wrong in [
+        "<resume xmlns='urn:xmpp:sm:3' previd='x'/>",
+        "<resume xmlns='urn:xmpp:sm:3' previd='x' h='-1'/>",
+    ] {
         let mut client = Client::at_home(config());
         client.send(wrong);
         assert!(client.said().contains("<bad-request "), "{wrong}");
@@ -243,12 +285,18 @@ fn the_time_to_come_back_ends() {
     client.event(Event::Farewell(Farewell::Timeout));
     assert_eq!(client.said(), "");
     let asked = client.asked();
-    assert_eq!((names(&asked), returned(&asked).1), (vec!["Return", "Close"], vec!["<body>1</body>".to_owned()]));
+    assert_eq!(
+        (names(&asked), returned(&asked).1),
+        (vec!["Return", "Close"], vec!["<body>1</body>".to_owned()])
+    );
 }
 
 #[test]
 fn what_waits_for_an_absent_client_is_bounded() {
-    let limits = Limits { unacked_away_stanzas: 3, ..Limits::DEFAULT };
+    let limits = Limits {
+        unacked_away_stanzas: 3,
+        ..Limits::DEFAULT
+    };
     let mut client = managed_with(XmppConfig { limits, ..config() });
     breaks(&mut client);
     for _ in 0..3 {
@@ -262,7 +310,11 @@ fn what_waits_for_an_absent_client_is_bounded() {
 
 #[test]
 fn a_connected_client_that_never_confirms_is_let_go() {
-    let limits = Limits { unacked_stanzas: 40, unacked_away_stanzas: 40, ..Limits::DEFAULT };
+    let limits = Limits {
+        unacked_stanzas: 40,
+        unacked_away_stanzas: 40,
+        ..Limits::DEFAULT
+    };
     let mut client = managed_with(XmppConfig { limits, ..config() });
     for number in 0..41 {
         assert!(!client.closed, "{number}");
@@ -274,7 +326,10 @@ fn a_connected_client_that_never_confirms_is_let_go() {
 
 #[test]
 fn too_much_that_is_not_safe_yet_stops_the_reading() {
-    let limits = Limits { outstanding_stanzas: 4, ..Limits::DEFAULT };
+    let limits = Limits {
+        outstanding_stanzas: 4,
+        ..Limits::DEFAULT
+    };
     let mut client = managed_with(XmppConfig { limits, ..config() });
     for _ in 0..6 {
         client.send("<message to='juliet@capulet.lit'><body>x</body></message>");
@@ -293,12 +348,18 @@ fn an_inactive_client_is_spared_what_does_not_matter() {
     client.send("<inactive xmlns='urn:xmpp:csi:0'/>");
     client.deliver(&presence_of("juliet@capulet.lit/balcony"), Form::Plain, None);
     client.deliver(&presence_of("juliet@capulet.lit/balcony"), Form::Plain, None);
-    let typing = Envelope { hints: Hints::DEFER, ..juliet_writes("<composing xmlns='http://jabber.org/protocol/chatstates'/>") };
+    let typing = Envelope {
+        hints: Hints::DEFER,
+        ..juliet_writes("<composing xmlns='http://jabber.org/protocol/chatstates'/>")
+    };
     client.deliver(&typing, Form::Plain, None);
     assert_eq!(client.said(), "");
     client.deliver(&juliet_writes("<body>1</body>"), Form::Plain, None);
     let said = client.said();
-    assert!(said.find("<presence") < said.find("<composing") && said.find("<composing") < said.find("<body>1"), "{said}");
+    assert!(
+        said.find("<presence") < said.find("<composing") && said.find("<composing") < said.find("<body>1"),
+        "{said}"
+    );
     assert_eq!(said.matches("<presence").count(), 1);
     client.deliver(&presence_of("nurse@capulet.lit/1"), Form::Plain, None);
     assert_eq!(client.said(), "", "still inactive");
@@ -310,7 +371,10 @@ fn an_inactive_client_is_spared_what_does_not_matter() {
 
 #[test]
 fn what_is_held_back_is_bounded() {
-    let limits = Limits { held_stanzas: 2, ..Limits::DEFAULT };
+    let limits = Limits {
+        held_stanzas: 2,
+        ..Limits::DEFAULT
+    };
     let mut client = Client::bound_with(XmppConfig { limits, ..config() });
     client.send("<inactive xmlns='urn:xmpp:csi:0'/>");
     client.deliver(&presence_of("a@capulet.lit/1"), Form::Plain, None);

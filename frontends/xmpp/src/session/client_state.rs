@@ -22,11 +22,19 @@ impl Held {
     pub(crate) fn push(&mut self, kept: Kept, stanzas_max: usize) -> bool {
         if replaceable(kept.kind()) {
             self.envelopes.retain(|earlier| {
-                earlier.from() != kept.from() || !replaceable(earlier.kind()) || is_presence(earlier.kind()) != is_presence(kept.kind())
+                earlier.from() != kept.from()
+                    || !replaceable(earlier.kind())
+                    || is_presence(earlier.kind()) != is_presence(kept.kind())
             });
         }
         self.envelopes.push(kept);
         self.envelopes.len() >= stanzas_max
+    }
+
+    /// Bytes that it occupies.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let unused = (self.envelopes.capacity() - self.envelopes.len()) * size_of::<Kept>();
+        size_of::<Self>() + unused + self.envelopes.iter().map(Kept::weight).sum::<usize>()
     }
 
     /// Gives all of it up, oldest first.
@@ -40,7 +48,10 @@ fn is_presence(kind: Kind) -> bool {
 }
 
 fn replaceable(kind: Kind) -> bool {
-    matches!(kind, Kind::Message(_) | Kind::Presence(PresenceKind::Available | PresenceKind::Unavailable))
+    matches!(
+        kind,
+        Kind::Message(_) | Kind::Presence(PresenceKind::Available | PresenceKind::Unavailable)
+    )
 }
 
 #[cfg(test)]
@@ -61,7 +72,11 @@ mod tests {
         held.push(kept("romeo@m.lit/b", Kind::Presence(PresenceKind::Available)), 9);
         held.push(kept("romeo@m.lit/a", Kind::Message(MessageKind::Chat)), 9);
         held.push(kept("romeo@m.lit/a", Kind::Presence(PresenceKind::Unavailable)), 9);
-        let kinds: Vec<_> = held.take().iter().map(|kept| (String::from_utf8(kept.from().to_vec()).unwrap(), kept.kind())).collect();
+        let kinds: Vec<_> = held
+            .take()
+            .iter()
+            .map(|kept| (String::from_utf8(kept.from().to_vec()).unwrap(), kept.kind()))
+            .collect();
         assert_eq!(
             kinds,
             [

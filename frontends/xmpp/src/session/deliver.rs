@@ -86,6 +86,8 @@ pub(super) fn is_deferrable(envelope: &Envelope) -> bool {
     match envelope.kind {
         Kind::Presence(PresenceKind::Available | PresenceKind::Unavailable) => true,
         Kind::Message(_) => envelope.hints.has(Hints::DEFER),
-        Kind::Presence(_) | Kind::Query(QueryKind::Get | QueryKind::Set | QueryKind::Result | QueryKind::Error) => false,
+        Kind::Presence(_) | Kind::Query(QueryKind::Get | QueryKind::Set | QueryKind::Result | QueryKind::Error) => {
+            false
+        }
     }
 }

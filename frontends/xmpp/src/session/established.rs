@@ -25,6 +25,9 @@ use super::{Flow, deliver};
 /// How long a client that has closed its stream waits for the acknowledgement it asked for, in milliseconds.
 const CLOSE_AFTER_MS: u64 = 5_000;
 
+/// What a reference-counted text has beside its bytes.
+const SHARED_BYTES: usize = 24;
+
 /// A bound session. Small: there are many, and most are idle.
 pub(super) struct Established {
     /// Full.
@@ -74,6 +77,17 @@ impl Established {
             management: None,
             held: None,
         }
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let address = self.address.as_str().len() + SHARED_BYTES;
+        let lang = self.lang.as_ref().map_or(0, |lang| size_of::<Bytes>() + lang.len());
+        let management = self
+            .management
+            .as_ref()
+            .map_or(0, |management| management.memory_bytes());
+        address + lang + management + self.held.as_ref().map_or(0, |held| held.memory_bytes())
     }
 
     /// Pushes so far: a resumed stream goes on counting.
@@ -143,9 +157,7 @@ impl Established {
         cx: &mut Context<'_>,
     ) -> Flow {
         match (&*stanza.namespace, stanza.name) {
-            (CLIENT, "message" | "presence" | "iq") if stanza.verbatim => {
-                self.route(stanza, scanner, config, run, cx)
-            }
+            (CLIENT, "message" | "presence" | "iq") if stanza.verbatim => self.route(stanza, scanner, config, run, cx),
             (CLIENT, "message" | "presence" | "iq") => self.route_rewritten(stanza, scanner, config, cx),
             (sm::NS, name) => self.on_management(name, stanza, config, cx),
             ("urn:xmpp:csi:0", "active") => {
@@ -188,11 +200,25 @@ impl Established {
         write::number(&mut digits, self.pushes.into());
         id[5..5 + digits.len()].copy_from_slice(&digits);
         let address = self.address.clone();
-        self.say(cx, |out| write::iq(out, kind, &id[..5 + digits.len()], from, Some(address.as_str()), payload));
+        self.say(cx, |out| {
+            write::iq(
+                out,
+                kind,
+                &id[..5 + digits.len()],
+                from,
+                Some(address.as_str()),
+                payload,
+            )
+        });
     }
 
     /// An envelope for this client. Gives the reason to end if that is one too many.
-    pub(super) fn deliver(&mut self, delivery: &Delivery<'_>, config: &XmppConfig, cx: &mut Context<'_>) -> Option<StreamError> {
+    pub(super) fn deliver(
+        &mut self,
+        delivery: &Delivery<'_>,
+        config: &XmppConfig,
+        cx: &mut Context<'_>,
+    ) -> Option<StreamError> {
         let (envelope, form, record) = (delivery.envelope, delivery.form, delivery.record);
         match &mut self.held {
             Some(held) if record.is_none() && deliver::is_deferrable(envelope) => {

@@ -34,7 +34,9 @@ impl<'i> Run<'i> {
         };
         let input = self.input;
         let (start, shared) = self.shared.get_or_insert_with(|| {
-            let end = memrchr(b'>', input).map_or(input.len(), |last| last + 1).max(offset + part.len());
+            let end = memrchr(b'>', input)
+                .map_or(input.len(), |last| last + 1)
+                .max(offset + part.len());
             (offset, Bytes::copy_from_slice(&input[offset..end]))
         });
         match offset.checked_sub(*start) {

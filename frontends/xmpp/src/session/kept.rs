@@ -68,7 +68,11 @@ impl Kept {
             to,
             kind: self.kind,
             id,
-            content: Content { codec: self.codec, head, body: rest },
+            content: Content {
+                codec: self.codec,
+                head,
+                body: rest,
+            },
             hints: self.hints,
             error: self.error,
             stamp_ms: self.stamp_ms,
@@ -118,13 +122,26 @@ mod tests {
             },
             hints: Hints::STORE.with(Hints::COPY),
             stamp_ms: Some(7),
-            ..Envelope::neutral(jid("romeo@m.lit/\u{e9}"), jid("juliet@c.lit"), Kind::Message(MessageKind::Chat))
+            ..Envelope::neutral(
+                jid("romeo@m.lit/\u{e9}"),
+                jid("juliet@c.lit"),
+                Kind::Message(MessageKind::Chat),
+            )
         };
         let kept = Kept::pack(&sent, Form::CopySent, Some(9));
         let back = kept.unpack().unwrap();
-        assert_eq!((&back.from, &back.to, back.kind, &back.id), (&sent.from, &sent.to, sent.kind, &sent.id));
-        assert_eq!((&back.content, back.hints, back.stamp_ms, back.error), (&sent.content, sent.hints, sent.stamp_ms, None));
-        assert_eq!((kept.form(), kept.record(), kept.from()), (Form::CopySent, Some(9), "romeo@m.lit/\u{e9}".as_bytes()));
+        assert_eq!(
+            (&back.from, &back.to, back.kind, &back.id),
+            (&sent.from, &sent.to, sent.kind, &sent.id)
+        );
+        assert_eq!(
+            (&back.content, back.hints, back.stamp_ms, back.error),
+            (&sent.content, sent.hints, sent.stamp_ms, None)
+        );
+        assert_eq!(
+            (kept.form(), kept.record(), kept.from()),
+            (Form::CopySent, Some(9), "romeo@m.lit/\u{e9}".as_bytes())
+        );
         assert!(size_of::<Kept>() <= 80, "{}", size_of::<Kept>());
     }
 }

@@ -24,9 +24,7 @@ impl XmppSession {
             Event::Resumed { old, address } => self.resumed(old, address, cx),
             event => match &mut self.state {
                 State::Negotiating(_) => self.negotiation_event(event, cx),
-                State::Established(established) => {
-                    established_event(established, event, &self.shared.config, cx)
-                }
+                State::Established(established) => established_event(established, event, &self.shared.config, cx),
                 State::Ended => Flow::Next,
             },
         };
@@ -43,7 +41,9 @@ impl XmppSession {
 
     fn negotiation_event(&mut self, event: Event, cx: &mut Context<'_>) -> Flow {
         let config = &*self.shared.config;
-        let State::Negotiating(negotiation) = &mut self.state else { return Flow::Next };
+        let State::Negotiating(negotiation) = &mut self.state else {
+            return Flow::Next;
+        };
         match event {
             Event::Secured(facts) => {
                 self.scanner.reset();
@@ -79,8 +79,12 @@ impl XmppSession {
     /// At home, and authenticated: says so, and expects a new stream.
     fn homed(&mut self, cx: &mut Context<'_>) {
         let limits = &self.shared.config.limits;
-        let State::Negotiating(negotiation) = &mut self.state else { return };
-        let Stage::Homing(success) = &mut negotiation.stage else { return };
+        let State::Negotiating(negotiation) = &mut self.state else {
+            return;
+        };
+        let Stage::Homing(success) = &mut negotiation.stage else {
+            return;
+        };
         cx.outbox.append(success);
         negotiation.restart();
         negotiation.deadline_ms = cx.now.ms + limits.negotiation_ms;
@@ -91,7 +95,9 @@ impl XmppSession {
     }
 
     fn bound(&mut self, address: Jid, cx: &mut Context<'_>) {
-        let State::Negotiating(negotiation) = &mut self.state else { return };
+        let State::Negotiating(negotiation) = &mut self.state else {
+            return;
+        };
         let Some(id) = take_id(negotiation) else { return };
         bind::write_bound(&id, &address, cx.outbox);
         self.state = State::Established(Established::new(address, negotiation.lang.take(), cx.now));
@@ -101,8 +107,12 @@ impl XmppSession {
 
     /// The client is back: what its earlier session holds is this one's now.
     fn resumed(&mut self, old: Box<dyn Session>, address: Jid, cx: &mut Context<'_>) -> Flow {
-        let State::Negotiating(negotiation) = &mut self.state else { return Flow::Next };
-        let Stage::Resuming(h) = negotiation.stage else { return Flow::Next };
+        let State::Negotiating(negotiation) = &mut self.state else {
+            return Flow::Next;
+        };
+        let Stage::Resuming(h) = negotiation.stage else {
+            return Flow::Next;
+        };
         let mut established = Established::new(address, negotiation.lang.take(), cx.now);
         if let Ok(old) = old.into_any().downcast::<XmppSession>()
             && let State::Established(old) = old.state
@@ -165,7 +175,7 @@ impl XmppSession {
     pub(super) fn fail(&mut self, error: StreamError, cx: &mut Context<'_>) {
         let shared = &*self.shared;
         if let State::Negotiating(negotiation) = &mut self.state {
-            if matches!(negotiation.stage, Stage::Handshake) {
+            if negotiation.is_between_streams() {
                 // Nothing can be said between two streams.
                 return self.end(cx);
             }
@@ -203,7 +213,10 @@ impl XmppSession {
             State::Established(mut established) => {
                 let left = established.leftovers();
                 if !left.records.is_empty() || !left.envelopes.is_empty() {
-                    cx.actions.push(Action::Return { records: left.records, envelopes: left.envelopes });
+                    cx.actions.push(Action::Return {
+                        records: left.records,
+                        envelopes: left.envelopes,
+                    });
                 }
             }
             State::Ended => return,
@@ -259,7 +272,10 @@ impl Established {
 
     /// The transport is gone: nothing is written, and presence is held back as from an inactive client.
     fn leave(&mut self) {
-        self.flags = super::established::Flags { away: true, ..Default::default() };
+        self.flags = super::established::Flags {
+            away: true,
+            ..Default::default()
+        };
         self.held.get_or_insert_default();
         if let Some(management) = &mut self.management {
             management.forget_questions();
@@ -314,7 +330,12 @@ impl Established {
     fn probe(&mut self, config: &XmppConfig, cx: &mut Context<'_>) {
         match &mut self.management {
             Some(management) => management.write_ask(cx.outbox),
-            None => self.ask("get", Some(config.domain.as_str()), b"<ping xmlns='urn:xmpp:ping'/>", cx),
+            None => self.ask(
+                "get",
+                Some(config.domain.as_str()),
+                b"<ping xmlns='urn:xmpp:ping'/>",
+                cx,
+            ),
         }
     }
 }

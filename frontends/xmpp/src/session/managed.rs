@@ -21,7 +21,13 @@ const TOKEN_BYTES: usize = 18;
 
 impl Established {
     /// An element of stream management.
-    pub(super) fn on_management(&mut self, name: &str, stanza: &Stanza<'_>, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+    pub(super) fn on_management(
+        &mut self,
+        name: &str,
+        stanza: &Stanza<'_>,
+        config: &XmppConfig,
+        cx: &mut Context<'_>,
+    ) -> Flow {
         match (name, &mut self.management) {
             ("enable", None) => self.enable(stanza, config, cx),
             ("enable" | "resume", _) => sm::refuse(cx, "unexpected-request"),
@@ -46,7 +52,9 @@ impl Established {
             let mut token = [0; TOKEN_BYTES];
             cx.random.fill(&mut token);
             let token = Bytes::from(STANDARD.encode(token));
-            let max = sm::attribute(stanza, "max").and_then(|max| max.parse().ok()).unwrap_or(u32::MAX);
+            let max = sm::attribute(stanza, "max")
+                .and_then(|max| max.parse().ok())
+                .unwrap_or(u32::MAX);
             management.seconds = config.limits.resume_seconds.min(max).max(1);
             management.token = Some(token.clone());
             cx.actions.push(Action::Resumable { token });
@@ -58,7 +66,9 @@ impl Established {
 
     /// The client has everything up to `h`.
     fn acknowledged(&mut self, h: u32, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
-        let Some(management) = &mut self.management else { return Flow::Next };
+        let Some(management) = &mut self.management else {
+            return Flow::Next;
+        };
         match management.acknowledge(h) {
             Ok(records) => {
                 settle(records, cx);
@@ -81,7 +91,9 @@ impl Established {
 
     /// Stanzas of the client's are safe now.
     pub(super) fn accepted(&mut self, ordinals: &[u64], config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
-        let Some(management) = &mut self.management else { return Flow::Next };
+        let Some(management) = &mut self.management else {
+            return Flow::Next;
+        };
         management.accept(ordinals);
         let outstanding = management.outstanding();
         if self.flags.returning && outstanding == 0 {
@@ -110,7 +122,11 @@ impl Established {
             Err(error) => return Flow::Fail(error),
         }
         let safe = management.outstanding() == 0;
-        self.flags = super::established::Flags { away: true, returning: true, ..Default::default() };
+        self.flags = super::established::Flags {
+            away: true,
+            returning: true,
+            ..Default::default()
+        };
         if safe { self.come_back(config, cx) } else { Flow::Next }
     }
 
@@ -118,7 +134,9 @@ impl Established {
     fn come_back(&mut self, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
         self.flags.away = false;
         self.flags.returning = false;
-        let Some(management) = &mut self.management else { return Flow::Next };
+        let Some(management) = &mut self.management else {
+            return Flow::Next;
+        };
         sm::write_resumed(cx.outbox, management);
         for sent in management.unacknowledged() {
             match sent {
@@ -139,7 +157,10 @@ impl Established {
 
     /// What goes elsewhere now that the session ends.
     pub(super) fn leftovers(&mut self) -> Leftovers {
-        self.management.as_mut().map(|management| management.leftovers()).unwrap_or_default()
+        self.management
+            .as_mut()
+            .map(|management| management.leftovers())
+            .unwrap_or_default()
     }
 }
 

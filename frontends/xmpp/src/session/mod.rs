@@ -94,7 +94,21 @@ impl XmppSession {
         let negotiation = Negotiation::new(peer, cx.now.ms + limits.negotiation_ms);
         cx.actions.push(Action::WakeAt(cx.now.ms + limits.negotiation_ms));
         let scanner = Scanner::new(limits.scan_before_auth());
-        XmppSession { shared, scanner, state: State::Negotiating(Box::new(negotiation)) }
+        XmppSession {
+            shared,
+            scanner,
+            state: State::Negotiating(Box::new(negotiation)),
+        }
+    }
+
+    /// Bytes that this session occupies, its heap included, as far as it is not shared: for metrics and the limit's test.
+    pub fn memory_bytes(&self) -> usize {
+        let state = match &self.state {
+            State::Negotiating(_) => size_of::<Negotiation>(),
+            State::Established(established) => established.heap_bytes(),
+            State::Ended => 0,
+        };
+        size_of::<XmppSession>() - size_of::<Scanner>() + self.scanner.memory_bytes() + state
     }
 
     fn frame(&mut self, frame: Frame<'_>, run: &mut Run<'_>, consumed: usize, cx: &mut Context<'_>) -> Flow {
@@ -118,6 +132,9 @@ impl XmppSession {
 impl Session for XmppSession {
     fn on_input(&mut self, input: &[u8], cx: &mut Context<'_>) -> usize {
         if matches!(self.state, State::Ended) {
+            return input.len();
+        }
+        if matches!(&self.state, State::Negotiating(negotiation) if negotiation.is_between_streams()) {
             return input.len();
         }
         if self.holds() {

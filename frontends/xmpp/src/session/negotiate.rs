@@ -94,6 +94,11 @@ impl Negotiation {
         }
     }
 
+    /// Between `<proceed/>` and the end of the handshake there is no stream, and nothing is read.
+    pub(super) fn is_between_streams(&self) -> bool {
+        matches!(self.stage, Stage::Handshake)
+    }
+
     pub(super) fn on_frame(
         &mut self,
         frame: &Frame<'_>,
@@ -110,8 +115,6 @@ impl Negotiation {
         }
         match frame {
             Frame::Space => Flow::Next,
-            // Between `<proceed/>` and the end of the handshake there is no stream.
-            _ if matches!(self.stage, Stage::Handshake) => Flow::Discard,
             Frame::Header(header) => self.on_header(header, shared, cx),
             Frame::Stanza(stanza) if self.account.is_some() => self.authenticated(stanza, scanner, &shared.config, cx),
             Frame::Stanza(stanza) => self.unauthenticated(stanza, scanner, &shared.config, cx),
@@ -119,7 +122,13 @@ impl Negotiation {
         }
     }
 
-    fn unauthenticated(&mut self, stanza: &Stanza<'_>, scanner: &Scanner, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+    fn unauthenticated(
+        &mut self,
+        stanza: &Stanza<'_>,
+        scanner: &Scanner,
+        config: &XmppConfig,
+        cx: &mut Context<'_>,
+    ) -> Flow {
         match (&*stanza.namespace, stanza.name) {
             (NS_TLS, "starttls") => starttls::on_request(self, config, cx),
             (NS_SASL, "auth") => sasl::on_auth(self, stanza, config, cx),
@@ -131,7 +140,13 @@ impl Negotiation {
         }
     }
 
-    fn authenticated(&mut self, stanza: &Stanza<'_>, scanner: &Scanner, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+    fn authenticated(
+        &mut self,
+        stanza: &Stanza<'_>,
+        scanner: &Scanner,
+        config: &XmppConfig,
+        cx: &mut Context<'_>,
+    ) -> Flow {
         match (&*stanza.namespace, stanza.name) {
             (CLIENT, "iq") => bind::on_iq(self, stanza, scanner, cx),
             (CLIENT, "message" | "presence") => Flow::Fail(StreamError::NotAuthorized),
@@ -148,7 +163,12 @@ impl Negotiation {
         if let Err(error) = check(header, &shared.config) {
             return Flow::Fail(error);
         }
-        if shared.config.see_other_host.as_ref().is_some_and(|other| other.new_streams) {
+        if shared
+            .config
+            .see_other_host
+            .as_ref()
+            .is_some_and(|other| other.new_streams)
+        {
             return Flow::Fail(StreamError::SeeOtherHost);
         }
         self.lang = header.lang.filter(|lang| *lang != LANG).map(|lang| {
@@ -212,7 +232,9 @@ impl Negotiation {
 
     /// What the connection gives to bind to.
     pub(super) fn bindings(&self) -> ChannelBindings {
-        let Some(tls) = &self.tls else { return ChannelBindings::default() };
+        let Some(tls) = &self.tls else {
+            return ChannelBindings::default();
+        };
         let end_point = Some(&tls.server_end_point).filter(|data| !data.is_empty());
         ChannelBindings {
             tls_exporter: tls.exporter.map(|data| Bytes::copy_from_slice(&data)),
@@ -235,8 +257,13 @@ fn check(header: &Header<'_>, config: &XmppConfig) -> Result<(), StreamError> {
     if to != config.domain {
         return Err(StreamError::HostUnknown);
     }
-    let version = header.version.map(|version| version.unescape().into_owned()).unwrap_or_default();
-    let major = version.split_once('.').and_then(|(major, minor)| minor.parse::<u32>().ok().and(major.parse::<u32>().ok()));
+    let version = header
+        .version
+        .map(|version| version.unescape().into_owned())
+        .unwrap_or_default();
+    let major = version
+        .split_once('.')
+        .and_then(|(major, minor)| minor.parse::<u32>().ok().and(major.parse::<u32>().ok()));
     match major {
         Some(1..) => Ok(()),
         _ => Err(StreamError::UnsupportedVersion),

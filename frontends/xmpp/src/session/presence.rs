@@ -33,7 +33,9 @@ pub(super) fn read(
         (None, _) => return Err(Condition::BadRequest),
     };
     let priority = priority(stanza, scanner)?;
-    let forged = scanner.children(stanza).any(|child| children::is_forged(&child, &session.address));
+    let forged = scanner
+        .children(stanza)
+        .any(|child| children::is_forged(&child, &session.address));
     let body = match forged {
         false => run.share(stanza.body().as_bytes()),
         true => session.honest_body(stanza, scanner, run),
@@ -52,7 +54,9 @@ pub(super) fn read(
 /// Whether it is about a subscription (RFC 6121 section 3).
 pub(super) fn is_subscription(kind: PresenceKind) -> bool {
     match kind {
-        PresenceKind::Subscribe | PresenceKind::Subscribed | PresenceKind::Unsubscribe | PresenceKind::Unsubscribed => true,
+        PresenceKind::Subscribe | PresenceKind::Subscribed | PresenceKind::Unsubscribe | PresenceKind::Unsubscribed => {
+            true
+        }
         PresenceKind::Available | PresenceKind::Unavailable | PresenceKind::Probe | PresenceKind::Error => false,
     }
 }
@@ -61,7 +65,10 @@ pub(super) fn is_subscription(kind: PresenceKind) -> bool {
 fn priority(stanza: &Stanza<'_>, scanner: &Scanner) -> Result<i8, Condition> {
     let mut found = None;
     for child in scanner.children(stanza).filter(|child| child.is("priority", CLIENT)) {
-        let value = unescape_text(child.inner()).trim().parse().map_err(|_| Condition::BadRequest)?;
+        let value = unescape_text(child.inner())
+            .trim()
+            .parse()
+            .map_err(|_| Condition::BadRequest)?;
         if found.replace(value).is_some() {
             return Err(Condition::BadRequest);
         }

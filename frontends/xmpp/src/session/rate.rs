@@ -43,7 +43,11 @@ fn advance(clock_ns: &mut u64, units: u64, per_s: u64, now_ms: u64) -> Option<u6
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { inbound_bytes_per_s: 1_000, inbound_stanzas_per_s: 10, ..Limits::DEFAULT };
+    const LIMITS: Limits = Limits {
+        inbound_bytes_per_s: 1_000,
+        inbound_stanzas_per_s: 10,
+        ..Limits::DEFAULT
+    };
 
     #[test]
     fn a_burst_of_one_second_passes_and_the_next_stanza_waits() {
@@ -64,7 +68,11 @@ mod tests {
 
     #[test]
     fn nothing_is_limited_by_zero() {
-        let limits = Limits { inbound_bytes_per_s: 0, inbound_stanzas_per_s: 0, ..Limits::DEFAULT };
+        let limits = Limits {
+            inbound_bytes_per_s: 0,
+            inbound_stanzas_per_s: 0,
+            ..Limits::DEFAULT
+        };
         let mut rate = Rate::default();
         assert_eq!(rate.charge(usize::MAX, 0, &limits), None);
     }

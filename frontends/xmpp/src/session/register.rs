@@ -33,7 +33,10 @@ pub(super) fn on_iq(
     let Some(child) = scanner.children(stanza).find(|child| child.is("query", NS)) else {
         return Flow::Fail(StreamError::NotAuthorized);
     };
-    let id = stanza.id.map(|id| id.unescape().into_owned().into_bytes()).unwrap_or_default();
+    let id = stanza
+        .id
+        .map(|id| id.unescape().into_owned().into_bytes())
+        .unwrap_or_default();
     let kind = stanza.kind.map(|kind| kind.unescape()).unwrap_or_default();
     let from = Some(config.domain.as_str());
     let wanted = match (&*kind, id.is_empty()) {
@@ -68,11 +71,17 @@ fn refuse(id: &[u8], condition: Condition, config: &XmppConfig, cx: &mut Context
 
 /// Both fields are required; a name that nobody can have is not acceptable either.
 fn account_of(query: &Element<'_>, config: &XmppConfig) -> Result<(Jid, String), Condition> {
-    let field = |name| query.child(name, NS).map(|field| field.text().into_owned()).filter(|text| !text.is_empty());
+    let field = |name| {
+        query
+            .child(name, NS)
+            .map(|field| field.text().into_owned())
+            .filter(|text| !text.is_empty())
+    };
     let (Some(username), Some(password)) = (field("username"), field("password")) else {
         return Err(Condition::NotAcceptable);
     };
-    let account = Jid::from_parts(Some(&username), config.domain.domain(), None).map_err(|_| Condition::JidMalformed)?;
+    let account =
+        Jid::from_parts(Some(&username), config.domain.domain(), None).map_err(|_| Condition::JidMalformed)?;
     if account.has_unassigned() {
         return Err(Condition::JidMalformed);
     }

@@ -23,16 +23,26 @@ use super::{Flow, bind, presence};
 
 impl Established {
     /// A stanza whose XML leans on its stream is made self-contained first; then it is like any other.
-    pub(super) fn route_rewritten(&mut self, stanza: &Stanza<'_>, scanner: &Scanner, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+    pub(super) fn route_rewritten(
+        &mut self,
+        stanza: &Stanza<'_>,
+        scanner: &Scanner,
+        config: &XmppConfig,
+        cx: &mut Context<'_>,
+    ) -> Flow {
         let mut plain = Vec::with_capacity(stanza.raw.len() + 256);
         reserialise(stanza, scanner, &mut plain);
         let limits = config.limits.scan_after_auth();
         // It has passed the limits as it came; its declarations may be longer than its prefixes were.
-        let mut again = Scanner::for_stanzas(ScanLimits { stanza_bytes_max: u32::MAX, ..limits });
+        let mut again = Scanner::for_stanzas(ScanLimits {
+            stanza_bytes_max: u32::MAX,
+            ..limits
+        });
         match again.scan(&plain) {
-            Ok(Scan::Frame { frame: Frame::Stanza(stanza), .. }) if stanza.verbatim => {
-                self.route(&stanza, &again, config, &mut Run::new(&plain), cx)
-            }
+            Ok(Scan::Frame {
+                frame: Frame::Stanza(stanza),
+                ..
+            }) if stanza.verbatim => self.route(&stanza, &again, config, &mut Run::new(&plain), cx),
             Err(fault) => Flow::Fail(fault.into()),
             Ok(_) => Flow::Fail(StreamError::InvalidNamespace),
         }
@@ -125,7 +135,10 @@ impl Established {
             if child.is("bind", bind::NS) {
                 return Err(Condition::NotAllowed);
             }
-        } else if to.as_ref().is_none_or(|to| *to == config.domain || to.as_str() == self.address.bare_str()) {
+        } else if to
+            .as_ref()
+            .is_none_or(|to| *to == config.domain || to.as_str() == self.address.bare_str())
+        {
             // The answer to a push or a ping of ours: nobody waits for it.
             return Ok(None);
         }
@@ -151,7 +164,11 @@ impl Established {
             to,
             kind,
             id: stanza.id.map(|id| run.value(id)).unwrap_or_default(),
-            content: Content { codec: Codec::Xmpp, head, body },
+            content: Content {
+                codec: Codec::Xmpp,
+                head,
+                body,
+            },
             hints,
             error: None,
             stamp_ms: None,
@@ -175,7 +192,10 @@ impl Established {
 
     /// Answers a stanza by an error, unless it is one itself, or an answer (RFC 6120 section 8.3.1).
     fn refuse(&mut self, stanza: &Stanza<'_>, condition: Condition, cx: &mut Context<'_>) {
-        if stanza.kind.is_some_and(|kind| kind == "error" || (stanza.name == "iq" && kind == "result")) {
+        if stanza
+            .kind
+            .is_some_and(|kind| kind == "error" || (stanza.name == "iq" && kind == "result"))
+        {
             return;
         }
         let id = stanza.id.map_or(Cow::Borrowed(""), |id| id.unescape());
@@ -183,7 +203,9 @@ impl Established {
         // The address that was meant, if it is one.
         let from = stanza.to.and_then(|to| Jid::parse(&to.unescape()).ok());
         let from = from.as_ref().map(|from| from.as_str());
-        self.say(cx, |out| write::error(out, stanza.name, id.as_bytes(), from, Some(address.as_str()), condition));
+        self.say(cx, |out| {
+            write::error(out, stanza.name, id.as_bytes(), from, Some(address.as_str()), condition)
+        });
     }
 }
 

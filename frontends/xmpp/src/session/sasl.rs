@@ -73,7 +73,7 @@ enum Failure {
     InvalidMechanism,
     MalformedRequest,
     NotAuthorized,
-    TemporaryAuthFailure,
+    Temporary,
 }
 
 impl Failure {
@@ -86,7 +86,7 @@ impl Failure {
             Failure::InvalidMechanism => "invalid-mechanism",
             Failure::MalformedRequest => "malformed-request",
             Failure::NotAuthorized => "not-authorized",
-            Failure::TemporaryAuthFailure => "temporary-auth-failure",
+            Failure::Temporary => "temporary-auth-failure",
         }
     }
 }
@@ -94,9 +94,10 @@ impl Failure {
 impl From<SaslFault> for Failure {
     fn from(fault: SaslFault) -> Failure {
         match fault {
-            SaslFault::Malformed | SaslFault::TooLong | SaslFault::ExtensionUnsupported | SaslFault::BindingFlagMismatch => {
-                Failure::MalformedRequest
-            }
+            SaslFault::Malformed
+            | SaslFault::TooLong
+            | SaslFault::ExtensionUnsupported
+            | SaslFault::BindingFlagMismatch => Failure::MalformedRequest,
             SaslFault::InvalidAuthzid => Failure::InvalidAuthzid,
             SaslFault::Downgrade
             | SaslFault::BindingTypeUnsupported
@@ -109,11 +110,19 @@ impl From<SaslFault> for Failure {
 }
 
 /// `<auth mechanism=".."/>`. A new one in the middle of an exchange gives the old one up.
-pub(super) fn on_auth(negotiation: &mut Negotiation, stanza: &Stanza<'_>, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+pub(super) fn on_auth(
+    negotiation: &mut Negotiation,
+    stanza: &Stanza<'_>,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
     if negotiation.demands_tls(config) {
         return fail(negotiation, None, Failure::EncryptionRequired, config, cx);
     }
-    let name = stanza.attributes().find(|attribute| attribute.name == "mechanism").map(|found| found.value.unescape());
+    let name = stanza
+        .attributes()
+        .find(|attribute| attribute.name == "mechanism")
+        .map(|found| found.value.unescape());
     let chosen = match name.as_deref() {
         Some("PLAIN") if negotiation.takes_passwords(config) => Chosen::Plain,
         Some("PLAIN") => return fail(negotiation, None, Failure::EncryptionRequired, config, cx),
@@ -125,7 +134,8 @@ pub(super) fn on_auth(negotiation: &mut Negotiation, stanza: &Stanza<'_>, config
     };
     if stanza.body().is_empty() {
         // No initial response: it is asked for by an empty challenge (RFC 6120 section 6.4.2).
-        cx.outbox.extend_from_slice(b"<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+        cx.outbox
+            .extend_from_slice(b"<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
         negotiation.stage = Stage::Sasl(Box::new(Exchange::Opened(chosen)));
         return Flow::Next;
     }
@@ -133,13 +143,19 @@ pub(super) fn on_auth(negotiation: &mut Negotiation, stanza: &Stanza<'_>, config
 }
 
 /// `<response/>`: the client's first message, or its proof.
-pub(super) fn on_response(negotiation: &mut Negotiation, stanza: &Stanza<'_>, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+pub(super) fn on_response(
+    negotiation: &mut Negotiation,
+    stanza: &Stanza<'_>,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
     match std::mem::replace(&mut negotiation.stage, Stage::Choice) {
         Stage::Sasl(exchange) => match *exchange {
             Exchange::Opened(chosen) => begin(negotiation, chosen, stanza.body(), config, cx),
-            Exchange::Challenged { account, challenged: Some(challenged) } => {
-                prove(negotiation, account, challenged, stanza.body(), config, cx)
-            }
+            Exchange::Challenged {
+                account,
+                challenged: Some(challenged),
+            } => prove(negotiation, account, challenged, stanza.body(), config, cx),
             _ => fail(negotiation, None, Failure::MalformedRequest, config, cx),
         },
         _ => fail(negotiation, None, Failure::MalformedRequest, config, cx),
@@ -160,8 +176,16 @@ fn begin(negotiation: &mut Negotiation, chosen: Chosen, text: &str, config: &Xmp
         Chosen::Plain => plain(&message, config),
         Chosen::Scram(mechanism) => Started::parse(mechanism, &message, &negotiation.bindings()).and_then(|started| {
             let account = scram::account(started.authcid(), started.authzid(), config.domain.domain())?;
-            let fetch = Action::FetchKeys { account: account.clone() };
-            Ok((Exchange::AwaitingKeys { account, started: Some(started) }, fetch))
+            let fetch = Action::FetchKeys {
+                account: account.clone(),
+            };
+            Ok((
+                Exchange::AwaitingKeys {
+                    account,
+                    started: Some(started),
+                },
+                fetch,
+            ))
         }),
     };
     match asked {
@@ -178,21 +202,31 @@ fn begin(negotiation: &mut Negotiation, chosen: Chosen, text: &str, config: &Xmp
 fn plain(message: &[u8], config: &XmppConfig) -> Result<(Exchange, Action), SaslFault> {
     let plain = Plain::parse(message)?;
     let account = scram::account(plain.authcid, plain.authzid, config.domain.domain())?;
-    let check = Action::CheckPassword { account: account.clone(), password: plain.password.to_owned() };
+    let check = Action::CheckPassword {
+        account: account.clone(),
+        password: plain.password.to_owned(),
+    };
     Ok((Exchange::AwaitingPassword { account }, check))
 }
 
 /// The account's keys have come: challenges the client.
 pub(super) fn on_keys(negotiation: &mut Negotiation, keys: &AccountKeys, cx: &mut Context<'_>) {
-    let Stage::Sasl(exchange) = &mut negotiation.stage else { return };
-    let Exchange::AwaitingKeys { account, started } = &mut **exchange else { return };
+    let Stage::Sasl(exchange) = &mut negotiation.stage else {
+        return;
+    };
+    let Exchange::AwaitingKeys { account, started } = &mut **exchange else {
+        return;
+    };
     let Some(started) = started.take() else { return };
     let mut nonce = [0; NONCE_BYTES];
     cx.random.fill(&mut nonce);
     let credentials = keys.credentials(started.mechanism().hash);
     let (challenged, text) = started.challenge(credentials, nonce);
     write_data(cx.outbox, "challenge", text.as_bytes());
-    **exchange = Exchange::Challenged { account: account.clone(), challenged: Some(challenged) };
+    **exchange = Exchange::Challenged {
+        account: account.clone(),
+        challenged: Some(challenged),
+    };
     cx.actions.push(Action::Continue);
 }
 
@@ -219,7 +253,12 @@ fn prove(
 }
 
 /// The password has been checked.
-pub(super) fn on_password(negotiation: &mut Negotiation, opens: bool, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+pub(super) fn on_password(
+    negotiation: &mut Negotiation,
+    opens: bool,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
     let account = match &negotiation.stage {
         Stage::Sasl(exchange) => match &**exchange {
             Exchange::AwaitingPassword { account } => account.clone(),
@@ -236,11 +275,16 @@ pub(super) fn on_password(negotiation: &mut Negotiation, opens: bool, config: &X
 }
 
 /// Neither keys nor a verdict can be had now.
-pub(super) fn on_unavailable(negotiation: &mut Negotiation, throttled: bool, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+pub(super) fn on_unavailable(
+    negotiation: &mut Negotiation,
+    throttled: bool,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
     if !matches!(&negotiation.stage, Stage::Sasl(exchange) if exchange.holds()) {
         return Flow::Next;
     }
-    write_failure(cx.outbox, Failure::TemporaryAuthFailure);
+    write_failure(cx.outbox, Failure::Temporary);
     negotiation.stage = Stage::Choice;
     if throttled {
         // Who has used up a budget is not offered another try on the same stream.
@@ -255,11 +299,19 @@ fn succeed(negotiation: &mut Negotiation, account: Jid, server_final: &[u8], cx:
     let mut success = Vec::with_capacity(160);
     write_data(&mut success, "success", server_final);
     negotiation.stage = Stage::Homing(success);
-    cx.actions.push(Action::Authenticated { account: account.clone() });
+    cx.actions.push(Action::Authenticated {
+        account: account.clone(),
+    });
     negotiation.account = Some(account);
 }
 
-fn fail(negotiation: &mut Negotiation, account: Option<Jid>, failure: Failure, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+fn fail(
+    negotiation: &mut Negotiation,
+    account: Option<Jid>,
+    failure: Failure,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
     write_failure(cx.outbox, failure);
     negotiation.stage = Stage::Choice;
     negotiation.auth_failures += 1;
@@ -285,7 +337,10 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 
 fn write_data(out: &mut Vec<u8>, name: &'static str, data: &[u8]) {
     let text = STANDARD.encode(data);
-    crate::codec::Builder::new(out).open(name).attr("xmlns", super::negotiate::NS_SASL).text(&text);
+    crate::codec::Builder::new(out)
+        .open(name)
+        .attr("xmlns", super::negotiate::NS_SASL)
+        .text(&text);
 }
 
 fn write_failure(out: &mut Vec<u8>, failure: Failure) {
@@ -302,7 +357,16 @@ mod tests {
     fn base64_is_strict() {
         assert_eq!(decode("="), Some(vec![]));
         assert_eq!(decode("biws"), Some(b"n,,".to_vec()));
-        for wrong in ["biw", "biws\n", " biws", "biws=", "b iws", "bi-s", "===", "<![CDATA[biws]]>"] {
+        for wrong in [
+            "biw",
+            "biws\n",
+            " biws",
+            "biws=",
+            "b iws",
+            "bi-s",
+            "===",
+            "<![CDATA[biws]]>",
+        ] {
             assert_eq!(decode(wrong), None, "{wrong:?}");
         }
     }

@@ -12,10 +12,12 @@ use super::negotiate::{Negotiation, Stage};
 /// `<starttls/>`: `<proceed/>` and the handshake, or, where it is not on offer, `<failure/>` and the end.
 pub(super) fn on_request(negotiation: &mut Negotiation, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
     if !negotiation.offers_tls(config) || !matches!(negotiation.stage, Stage::Choice) {
-        cx.outbox.extend_from_slice(b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        cx.outbox
+            .extend_from_slice(b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
         return Flow::Finish;
     }
-    cx.outbox.extend_from_slice(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    cx.outbox
+        .extend_from_slice(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     cx.actions.push(Action::StartTls);
     negotiation.stage = Stage::Handshake;
     Flow::Discard

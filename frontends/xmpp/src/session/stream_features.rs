@@ -59,7 +59,10 @@ fn mechanisms(negotiation: &Negotiation, config: &XmppConfig, out: &mut Vec<u8>)
     builder.close();
     if !bindings.is_empty() {
         builder.open("sasl-channel-binding").attr("xmlns", "urn:xmpp:sasl-cb:0");
-        for kind in BindingType::ALL.into_iter().filter(|kind| bindings.get(*kind).is_some()) {
+        for kind in BindingType::ALL
+            .into_iter()
+            .filter(|kind| bindings.get(*kind).is_some())
+        {
             builder.open("channel-binding").attr("type", kind.name()).close();
         }
         builder.close();
@@ -89,9 +92,15 @@ fn limits(out: &mut Vec<u8>, stanza_bytes: u32, config: &XmppConfig) {
     };
     let mut builder = Builder::new(out);
     builder.open("limits").attr("xmlns", stream_limits::NS);
-    builder.open(stream_limits::MAX_BYTES).text(&number(stanza_bytes.into())).close();
+    builder
+        .open(stream_limits::MAX_BYTES)
+        .text(&number(stanza_bytes.into()))
+        .close();
     if config.limits.idle_ms > 0 {
-        builder.open(stream_limits::IDLE_SECONDS).text(&number(config.limits.idle_ms / 1_000)).close();
+        builder
+            .open(stream_limits::IDLE_SECONDS)
+            .text(&number(config.limits.idle_ms / 1_000))
+            .close();
     }
     builder.finish();
 }

@@ -109,7 +109,9 @@ impl StreamManagement {
 
     /// How many stanzas are safe without a gap.
     fn safe(&self) -> u64 {
-        self.outstanding.front().map_or(self.received, |entry| entry.ordinal - 1)
+        self.outstanding
+            .front()
+            .map_or(self.received, |entry| entry.ordinal - 1)
     }
 
     /// `h`, as we say it.
@@ -173,7 +175,10 @@ impl StreamManagement {
     pub(super) fn acknowledge(&mut self, h: u32) -> Result<Vec<RecordId>, StreamError> {
         let newly = h.wrapping_sub(self.acked as u32) as usize;
         if newly > self.queue.len() {
-            return Err(StreamError::HandledCountTooHigh { h, sent: self.sent as u32 });
+            return Err(StreamError::HandledCountTooHigh {
+                h,
+                sent: self.sent as u32,
+            });
         }
         self.acked += newly as u64;
         self.asking = false;
@@ -197,6 +202,14 @@ impl StreamManagement {
             false => (limits.unacked_stanzas, limits.unacked_bytes),
         };
         self.queue.len() > stanzas || self.queue_bytes > bytes
+    }
+
+    /// Bytes that it occupies.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let token = self.token.as_ref().map_or(0, |token| token.len());
+        let outstanding = self.outstanding.capacity() * size_of::<Outstanding>();
+        let unused = (self.queue.capacity() - self.queue.len()) * size_of::<Sent>();
+        size_of::<Self>() + token + outstanding + unused + self.queue_bytes
     }
 
     /// What the client has not acknowledged, oldest first.
@@ -232,7 +245,12 @@ impl Sent {
 }
 
 /// `<resume/>` of a stream that has not bound.
-pub(super) fn on_resume(negotiation: &mut Negotiation, stanza: &Stanza<'_>, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+pub(super) fn on_resume(
+    negotiation: &mut Negotiation,
+    stanza: &Stanza<'_>,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
     if config.limits.resume_seconds == 0 {
         return refuse(cx, "feature-not-implemented");
     }
@@ -241,7 +259,9 @@ pub(super) fn on_resume(negotiation: &mut Negotiation, stanza: &Stanza<'_>, conf
     };
     negotiation.stage = Stage::Resuming(h);
     cx.actions.push(Action::Pause);
-    cx.actions.push(Action::Resume { token: Bytes::from(token.into_bytes()) });
+    cx.actions.push(Action::Resume {
+        token: Bytes::from(token.into_bytes()),
+    });
     Flow::Hold
 }
 
@@ -293,7 +313,10 @@ pub(super) fn count(stanza: &Stanza<'_>) -> Option<u32> {
 
 /// An attribute's value, unescaped.
 pub(super) fn attribute(stanza: &Stanza<'_>, name: &str) -> Option<String> {
-    stanza.attributes().find(|attribute| attribute.name == name).map(|found| found.value.unescape().into_owned())
+    stanza
+        .attributes()
+        .find(|attribute| attribute.name == name)
+        .map(|found| found.value.unescape().into_owned())
 }
 
 #[cfg(test)]
@@ -339,12 +362,19 @@ mod tests {
 
     #[test]
     fn counters_wrap() {
-        let mut management = StreamManagement { sent: 1 << 32, acked: (1 << 32) - 1, ..Default::default() };
+        let mut management = StreamManagement {
+            sent: 1 << 32,
+            acked: (1 << 32) - 1,
+            ..Default::default()
+        };
         management.queue.push_back(Sent::Own(Box::default()));
         management.queue_bytes = Sent::Own(Box::default()).weight();
         assert_eq!(management.acknowledge(0), Ok(vec![]));
         assert_eq!(management.acked, 1 << 32);
-        let mut management = StreamManagement { received: (1 << 32) + 5, ..Default::default() };
+        let mut management = StreamManagement {
+            received: (1 << 32) + 5,
+            ..Default::default()
+        };
         assert_eq!(management.handled(), 5);
         management.ask();
         assert_eq!(management.answer(), Some(5));
@@ -354,7 +384,10 @@ mod tests {
     fn nobody_acknowledges_what_was_not_sent() {
         let mut management = StreamManagement::default();
         management.keep(Sent::Own(Box::default()));
-        assert_eq!(management.acknowledge(2), Err(StreamError::HandledCountTooHigh { h: 2, sent: 1 }));
+        assert_eq!(
+            management.acknowledge(2),
+            Err(StreamError::HandledCountTooHigh { h: 2, sent: 1 })
+        );
         assert_eq!(management.acknowledge(1), Ok(vec![]));
         assert!(management.acknowledge(0).is_err(), "nor takes it back");
     }

@@ -96,7 +96,11 @@ impl Survey {
 /// Whether only the server may say this: a delay in its name or another user's (XEP-0203), a stanza identifier by it or
 /// by an account of it (XEP-0359), an occupant identifier, which rooms assign (XEP-0421).
 pub(crate) fn is_forged(child: &Child<'_>, own: &Jid) -> bool {
-    let speaks_for = |attribute: &str| child.attr(attribute).and_then(|value| Jid::parse(&value.unescape()).ok());
+    let speaks_for = |attribute: &str| {
+        child
+            .attr(attribute)
+            .and_then(|value| Jid::parse(&value.unescape()).ok())
+    };
     match (&*child.namespace, child.name) {
         ("urn:xmpp:delay", "delay") => speaks_for("from").is_some_and(|from| ours(&from, own) && !from.same_bare(own)),
         ("urn:xmpp:sid:0", "stanza-id") => speaks_for("by").is_some_and(|by| ours(&by, own)),
@@ -117,7 +121,11 @@ mod tests {
     fn survey_of(children: &str) -> Survey {
         let text = format!("<message>{children}</message>");
         let mut scanner = Scanner::for_stanzas(ScanLimits::AFTER_AUTH);
-        let Ok(Scan::Frame { frame: Frame::Stanza(stanza), .. }) = scanner.scan(text.as_bytes()) else {
+        let Ok(Scan::Frame {
+            frame: Frame::Stanza(stanza),
+            ..
+        }) = scanner.scan(text.as_bytes())
+        else {
             panic!("{text} is a stanza");
         };
         survey(&scanner, &stanza, &"romeo@m.lit/orchard".parse().unwrap())
@@ -144,12 +152,28 @@ mod tests {
             (Normal, "", Hints::NONE),
             (Chat, "<thread>1</thread>", copy),
             (Chat, "<body>Hi</body><no-store xmlns='urn:xmpp:hints'/>", copy),
-            (Chat, "<body>Hi</body><no-permanent-store xmlns='urn:xmpp:hints'/>", store.with(copy)),
+            (
+                Chat,
+                "<body>Hi</body><no-permanent-store xmlns='urn:xmpp:hints'/>",
+                store.with(copy),
+            ),
             (Chat, "<body>Hi</body><no-copy xmlns='urn:xmpp:hints'/>", store),
             (Chat, "<body>Hi</body><private xmlns='urn:xmpp:carbons:2'/>", store),
-            (Headline, "<x xmlns='urn:example'/><store xmlns='urn:xmpp:hints'/>", store),
-            (Chat, "<encrypted xmlns='eu.siacs.conversations.axolotl'/>", store.with(copy)),
-            (Normal, "<x xmlns='jabber:x:conference' jid='room@c.lit'/>", store.with(copy)),
+            (
+                Headline,
+                "<x xmlns='urn:example'/><store xmlns='urn:xmpp:hints'/>",
+                store,
+            ),
+            (
+                Chat,
+                "<encrypted xmlns='eu.siacs.conversations.axolotl'/>",
+                store.with(copy),
+            ),
+            (
+                Normal,
+                "<x xmlns='jabber:x:conference' jid='room@c.lit'/>",
+                store.with(copy),
+            ),
         ];
         for (kind, children, expected) in table {
             assert_eq!(survey_of(children).hints(kind), expected, "{kind:?} {children}");
@@ -159,14 +183,29 @@ mod tests {
     #[test]
     fn what_only_the_server_may_say() {
         let table = [
-            ("<delay xmlns='urn:xmpp:delay' from='m.lit' stamp='2002-09-10T23:08:25Z'/>", true),
-            ("<delay xmlns='urn:xmpp:delay' from='mercutio@m.lit' stamp='2002-09-10T23:08:25Z'/>", true),
-            ("<delay xmlns='urn:xmpp:delay' from='romeo@m.lit' stamp='2002-09-10T23:08:25Z'/>", false),
+            (
+                "<delay xmlns='urn:xmpp:delay' from='m.lit' stamp='2002-09-10T23:08:25Z'/>",
+                true,
+            ),
+            (
+                "<delay xmlns='urn:xmpp:delay' from='mercutio@m.lit' stamp='2002-09-10T23:08:25Z'/>",
+                true,
+            ),
+            (
+                "<delay xmlns='urn:xmpp:delay' from='romeo@m.lit' stamp='2002-09-10T23:08:25Z'/>",
+                false,
+            ),
             ("<delay xmlns='urn:xmpp:delay' stamp='2002-09-10T23:08:25Z'/>", false),
-            ("<d:delay xmlns:d='urn:xmpp:delay' from='&#x6D;.lit' stamp='2002-09-10T23:08:25Z'/>", true),
+            (
+                "<d:delay xmlns:d='urn:xmpp:delay' from='&#x6D;.lit' stamp='2002-09-10T23:08:25Z'/>",
+                true,
+            ),
             ("<stanza-id xmlns='urn:xmpp:sid:0' by='romeo@m.lit' id='1'/>", true),
             ("<stanza-id xmlns='urn:xmpp:sid:0' by='M.LIT' id='1'/>", true),
-            ("<stanza-id xmlns='urn:xmpp:sid:0' by='room@chat.elsewhere' id='1'/>", false),
+            (
+                "<stanza-id xmlns='urn:xmpp:sid:0' by='room@chat.elsewhere' id='1'/>",
+                false,
+            ),
             ("<origin-id xmlns='urn:xmpp:sid:0' id='1'/>", false),
             ("<occupant-id xmlns='urn:xmpp:occupant-id:0' id='1'/>", true),
         ];

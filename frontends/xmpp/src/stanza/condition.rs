@@ -30,7 +30,13 @@ pub(crate) fn wire(condition: Condition) -> (&'static str, &'static str) {
 /// Appends the `<error/>` element of a stanza error.
 pub(crate) fn write(out: &mut Vec<u8>, condition: Condition) {
     let (name, kind) = wire(condition);
-    for part in ["<error type='", kind, "'><", name, " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"] {
+    for part in [
+        "<error type='",
+        kind,
+        "'><",
+        name,
+        " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
+    ] {
         out.extend_from_slice(part.as_bytes());
     }
 }

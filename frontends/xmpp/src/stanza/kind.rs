@@ -64,7 +64,9 @@ pub(crate) fn value(kind: Kind) -> &'static str {
         Kind::Query(QueryKind::Get) => "get",
         Kind::Query(QueryKind::Set) => "set",
         Kind::Query(QueryKind::Result) => "result",
-        Kind::Message(MessageKind::Error) | Kind::Presence(PresenceKind::Error) | Kind::Query(QueryKind::Error) => "error",
+        Kind::Message(MessageKind::Error) | Kind::Presence(PresenceKind::Error) | Kind::Query(QueryKind::Error) => {
+            "error"
+        }
     }
 }
 
@@ -78,7 +80,15 @@ mod tests {
             let read = message(Some(text));
             assert_eq!(value(Kind::Message(read)), text);
         }
-        for text in ["unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error"] {
+        for text in [
+            "unavailable",
+            "subscribe",
+            "subscribed",
+            "unsubscribe",
+            "unsubscribed",
+            "probe",
+            "error",
+        ] {
             let read = presence(Some(text)).unwrap();
             assert_eq!(value(Kind::Presence(read)), text);
         }

@@ -35,10 +35,25 @@ pub fn jid(text: &str) -> Jid {
 /// A configuration with one listener without TLS, one with STARTTLS required, one optional, one with direct TLS.
 pub fn config() -> XmppConfig {
     use crosspoint_xmpp::config::TlsPolicy;
-    let optional = Listener { tls: TlsPolicy::Optional, ..Listener::STARTTLS };
-    let proxied = Listener { behind_tls_proxy: true, ..Listener::STARTTLS };
-    let listeners = vec![Listener::PLAIN, Listener::STARTTLS, optional, Listener::DIRECT_TLS, proxied];
-    XmppConfig { listeners, ..XmppConfig::new(jid(DOMAIN), Arc::new(|| None)) }
+    let optional = Listener {
+        tls: TlsPolicy::Optional,
+        ..Listener::STARTTLS
+    };
+    let proxied = Listener {
+        behind_tls_proxy: true,
+        ..Listener::STARTTLS
+    };
+    let listeners = vec![
+        Listener::PLAIN,
+        Listener::STARTTLS,
+        optional,
+        Listener::DIRECT_TLS,
+        proxied,
+    ];
+    XmppConfig {
+        listeners,
+        ..XmppConfig::new(jid(DOMAIN), Arc::new(|| None))
+    }
 }
 
 pub const PLAIN: usize = 0;
@@ -48,7 +63,12 @@ pub const DIRECT: usize = 3;
 pub const PROXIED: usize = 4;
 
 pub fn facts() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", exporter: Some([7; 32]), server_end_point: vec![9; 32], server_name: None }
+    TlsFacts {
+        version: "TLSv1.3",
+        exporter: Some([7; 32]),
+        server_end_point: vec![9; 32],
+        server_name: None,
+    }
 }
 
 pub struct Client {
@@ -70,10 +90,22 @@ impl Client {
     }
 
     pub fn arrive(mut front: XmppFront, listener: usize, tls: Option<TlsFacts>) -> Client {
-        let now = Now { ms: 1_000, unix_ms: 1_700_000_000_000 };
+        let now = Now {
+            ms: 1_000,
+            unix_ms: 1_700_000_000_000,
+        };
         let (mut outbox, mut actions, mut random) = (Vec::new(), Vec::new(), Counting(0));
-        let peer = Peer { address: [127, 0, 0, 1].into(), tls, listener };
-        let mut cx = Context { now, random: &mut random, outbox: &mut outbox, actions: &mut actions };
+        let peer = Peer {
+            address: [127, 0, 0, 1].into(),
+            tls,
+            listener,
+        };
+        let mut cx = Context {
+            now,
+            random: &mut random,
+            outbox: &mut outbox,
+            actions: &mut actions,
+        };
         let session = front.open(&peer, &mut cx);
         let mut client = Client {
             session: Some(session),
@@ -133,7 +165,10 @@ impl Client {
             let consumed = self.call(|session, cx| session.on_input(&input, cx));
             self.unread = input[consumed..].to_vec();
             let starttls = self.actions.iter().any(|action| matches!(action, Action::StartTls));
-            assert!(!starttls || self.unread.is_empty(), "what came before the handshake is consumed");
+            assert!(
+                !starttls || self.unread.is_empty(),
+                "what came before the handshake is consumed"
+            );
             self.obey();
             if consumed == 0 {
                 break;
@@ -196,7 +231,10 @@ impl Client {
     /// What has been asked of the shard since the last call, without the handling of reading and time.
     pub fn asked(&mut self) -> Vec<Action> {
         let quiet = |action: &Action| matches!(action, Action::Pause | Action::Continue | Action::WakeAt(_));
-        std::mem::take(&mut self.actions).into_iter().filter(|action| !quiet(action)).collect()
+        std::mem::take(&mut self.actions)
+            .into_iter()
+            .filter(|action| !quiet(action))
+            .collect()
     }
 
     pub fn forget(&mut self) {
@@ -217,16 +255,29 @@ impl Client {
     pub fn ended_with(&mut self) -> String {
         let said = self.said();
         assert!(self.closed, "the session is not over: {said}");
-        let (before, error) = said.split_once("<stream:error><").unwrap_or_else(|| panic!("no stream error in {said}"));
+        let (before, error) = said
+            .split_once("<stream:error><")
+            .unwrap_or_else(|| panic!("no stream error in {said}"));
         assert!(said.ends_with("</stream:error></stream:stream>"), "{said}");
-        assert!(before.is_empty() || before.contains("<stream:stream") || before.ends_with('>'), "{said}");
+        assert!(
+            before.is_empty() || before.contains("<stream:stream") || before.ends_with('>'),
+            "{said}"
+        );
         error.split([' ', '/', '>']).next().unwrap_or_default().to_owned()
     }
 }
 
 pub fn message(from: &str, to: &str, kind: Kind, body: &'static str) -> Envelope {
-    let content = Content { codec: Codec::Xmpp, head: Default::default(), body: body.as_bytes().into() };
-    Envelope { content, hints: Hints::NONE, ..Envelope::neutral(jid(from), jid(to), kind) }
+    let content = Content {
+        codec: Codec::Xmpp,
+        head: Default::default(),
+        body: body.as_bytes().into(),
+    };
+    Envelope {
+        content,
+        hints: Hints::NONE,
+        ..Envelope::neutral(jid(from), jid(to), kind)
+    }
 }
 
 /// Names an action, for comparing sequences.
