@@ -12,9 +12,7 @@ impl Clock {
     /// Starts at 0 now. Copies count from the same start.
     #[must_use]
     pub fn start() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 
     /// Milliseconds since the start.

@@ -32,9 +32,7 @@ impl Ringer {
         }
         // SAFETY: the call has just returned this descriptor, and nobody else knows it.
         let event = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self {
-            event: Arc::new(event),
-        })
+        Ok(Self { event: Arc::new(event) })
     }
 
     /// Wakes the listener, or lets its next wait return at once. One write(2). Rings that come before the listener has
@@ -81,8 +79,7 @@ impl Doorbell {
     pub fn answer(&self) -> bool {
         let mut count = [0_u8; 8];
         // SAFETY: eight bytes are offered, and they outlive the call.
-        let read =
-            unsafe { libc::read(self.watched.raw(), count.as_mut_ptr().cast(), count.len()) };
+        let read = unsafe { libc::read(self.watched.raw(), count.as_mut_ptr().cast(), count.len()) };
         read == 8
     }
 }

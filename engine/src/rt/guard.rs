@@ -23,12 +23,10 @@ impl std::error::Error for Panicked {}
 ///
 /// State that the future shares with others is the caller's to repair after `Err`.
 pub fn guard<F: Future>(future: F) -> Guard<F> {
-    Guard {
-        future: Some(future),
-    }
+    Guard { future: Some(future) }
 }
 
-/// See [`guard`]. Adds no bytes to a future whose state has a spare value, as that of an `async` block has.
+/// See [`guard`]. Adds at most a word to the future.
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited or spawned"]
 pub struct Guard<F> {

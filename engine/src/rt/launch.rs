@@ -37,11 +37,7 @@ pub struct Unavailable {
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "io_uring is not available: {}. {}",
-            self.what, self.advice
-        )
+        write!(f, "io_uring is not available: {}. {}", self.what, self.advice)
     }
 }
 
@@ -69,10 +65,7 @@ pub fn probe() -> Result<(), Unavailable> {
         ("READ", opcode::Read::CODE),
         ("CLOSE", opcode::Close::CODE),
     ];
-    match needed
-        .iter()
-        .find(|(_, code)| !supported.is_supported(*code))
-    {
+    match needed.iter().find(|(_, code)| !supported.is_supported(*code)) {
         None => Ok(()),
         Some((name, _)) => Err(Unavailable {
             what: format!("the kernel's io_uring lacks the operation {name}"),
@@ -104,7 +97,8 @@ pub fn run<F: Future>(config: &Config, future: F) -> io::Result<F::Output> {
     Ok(runtime.block_on(future))
 }
 
-/// Starts a task on this shard, after all that are ready to run. It runs to its end; nobody waits for it.
+/// Starts a task on this shard, after all that are ready to run. It runs to its end; nobody waits for it. A task that waits
+/// for something that cannot happen any more (its waker is gone) is dropped.
 ///
 /// # Panics
 /// Outside of [`run`].
@@ -116,10 +110,7 @@ pub fn spawn<F: Future<Output = ()> + 'static>(future: F) {
 /// else no interrupting of that thread; else as it comes.
 fn choose_setup(entries: u32) -> Result<io_uring::Builder, Unavailable> {
     let mut deferred = IoUring::builder();
-    deferred
-        .setup_single_issuer()
-        .setup_defer_taskrun()
-        .setup_submit_all();
+    deferred.setup_single_issuer().setup_defer_taskrun().setup_submit_all();
     let mut cooperative = IoUring::builder();
     cooperative.setup_coop_taskrun();
     for setup in [deferred, cooperative] {
@@ -132,20 +123,17 @@ fn choose_setup(entries: u32) -> Result<io_uring::Builder, Unavailable> {
     Ok(IoUring::builder())
 }
 
-const ADVICE_KERNEL: &str =
-    "Linux 5.11 or newer is needed, 6.1 or newer is better: run a newer kernel";
+const ADVICE_KERNEL: &str = "Linux 5.11 or newer is needed, 6.1 or newer is better: run a newer kernel";
 const ADVICE_SECCOMP: &str = "A container's default seccomp profile blocks it: allow io_uring_setup, io_uring_enter and \
     io_uring_register in the profile, or start the container with `--security-opt seccomp=unconfined`";
-const ADVICE_SYSCTL: &str =
-    "The administrator switched it off: `sysctl kernel.io_uring_disabled=0` switches it on";
-const ADVICE_MEMORY: &str = "Raise the locked-memory limit: `ulimit -l unlimited`, or `LimitMEMLOCK=infinity` in a systemd unit";
-const ADVICE_DESCRIPTORS: &str =
-    "Raise the limit of open files: `ulimit -n`, or `LimitNOFILE=` in a systemd unit";
+const ADVICE_SYSCTL: &str = "The administrator switched it off: `sysctl kernel.io_uring_disabled=0` switches it on";
+const ADVICE_MEMORY: &str =
+    "Raise the locked-memory limit: `ulimit -l unlimited`, or `LimitMEMLOCK=infinity` in a systemd unit";
+const ADVICE_DESCRIPTORS: &str = "Raise the limit of open files: `ulimit -n`, or `LimitNOFILE=` in a systemd unit";
 const ADVICE_UNKNOWN: &str = "See io_uring_setup(2) for what this error means";
 
 fn explain(error: &io::Error) -> Unavailable {
-    let disabled =
-        std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+    let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     explain_with(error, disabled.trim())
 }
 

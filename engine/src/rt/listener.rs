@@ -105,7 +105,5 @@ fn is_already_gone(error: &io::Error) -> bool {
         libc::ENONET,
         libc::EOPNOTSUPP,
     ];
-    error
-        .raw_os_error()
-        .is_some_and(|code| GONE.contains(&code))
+    error.raw_os_error().is_some_and(|code| GONE.contains(&code))
 }

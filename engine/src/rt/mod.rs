@@ -37,7 +37,6 @@ pub use launch::{Config, Unavailable, probe, run, spawn};
 pub use listener::{Listener, is_out_of_descriptors};
 pub use notify::Notify;
 pub use process::{
-    DescriptorLimit, cores, exit, pin, process_cpu, process_rss_bytes, raise_fd_limit,
-    restrict_umask, thread_cpu,
+    DescriptorLimit, cores, exit, pin, process_cpu, process_rss_bytes, raise_fd_limit, restrict_umask, thread_cpu,
 };
 pub use socket::{Detached, Socket};

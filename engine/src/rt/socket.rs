@@ -88,14 +88,7 @@ impl Socket {
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         retry(|| {
             // SAFETY: the pointer and the length describe `bytes`, which outlives the call.
-            unsafe {
-                libc::send(
-                    self.watched.raw(),
-                    bytes.as_ptr().cast(),
-                    bytes.len(),
-                    SEND_FLAGS,
-                )
-            }
+            unsafe { libc::send(self.watched.raw(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) }
         })
     }
 
