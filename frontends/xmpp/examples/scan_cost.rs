@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use crosspoint_xmpp::codec::{Frame, Scan, ScanLimits, Scanner};
 use rxml::{Parse, WithOptions};
 
-#[allow(dead_code)]
 #[path = "../tests/codec_support/mod.rs"]
 mod codec_support;
 
@@ -86,9 +85,7 @@ fn ours(stanzas: &str, children: bool) -> impl FnMut() + use<'_> {
             if let Frame::Stanza(stanza) = &frame
                 && children
             {
-                scanner
-                    .children(stanza)
-                    .for_each(|child| drop(black_box(child)));
+                scanner.children(stanza).for_each(|child| drop(black_box(child)));
             }
             black_box(&frame);
             rest = &rest[consumed..];

@@ -5,8 +5,8 @@ mod codec_support;
 
 use codec_support::{CORPUS, HEADER};
 use crosspoint_xmpp::codec::{
-    Attrs, Builder, Cut, Element, Fault, Frame, Header, Limit, Scan, ScanLimits, Scanner, Stanza,
-    cut, reserialise, unescape_text, write_head, write_tail,
+    Attrs, Builder, Cut, Element, Fault, Frame, Header, Limit, Scan, ScanLimits, Scanner, Stanza, cut, reserialise,
+    unescape_text, write_head, write_tail,
 };
 
 /// Scans `header` and then `stanza`, and shows both to `look`.
@@ -66,19 +66,14 @@ fn a_header_tells_its_attributes_and_declarations() {
 fn a_stanza_tells_its_addressing_and_spans() {
     with(HEADER, CORPUS[0], |scanner, stanza| {
         assert!(stanza.is("message", "jabber:client"));
-        assert_eq!(
-            stanza.from.unwrap().raw(),
-            "romeo@montague.example/orchard-7f3a"
-        );
+        assert_eq!(stanza.from.unwrap().raw(), "romeo@montague.example/orchard-7f3a");
         assert_eq!(stanza.to.unwrap().raw(), "juliet@capulet.example");
         assert_eq!(stanza.kind.unwrap(), "chat");
         assert_eq!(stanza.lang.unwrap(), "en");
         assert!(stanza.id.is_some() && stanza.verbatim && !stanza.self_closing);
         assert!(stanza.rest().is_empty());
         assert!(stanza.head().ends_with("xml:lang='en'>"));
-        assert!(
-            stanza.body().starts_with("<body>But soft") && stanza.body().ends_with("receipts'/>")
-        );
+        assert!(stanza.body().starts_with("<body>But soft") && stanza.body().ends_with("receipts'/>"));
         let children: Vec<_> = scanner.children(&stanza).collect();
         let names: Vec<_> = children.iter().map(|c| (c.name, &*c.namespace)).collect();
         assert_eq!(
@@ -98,14 +93,10 @@ fn a_stanza_tells_its_addressing_and_spans() {
 
 #[test]
 fn a_self_closing_stanza_has_an_empty_body() {
-    with(
-        HEADER,
-        "<presence type='unavailable' />",
-        |scanner, stanza| {
-            assert!(stanza.self_closing && stanza.body().is_empty());
-            assert_eq!(scanner.children(&stanza).count(), 0);
-        },
-    );
+    with(HEADER, "<presence type='unavailable' />", |scanner, stanza| {
+        assert!(stanza.self_closing && stanza.body().is_empty());
+        assert_eq!(scanner.children(&stanza).count(), 0);
+    });
     with(HEADER, "<presence></presence>", |_, stanza| {
         assert!(!stanza.self_closing && stanza.body().is_empty());
     });
@@ -149,8 +140,7 @@ fn all_forged_children_are_cut_and_nothing_else() {
         xmlns='urn:xmpp:delay' from='localhost'/></fwd><delay from='localhost' xmlns='urn:xmpp:delay'></delay >b\
         </message>";
     let ours = |child: &crosspoint_xmpp::codec::Child<'_>| {
-        child.is("delay", "urn:xmpp:delay")
-            && child.attr("from").is_some_and(|from| from == "localhost")
+        child.is("delay", "urn:xmpp:delay") && child.attr("from").is_some_and(|from| from == "localhost")
     };
     with(HEADER, stanza, |scanner, stanza| {
         let body = cut(&stanza, scanner, ours);
@@ -215,11 +205,7 @@ fn what_leans_on_its_stream_is_not_verbatim_and_can_be_made_so() {
             "<iq xmlns:c='jabber:client'><a xmlns=\"urn:o\"/></iq>",
         ),
         // In no default stream, an own declaration is enough.
-        (
-            prefixed,
-            "<iq xmlns='jabber:client'><a/></iq>",
-            "<iq><a/></iq>",
-        ),
+        (prefixed, "<iq xmlns='jabber:client'><a/></iq>", "<iq><a/></iq>"),
     ];
     for (header, stanza, expected) in plays {
         with(header, stanza, |scanner, stanza| {
@@ -290,10 +276,7 @@ fn elements_are_built_escaped() {
             .child("item", "jabber:iq:roster")
             .unwrap();
         assert_eq!(item.attr("name"), Some("a<b>&'\"\t\r\n"));
-        assert_eq!(
-            item.children().next().unwrap().text(),
-            "x ]]> <\r\u{fffd}\u{fffd}&"
-        );
+        assert_eq!(item.children().next().unwrap().text(), "x ]]> <\r\u{fffd}\u{fffd}&");
     });
 }
 
@@ -320,7 +303,8 @@ fn a_payload_is_read_as_a_tree() {
 
 #[test]
 fn a_tree_of_a_child_knows_the_prefixes_around_it() {
-    let header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' xmlns:p='urn:p'>";
+    let header =
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' xmlns:p='urn:p'>";
     with(
         header,
         "<iq xmlns:q='urn:q'><q:a p:b='1'><c/></q:a></iq>",
@@ -338,13 +322,7 @@ fn a_tree_of_a_child_knows_the_prefixes_around_it() {
 #[test]
 fn a_tree_is_bounded() {
     let wide = format!("<a>{}</a>", "<b/>".repeat(10_000));
-    assert_eq!(
-        Element::parse(&wide, "").unwrap_err(),
-        Fault::from(Limit::TreeNodes)
-    );
+    assert_eq!(Element::parse(&wide, "").unwrap_err(), Fault::from(Limit::TreeNodes));
     let deep = "<a>".repeat(200) + &"</a>".repeat(200);
-    assert_eq!(
-        Element::parse(&deep, "").unwrap_err(),
-        Fault::from(Limit::Depth)
-    );
+    assert_eq!(Element::parse(&deep, "").unwrap_err(), Fault::from(Limit::Depth));
 }

@@ -151,14 +151,8 @@ fn attributes_are_unique() {
         ("<a xmlns='u' xmlns='u'/>", duplicate),
         ("<a xmlns:x='u' xmlns:x='v'/>", duplicate),
         ("<a xmlns:x='u' xmlns:y='u' x:b='1' y:b='2'/>", duplicate),
-        (
-            "<a xmlns:x='u&#65;' xmlns:y='u&#x41;' x:b='1' y:b='2'/>",
-            duplicate,
-        ),
-        (
-            "<a xmlns:x='u'><b xmlns:y='u' y:b='1' x:b='2'/></a>",
-            duplicate,
-        ),
+        ("<a xmlns:x='u&#65;' xmlns:y='u&#x41;' x:b='1' y:b='2'/>", duplicate),
+        ("<a xmlns:x='u'><b xmlns:y='u' y:b='1' x:b='2'/></a>", duplicate),
         ("<a xmlns:x='u' xmlns:y='v' x:b='1' y:b='2'/>", None),
         ("<a xmlns='u' xmlns:x='u' x:b='1' b='2'/>", None),
         ("<a b='1' B='2'/>", None),
@@ -182,14 +176,8 @@ fn references_name_xml_characters() {
         ("<a>&#xFFFE;</a>", reference),
         ("<a>&#x110000;</a>", reference),
         ("<a b='&#1;'/>", reference),
-        (
-            "<a>&#9;&#10;&#13;&#x20;&#xFFFD;&#x10FFFF;&#128512;</a>",
-            None,
-        ),
-        (
-            "<a b='&lt;&gt;&amp;&quot;&apos;'>&lt;&gt;&amp;&quot;&apos;</a>",
-            None,
-        ),
+        ("<a>&#9;&#10;&#13;&#x20;&#xFFFD;&#x10FFFF;&#128512;</a>", None),
+        ("<a b='&lt;&gt;&amp;&quot;&apos;'>&lt;&gt;&amp;&quot;&apos;</a>", None),
     ]);
 }
 
@@ -261,10 +249,7 @@ fn cdata_is_text_and_ends_once() {
 fn prefixes_are_declared() {
     let undeclared = flaw(Flaw::UndeclaredPrefix);
     hold(&[
-        (
-            "<message><foo:body>What is this foo?</foo:body></message>",
-            undeclared,
-        ),
+        ("<message><foo:body>What is this foo?</foo:body></message>", undeclared),
         ("<message foo:a='1'/>", undeclared),
         ("<foo:message/>", undeclared),
         ("<message><a xmlns:x='u'/><x:b/></message>", undeclared),
@@ -281,26 +266,14 @@ fn reserved_prefixes_stay_reserved() {
         ("<a xmlns:xml='u'/>", reserved),
         ("<a xmlns:xml=''/>", reserved),
         ("<a xmlns:xmlns='u'/>", reserved),
-        (
-            "<a xmlns:x='http://www.w3.org/XML/1998/namespace'/>",
-            reserved,
-        ),
-        (
-            "<a xmlns:x='http://www.w3.org/XML/1998/namespac&#101;'/>",
-            reserved,
-        ),
+        ("<a xmlns:x='http://www.w3.org/XML/1998/namespace'/>", reserved),
+        ("<a xmlns:x='http://www.w3.org/XML/1998/namespac&#101;'/>", reserved),
         ("<a xmlns:x='http://www.w3.org/2000/xmlns/'/>", reserved),
-        (
-            "<a xmlns='http://www.w3.org/XML/1998/namespace'/>",
-            reserved,
-        ),
+        ("<a xmlns='http://www.w3.org/XML/1998/namespace'/>", reserved),
         ("<a xmlns='http://www.w3.org/2000/xmlns/'/>", reserved),
         ("<xmlns:a/>", reserved),
         ("<a xmlns:x=''/>", flaw(Flaw::EmptyPrefix)),
-        (
-            "<a xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
-            None,
-        ),
+        ("<a xmlns:xml='http://www.w3.org/XML/1998/namespace'/>", None),
         ("<a xmlns=''/>", None),
     ]);
 }
@@ -311,22 +284,13 @@ fn headers_are_stream_headers() {
     let cases = [
         (format!("<stream:stream {etherx}>"), None),
         (format!(" \n<stream:stream {etherx}>"), None),
-        (
-            "<s:stream xmlns:s='http://etherx.jabber.org/streams'>".into(),
-            None,
-        ),
-        (
-            "<stream xmlns='http://etherx.jabber.org/streams'>".into(),
-            None,
-        ),
+        ("<s:stream xmlns:s='http://etherx.jabber.org/streams'>".into(), None),
+        ("<stream xmlns='http://etherx.jabber.org/streams'>".into(), None),
         (
             "<stream:stream xmlns:stream='http://wrong.example/'>".into(),
             Some(Fault::InvalidNamespace),
         ),
-        (
-            "<stream xmlns='jabber:client'>".into(),
-            Some(Fault::BadNamespacePrefix),
-        ),
+        ("<stream xmlns='jabber:client'>".into(), Some(Fault::BadNamespacePrefix)),
         (
             "<stream:stream xmlns='jabber:client'>".into(),
             flaw(Flaw::UndeclaredPrefix),
@@ -338,10 +302,7 @@ fn headers_are_stream_headers() {
             format!("<stream:stream {etherx} to='a' to='b'>"),
             flaw(Flaw::DuplicateAttribute),
         ),
-        (
-            format!("<stream:stream {etherx} to='\u{1}'>"),
-            flaw(Flaw::Character),
-        ),
+        (format!("<stream:stream {etherx} to='\u{1}'>"), flaw(Flaw::Character)),
         ("</stream:stream>".into(), flaw(Flaw::Outside)),
         ("<!DOCTYPE html>".into(), RESTRICTED),
         ("\u{feff}<stream:stream>".into(), flaw(Flaw::Outside)),
@@ -365,10 +326,7 @@ fn declarations_are_xml_1_0_in_utf_8() {
     let declaration = flaw(Flaw::Declaration);
     let cases = [
         ("<?xml version='1.0'?>", None),
-        (
-            "<?xml\tversion = \"1.0\"\nencoding='utf-8' standalone='yes' ?>",
-            None,
-        ),
+        ("<?xml\tversion = \"1.0\"\nencoding='utf-8' standalone='yes' ?>", None),
         ("<?xml version='1.1'?>", declaration),
         ("<?xml encoding='UTF-8'?>", declaration),
         ("<?xml version='1.0'encoding='UTF-8'?>", declaration),
@@ -408,40 +366,24 @@ fn each_limit_is_a_policy_violation_and_not_before() {
         ("<a><b><c/></b></a>".to_owned(), None),
         ("<a><b><c><d/></c></b></a>".to_owned(), limit(Limit::Depth)),
         ("<a b='' c='' d='' e=''/>".to_owned(), None),
-        (
-            "<a b='' c='' d='' e='' f=''/>".to_owned(),
-            limit(Limit::Attributes),
-        ),
+        ("<a b='' c='' d='' e='' f=''/>".to_owned(), limit(Limit::Attributes)),
         ("<a><b/><b><c/><c/><c/></b></a>".to_owned(), None),
         ("<a><b/><b/><b/></a>".to_owned(), limit(Limit::Children)),
         (format!("<{}/>", "n".repeat(13)), None),
         (format!("<{}/>", "n".repeat(14)), limit(Limit::NameBytes)),
         (format!("<{}", "\u{e9}".repeat(7)), limit(Limit::NameBytes)),
-        (
-            format!("<a {}=''/>", "n".repeat(14)),
-            limit(Limit::NameBytes),
-        ),
-        (
-            "<a xmlns:b='u'><c xmlns:d='u'/><e xmlns:f='u'/></a>".to_owned(),
-            None,
-        ),
+        (format!("<a {}=''/>", "n".repeat(14)), limit(Limit::NameBytes)),
+        ("<a xmlns:b='u'><c xmlns:d='u'/><e xmlns:f='u'/></a>".to_owned(), None),
         (
             "<a xmlns:b='u' xmlns:c='u'><d xmlns:e='u'/></a>".to_owned(),
             limit(Limit::Prefixes),
         ),
         ("<a>&#x0000041;</a>".to_owned(), None),
-        (
-            "<a>&#x000000041;</a>".to_owned(),
-            limit(Limit::ReferenceDigits),
-        ),
+        ("<a>&#x000000041;</a>".to_owned(), limit(Limit::ReferenceDigits)),
         (format!("<a>{}</a>", "x".repeat(393)), None),
-        (
-            format!("<a>{}</a>", "x".repeat(394)),
-            limit(Limit::StanzaBytes),
-        ),
+        (format!("<a>{}</a>", "x".repeat(394)), limit(Limit::StanzaBytes)),
     ];
-    let header =
-        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+    let header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
     for (stanza, fault) in cases {
         let whole = scan_whole([header, &stanza].concat().as_bytes(), limits);
         assert_eq!(whole.fault, fault, "{stanza}");
@@ -466,10 +408,7 @@ fn limits_can_grow_within_a_stream() {
         })
     ));
     scanner.set_limits(ScanLimits::AFTER_AUTH);
-    assert!(matches!(
-        scanner.scan(b"<a><b/></a>"),
-        Ok(Scan::Frame { .. })
-    ));
+    assert!(matches!(scanner.scan(b"<a><b/></a>"), Ok(Scan::Frame { .. })));
 }
 
 #[test]

@@ -16,11 +16,7 @@ fn every_byte_boundary_of_real_stanzas_gives_the_same_frames() {
     assert_eq!((whole.fault, whole.left), (None, 0));
     assert_eq!(whole.frames.len(), CORPUS.len() + 2);
     for cut in 0..=input.len() {
-        assert_eq!(
-            scan_split(input, &[cut], ScanLimits::AFTER_AUTH),
-            whole,
-            "cut at {cut}"
-        );
+        assert_eq!(scan_split(input, &[cut], ScanLimits::AFTER_AUTH), whole, "cut at {cut}");
     }
     let dribble: Vec<usize> = (1..input.len()).collect();
     assert_eq!(scan_split(input, &dribble, ScanLimits::AFTER_AUTH), whole);
@@ -87,9 +83,7 @@ fn a_long_run_in_single_bytes_is_linear() {
         let mut scanner = Scanner::new(ScanLimits::AFTER_AUTH);
         let (mut start, mut stanzas) = (0, 0);
         for end in 1..=document.len() {
-            while let Scan::Frame { frame, consumed } =
-                scanner.scan(&document.as_bytes()[start..end]).unwrap()
-            {
+            while let Scan::Frame { frame, consumed } = scanner.scan(&document.as_bytes()[start..end]).unwrap() {
                 stanzas += usize::from(matches!(frame, Frame::Stanza(_)));
                 start += consumed;
             }
@@ -112,10 +106,7 @@ fn the_limit_of_a_stanza_is_the_same_in_any_split() {
         let document = [HEADER, &stanza].concat();
         let dribble: Vec<usize> = (1..document.len()).collect();
         assert_eq!(scan_whole(document.as_bytes(), limits).fault, fault);
-        assert_eq!(
-            scan_split(document.as_bytes(), &dribble, limits).fault,
-            fault
-        );
+        assert_eq!(scan_split(document.as_bytes(), &dribble, limits).fault, fault);
     }
 }
 
@@ -126,10 +117,7 @@ fn a_fault_stays_until_the_stream_restarts() {
     assert_eq!(scanner.scan(b"GET / HTTP/1.1\r\n").unwrap_err(), fault);
     assert_eq!(scanner.scan(HEADER.as_bytes()).unwrap_err(), fault);
     scanner.reset();
-    assert!(matches!(
-        scanner.scan(HEADER.as_bytes()),
-        Ok(Scan::Frame { .. })
-    ));
+    assert!(matches!(scanner.scan(HEADER.as_bytes()), Ok(Scan::Frame { .. })));
 }
 
 #[test]
@@ -148,15 +136,9 @@ fn an_idle_scanner_is_small() {
 fn buffers_grown_by_one_stanza_are_given_back() {
     let mut scanner = Scanner::for_stanzas(ScanLimits::AFTER_AUTH);
     let wide = format!("<iq>{}</iq>", "<a/>".repeat(256));
-    assert!(matches!(
-        scanner.scan(wide.as_bytes()),
-        Ok(Scan::Frame { .. })
-    ));
+    assert!(matches!(scanner.scan(wide.as_bytes()), Ok(Scan::Frame { .. })));
     let grown = scanner.memory_bytes();
-    assert!(matches!(
-        scanner.scan(b"<presence/>"),
-        Ok(Scan::Frame { .. })
-    ));
+    assert!(matches!(scanner.scan(b"<presence/>"), Ok(Scan::Frame { .. })));
     assert!(
         scanner.memory_bytes() * 4 < grown,
         "{} of {grown}",

@@ -27,11 +27,7 @@ impl Cut<'_> {
 }
 
 /// Removes from the stanza that `scanner` gave last every first-level child for which `forged` holds.
-pub fn cut<'a>(
-    stanza: &Stanza<'a>,
-    scanner: &Scanner,
-    mut forged: impl FnMut(&Child<'a>) -> bool,
-) -> Cut<'a> {
+pub fn cut<'a>(stanza: &Stanza<'a>, scanner: &Scanner, mut forged: impl FnMut(&Child<'a>) -> bool) -> Cut<'a> {
     let raw = stanza.raw.as_bytes();
     let mut rebuilt: Option<Vec<u8>> = None;
     let mut copied = stanza.head_end;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::fault::{Fault, Flaw, Limit};
 use super::limits::ScanLimits;
 use super::value::normalised;
-use super::work::{Attribute, Binding, ChildRecord, Head, NamespaceRef, Span, Stream, Work};
+use super::work::{Attribute, AttributeKind, Binding, ChildRecord, Head, NamespaceRef, Place, Span, Stream, Work};
 use super::{XML, XMLNS};
 
 /// Checks and records the tag in `work.tag` and `work.attributes`, which ends before `end`.
@@ -22,65 +22,52 @@ pub(super) fn record(
     end: usize,
 ) -> Result<(), Fault> {
     unique_names(&work.attributes, input)?;
-    let mut default = None;
-    if work.tag.qualified {
-        default = declare(work, input, limits)?;
+    if work.tag.declares {
+        declare(work, input, limits)?;
+    }
+    if work.tag.prefixed > 0 {
         unique_expanded(work, input, Some(stream))?;
     }
+    let outer = match work.open.len() {
+        0 => NamespaceRef::STREAM_DEFAULT,
+        _ => work.head.default,
+    };
+    let default = if work.tag.own_default { work.tag.default } else { outer };
     let namespace = match work.tag.colon {
-        0 => None,
-        _ => Some(prefix_of_tag(work, input, Some(stream))?),
+        0 => default,
+        _ => prefix_of_tag(work, input, Some(stream))?,
     };
     match work.open.len() {
         0 => stanza(work, input, end, default, namespace),
-        1 => child(work, limits, end, default, namespace)?,
+        1 => child(work, limits, end, namespace)?,
         _ => {}
     }
     Ok(())
 }
 
-fn stanza(
-    work: &mut Work,
-    input: &[u8],
-    end: usize,
-    default: Option<NamespaceRef>,
-    namespace: Option<NamespaceRef>,
-) {
-    let default = default.unwrap_or(NamespaceRef::StreamDefault);
-    let inherited = work.head.inherited;
-    work.head = Head {
-        tag: work.tag,
-        head_end: end as u32,
-        default,
-        namespace: namespace.unwrap_or(default),
-        inherited,
-        ..Head::default()
-    };
-    addressing(&mut work.head, &work.attributes, input);
+fn stanza(work: &mut Work, input: &[u8], end: usize, default: NamespaceRef, namespace: NamespaceRef) {
+    let head = &mut work.head;
+    (head.tag, head.head_end) = (work.tag, end as u32);
+    (head.default, head.namespace) = (default, namespace);
+    addressing(head, &work.attributes, input);
 }
 
 /// Notes the attributes that routing reads.
 pub(super) fn addressing(head: &mut Head, attributes: &[Attribute], input: &[u8]) {
     for attribute in attributes {
         match attribute.name(input) {
-            b"to" => head.to = Some(attribute.value),
-            b"from" => head.from = Some(attribute.value),
-            b"type" => head.kind = Some(attribute.value),
-            b"id" => head.id = Some(attribute.value),
-            b"xml:lang" => head.lang = Some(attribute.value),
+            b"to" => head.to = attribute.value,
+            b"from" => head.from = attribute.value,
+            b"type" => head.kind = attribute.value,
+            b"id" => head.id = attribute.value,
+            b"xml:lang" => head.lang = attribute.value,
             b"xmlns" => {}
             _ => head.rest = true,
         }
     }
 }
 
-fn child(
-    work: &mut Work,
-    limits: &ScanLimits,
-    end: usize,
-    default: Option<NamespaceRef>,
-    namespace: Option<NamespaceRef>,
-) -> Result<(), Fault> {
+fn child(work: &mut Work, limits: &ScanLimits, end: usize, namespace: NamespaceRef) -> Result<(), Fault> {
     if work.children.len() >= limits.children_max as usize {
         return Err(Limit::Children.into());
     }
@@ -89,8 +76,8 @@ fn child(
         head_end: end as u32,
         len: work.tag.len,
         colon: work.tag.colon,
-        own_default: default.is_some(),
-        namespace: namespace.or(default).unwrap_or(work.head.default),
+        own_default: work.tag.own_default,
+        namespace,
         ..ChildRecord::default()
     });
     Ok(())
@@ -102,7 +89,11 @@ pub(super) fn unique_names(attributes: &[Attribute], input: &[u8]) -> Result<(),
     for (index, attribute) in attributes.iter().enumerate() {
         let name = attribute.name(input);
         for earlier in &attributes[..index] {
-            if earlier.len == attribute.len && earlier.name(input) == name {
+            // The first bytes differ nearly always, and then no names are compared.
+            if earlier.len == attribute.len
+                && input[earlier.start as usize] == input[attribute.start as usize]
+                && earlier.name(input) == name
+            {
                 return Err(Flaw::DuplicateAttribute.into());
             }
         }
@@ -110,25 +101,19 @@ pub(super) fn unique_names(attributes: &[Attribute], input: &[u8]) -> Result<(),
     Ok(())
 }
 
-/// Brings the tag's declarations into scope; gives its default declaration, if it has one.
-pub(super) fn declare(
-    work: &mut Work,
-    input: &[u8],
-    limits: &ScanLimits,
-) -> Result<Option<NamespaceRef>, Fault> {
-    let mut default = None;
+/// Brings the tag's declarations into scope, and notes its default declaration, if it has one.
+pub(super) fn declare(work: &mut Work, input: &[u8], limits: &ScanLimits) -> Result<(), Fault> {
     for attribute in &work.attributes {
-        let value = attribute.value.of(input);
-        match (attribute.prefix(input), attribute.local(input)) {
-            (b"", b"xmlns") => {
-                reserved(b"", value)?;
-                default = Some(match attribute.value {
-                    span if span.start == span.end => NamespaceRef::None,
-                    span => NamespaceRef::Stanza(span),
-                });
+        match attribute.kind {
+            AttributeKind::Plain | AttributeKind::Prefixed => {}
+            AttributeKind::Default => {
+                reserved(b"", attribute, input)?;
+                work.tag.own_default = true;
+                work.tag.default = NamespaceRef::declared(attribute.value);
             }
-            (b"xmlns", prefix) => {
-                reserved(prefix, value)?;
+            AttributeKind::Binding => {
+                let prefix = attribute.local(input);
+                reserved(prefix, attribute, input)?;
                 if work.bindings.len() >= limits.prefixes_max as usize {
                     return Err(Limit::Prefixes.into());
                 }
@@ -138,21 +123,25 @@ pub(super) fn declare(
                     value: attribute.value,
                 });
             }
-            _ => {}
         }
     }
-    Ok(default)
+    Ok(())
 }
 
 /// Namespaces in XML 1.0 section 3: what `xml`, `xmlns` and their names may be bound to.
-fn reserved(prefix: &[u8], value: &[u8]) -> Result<(), Fault> {
-    let value = normalised(value);
+fn reserved(prefix: &[u8], attribute: &Attribute, input: &[u8]) -> Result<(), Fault> {
+    // White space in it would only make it differ from the reserved names, normalised or not.
+    let value = match attribute.escaped {
+        false => Cow::Borrowed(attribute.value.of(input)),
+        true => normalised(attribute.value.of(input)),
+    };
+    let (xml, xmlns) = (*value == *XML.as_bytes(), *value == *XMLNS.as_bytes());
     let legal = match prefix {
         b"xmlns" => false,
-        b"xml" => *value == *XML.as_bytes(),
-        b"" => *value != *XML.as_bytes() && *value != *XMLNS.as_bytes(),
+        b"xml" => xml,
+        b"" => !xml && !xmlns,
         _ if value.is_empty() => return Err(Flaw::EmptyPrefix.into()),
-        _ => *value != *XML.as_bytes() && *value != *XMLNS.as_bytes(),
+        _ => !xml && !xmlns,
     };
     if legal {
         Ok(())
@@ -162,23 +151,16 @@ fn reserved(prefix: &[u8], value: &[u8]) -> Result<(), Fault> {
 }
 
 /// No two attributes may have the same local part in the same namespace.
-pub(super) fn unique_expanded(
-    work: &mut Work,
-    input: &[u8],
-    stream: Option<&Stream>,
-) -> Result<(), Fault> {
+pub(super) fn unique_expanded(work: &mut Work, input: &[u8], stream: Option<&Stream>) -> Result<(), Fault> {
     for index in 0..work.attributes.len() {
         let attribute = work.attributes[index];
-        if attribute.colon == 0 || attribute.prefix(input) == b"xmlns" {
+        if attribute.kind != AttributeKind::Prefixed {
             continue;
         }
         let found = resolve(work, input, stream, attribute.prefix(input))?;
         for earlier in 0..index {
             let other = work.attributes[earlier];
-            if other.colon > 0
-                && other.prefix(input) != b"xmlns"
-                && other.local(input) == attribute.local(input)
-            {
+            if other.kind == AttributeKind::Prefixed && other.local(input) == attribute.local(input) {
                 let reference = resolve(work, input, stream, other.prefix(input))?;
                 if name_of(reference, input, stream) == name_of(found, input, stream) {
                     return Err(Flaw::DuplicateAttribute.into());
@@ -190,11 +172,7 @@ pub(super) fn unique_expanded(
 }
 
 /// What the tag's own prefix stands for.
-pub(super) fn prefix_of_tag(
-    work: &mut Work,
-    input: &[u8],
-    stream: Option<&Stream>,
-) -> Result<NamespaceRef, Fault> {
+pub(super) fn prefix_of_tag(work: &mut Work, input: &[u8], stream: Option<&Stream>) -> Result<NamespaceRef, Fault> {
     let start = work.tag.start as usize + 1;
     let prefix = &input[start..start + work.tag.colon as usize];
     if prefix == b"xmlns" {
@@ -204,54 +182,34 @@ pub(super) fn prefix_of_tag(
 }
 
 /// What `prefix` stands for here; notes it if the answer comes from the stream header.
-fn resolve(
-    work: &mut Work,
-    input: &[u8],
-    stream: Option<&Stream>,
-    prefix: &[u8],
-) -> Result<NamespaceRef, Fault> {
+fn resolve(work: &mut Work, input: &[u8], stream: Option<&Stream>, prefix: &[u8]) -> Result<NamespaceRef, Fault> {
     if prefix == b"xml" {
-        return Ok(NamespaceRef::Xml);
+        return Ok(NamespaceRef::XML);
     }
     let span = |b: &Binding| Span {
         start: b.start,
         end: b.start + u32::from(b.len),
     };
-    if let Some(found) = work
-        .bindings
-        .iter()
-        .rev()
-        .find(|b| span(b).of(input) == prefix)
-    {
-        return Ok(NamespaceRef::Stanza(found.value));
+    if let Some(found) = work.bindings.iter().rev().find(|b| span(b).of(input) == prefix) {
+        return Ok(NamespaceRef::declared(found.value));
     }
     let inherited = stream.map_or(&[][..], |stream| &stream.prefixes);
-    match inherited
-        .iter()
-        .position(|(known, _)| known.as_bytes() == prefix)
-    {
+    match inherited.iter().position(|(known, _)| known.as_bytes() == prefix) {
         Some(index) => {
             work.head.inherited |= 1 << index;
-            Ok(NamespaceRef::StreamPrefix(index as u8))
+            Ok(NamespaceRef::stream_prefix(index))
         }
         None => Err(Flaw::UndeclaredPrefix.into()),
     }
 }
 
 /// The normalised namespace name that `reference` stands for.
-pub(super) fn name_of<'i>(
-    reference: NamespaceRef,
-    input: &'i [u8],
-    stream: Option<&'i Stream>,
-) -> Cow<'i, [u8]> {
-    let borrowed: &str = match (reference, stream) {
-        (NamespaceRef::Stanza(span), _) => return normalised(span.of(input)),
-        (NamespaceRef::Xml, _) => XML,
-        (NamespaceRef::StreamDefault, Some(stream)) => &stream.default,
-        (NamespaceRef::StreamPrefix(index), Some(stream)) => stream
-            .prefixes
-            .get(index as usize)
-            .map_or("", |(_, name)| name),
+pub(super) fn name_of<'i>(reference: NamespaceRef, input: &'i [u8], stream: Option<&'i Stream>) -> Cow<'i, [u8]> {
+    let borrowed: &str = match (reference.place(), stream) {
+        (Place::Stanza(span), _) => return normalised(span.of(input)),
+        (Place::Xml, _) => XML,
+        (Place::StreamDefault, Some(stream)) => &stream.default,
+        (Place::StreamPrefix(index), Some(stream)) => stream.prefixes.get(index).map_or("", |(_, name)| name),
         _ => "",
     };
     Cow::Borrowed(borrowed.as_bytes())

@@ -77,15 +77,10 @@ fn pseudo_attribute<'b>(rest: &mut &'b [u8], expected: &[u8]) -> Result<Option<&
 }
 
 /// Checks and records the root's start tag, which ends before `end`.
-pub(super) fn record(
-    work: &mut Work,
-    input: &[u8],
-    limits: &ScanLimits,
-    end: usize,
-    empty: bool,
-) -> Result<(), Fault> {
+pub(super) fn record(work: &mut Work, input: &[u8], limits: &ScanLimits, end: usize, empty: bool) -> Result<(), Fault> {
     unique_names(&work.attributes, input)?;
-    let default = declare(work, input, limits)?.unwrap_or_default();
+    declare(work, input, limits)?;
+    let default = work.tag.default;
     unique_expanded(work, input, None)?;
     let namespace = match work.tag.colon {
         0 => default,
@@ -100,14 +95,10 @@ pub(super) fn record(
     };
     addressing(&mut work.head, &work.attributes, input);
     let version = work.attributes.iter().find(|a| a.name(input) == b"version");
-    work.head.version = version.map(|a| a.value);
+    work.head.version = version.map_or(Span::NONE, |a| a.value);
     let start = work.tag.start as usize + 1;
     let local = &input[start..start + work.tag.len as usize];
-    root(
-        local,
-        &name_of(namespace, input, None),
-        work.tag.colon as usize,
-    )?;
+    root(local, &name_of(namespace, input, None), work.tag.colon as usize)?;
     // `<stream:stream/>` opens and closes at once; nothing could ever be said on it.
     if empty { Err(Fault::BadFormat) } else { Ok(()) }
 }
@@ -147,12 +138,11 @@ pub(super) fn stream(work: &Work, header: &str) -> Stream {
         .map(|(prefix, b)| {
             (
                 Box::from(prefix),
-                interned(&text_of(NamespaceRef::Stanza(b.value), input)),
+                interned(&text_of(NamespaceRef::declared(b.value), input)),
             )
         })
         .collect();
-    let server = default == SERVER
-        || (default != CLIENT && prefixes.iter().any(|(_, namespace)| namespace == SERVER));
+    let server = default == SERVER || (default != CLIENT && prefixes.iter().any(|(_, namespace)| namespace == SERVER));
     let start = work.head.tag.start + 1;
     let name = Span {
         start,
@@ -172,10 +162,7 @@ fn text_of(reference: NamespaceRef, input: &[u8]) -> String {
 
 /// The usual names cost an idle stream nothing.
 fn interned(name: &str) -> Cow<'static, str> {
-    match [CLIENT, SERVER, STREAMS, ""]
-        .into_iter()
-        .find(|known| *known == name)
-    {
+    match [CLIENT, SERVER, STREAMS, ""].into_iter().find(|known| *known == name) {
         Some(known) => Cow::Borrowed(known),
         None => Cow::Owned(name.to_owned()),
     }

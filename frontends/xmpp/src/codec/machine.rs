@@ -10,7 +10,7 @@ use memchr::{memchr, memchr3};
 use super::fault::{Fault, Flaw, Limit};
 use super::limits::ScanLimits;
 use super::token::{name, reference, skip_space};
-use super::work::{Attribute, Open, Span, Stream, Tag, Work};
+use super::work::{Attribute, AttributeKind, Open, Span, Stream, Tag, Work};
 
 /// What comes next at `pos`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl Machine<'_> {
             start: start as u32,
             len: (found.end - start - 1) as u16,
             colon: found.colon,
-            qualified: false,
+            ..Tag::default()
         };
         self.work.attributes.clear();
         self.at.pos = found.end;
@@ -226,12 +226,24 @@ impl Machine<'_> {
         if self.work.attributes.len() >= self.limits.attributes_max as usize {
             return Err(Limit::Attributes.into());
         }
-        self.work.tag.qualified |= found.colon > 0 || &self.input[at..found.end] == b"xmlns";
+        let kind = match (found.colon, &self.input[at..found.end]) {
+            (0, b"xmlns") => AttributeKind::Default,
+            (0, _) => AttributeKind::Plain,
+            (5, name) if name.starts_with(b"xmlns") => AttributeKind::Binding,
+            _ => AttributeKind::Prefixed,
+        };
+        match kind {
+            AttributeKind::Plain => {}
+            AttributeKind::Prefixed => self.work.tag.prefixed += 1,
+            AttributeKind::Default | AttributeKind::Binding => self.work.tag.declares = true,
+        }
         self.work.attributes.push(Attribute {
             start: at as u32,
             len: (found.end - at) as u16,
             colon: found.colon,
             value: Span::default(),
+            kind,
+            escaped: false,
         });
         self.at.pos = found.end;
         Ok(true)
@@ -271,13 +283,12 @@ impl Machine<'_> {
             at += found;
             match bytes[at] {
                 b'<' => return Err(Flaw::Tag.into()),
-                b'&' => match reference(bytes, at)? {
-                    Some(end) => at = end,
-                    None => {
-                        self.at.probe = at;
+                b'&' => {
+                    let Some(end) = self.reference_in_value(at)? else {
                         return Ok(Step::More);
-                    }
-                },
+                    };
+                    at = end;
+                }
                 _ => {
                     if let Some(attribute) = self.work.attributes.last_mut() {
                         attribute.value = Span::new(start, at);
@@ -290,6 +301,15 @@ impl Machine<'_> {
         }
         self.at.probe = bytes.len();
         Ok(Step::More)
+    }
+
+    #[cold]
+    fn reference_in_value(&mut self, at: usize) -> Result<Option<usize>, Fault> {
+        self.at.probe = at;
+        if let Some(attribute) = self.work.attributes.last_mut() {
+            attribute.escaped = true;
+        }
+        reference(self.input, at)
     }
 
     /// After `>` or `/>`: resolves and records the tag.

@@ -13,7 +13,7 @@ use super::limits::ScanLimits;
 use super::machine::{Cursor, Done, Machine};
 use super::token::{is_space, skip_space, text};
 use super::value::Value;
-use super::work::{ChildRecord, Head, NamespaceRef, Span, Stream, Tag, Work};
+use super::work::{ChildRecord, Head, NamespaceRef, Place, Span, Stream, Tag, Work};
 use super::{XML, header};
 
 /// The scanner of one direction of one stream.
@@ -40,6 +40,13 @@ enum Stage {
     Content,
     /// The root was closed.
     Closed,
+}
+
+/// What a call has found before the frame is made of it.
+enum Advance {
+    Partial,
+    Space(usize),
+    Done(Done, usize),
 }
 
 impl Scanner {
@@ -104,7 +111,7 @@ impl Scanner {
             size_of::<Work>()
                 + work.open.capacity() * 8
                 + work.bindings.capacity() * 16
-                + work.attributes.capacity() * 16
+                + work.attributes.capacity() * 20
                 + work.children.capacity() * size_of::<ChildRecord>()
         });
         size_of::<Scanner>() + stream + work
@@ -118,22 +125,19 @@ impl Scanner {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let scanned = if self.at.pos == 0 {
-            self.first(input)
-        } else {
-            self.element(input)
-        };
-        if let Err(fault) = scanned {
-            self.fault = Some(fault);
+        match self.advance(input) {
+            Ok(Advance::Partial) => Ok(Scan::Partial),
+            Ok(Advance::Space(consumed)) => Ok(Scan::Frame {
+                frame: Frame::Space,
+                consumed,
+            }),
+            Ok(Advance::Done(done, consumed)) => self.complete(done, &input[..consumed]),
+            Err(fault) => Err(self.fault(fault)),
         }
-        scanned
     }
 
     /// The children of the stanza that the last scan gave. (Those of an older one are forgotten.)
-    pub fn children<'s, 'a: 's>(
-        &'s self,
-        stanza: &Stanza<'a>,
-    ) -> impl Iterator<Item = Child<'a>> + use<'s, 'a> {
+    pub fn children<'s, 'a: 's>(&'s self, stanza: &Stanza<'a>) -> impl Iterator<Item = Child<'a>> + use<'s, 'a> {
         let raw = stanza.raw;
         let records = self.work.as_ref().map_or(&[][..], |work| &work.children);
         records.iter().map(move |record| self.child(raw, record))
@@ -141,13 +145,8 @@ impl Scanner {
 
     /// The prefixes that the stream header declared, with their namespaces.
     pub fn stream_prefixes(&self) -> impl Iterator<Item = (&str, &str)> {
-        let prefixes = self
-            .stream
-            .as_ref()
-            .map_or(&[][..], |stream| &stream.prefixes);
-        prefixes
-            .iter()
-            .map(|(prefix, namespace)| (&**prefix, &**namespace))
+        let prefixes = self.stream.as_ref().map_or(&[][..], |stream| &stream.prefixes);
+        prefixes.iter().map(|(prefix, namespace)| (&**prefix, &**namespace))
     }
 
     /// The default namespace that the stream header declared; empty if none.
@@ -157,9 +156,7 @@ impl Scanner {
 
     /// The content namespace of the stream, `jabber:client` or `jabber:server`.
     pub fn content_namespace(&self) -> &'static str {
-        self.stream
-            .as_ref()
-            .map_or(super::CLIENT, |stream| stream.content)
+        self.stream.as_ref().map_or(super::CLIENT, |stream| stream.content)
     }
 
     /// The stream prefixes that the last stanza uses.
@@ -173,34 +170,29 @@ impl Scanner {
 
     /// The default namespace of the last stanza's content.
     pub(super) fn default_inside<'a>(&self, raw: &'a str) -> Cow<'a, str> {
-        self.work.as_ref().map_or(Cow::Borrowed(""), |work| {
-            self.namespace(work.head.default, raw)
-        })
+        self.work
+            .as_ref()
+            .map_or(Cow::Borrowed(""), |work| self.namespace(work.head.default, raw))
     }
 
     /// At the first byte of a frame: white space, a declaration, or the start of an element.
-    fn first<'a>(&mut self, input: &'a [u8]) -> Result<Scan<'a>, Fault> {
+    fn advance(&mut self, input: &[u8]) -> Result<Advance, Fault> {
+        if self.at.pos > 0 {
+            return self.element(input);
+        }
         match input.first() {
-            None => return Ok(Scan::Partial),
-            Some(&byte) if is_space(byte) => {
-                return Ok(Scan::Frame {
-                    frame: Frame::Space,
-                    consumed: skip_space(input, 0),
-                });
-            }
+            None => return Ok(Advance::Partial),
+            Some(&byte) if is_space(byte) => return Ok(Advance::Space(skip_space(input, 0))),
             Some(b'<') if self.stage != Stage::Closed => {}
             Some(_) if self.stage == Stage::Content => return Err(Fault::BadFormat),
             Some(_) => return Err(Flaw::Outside.into()),
         }
         if self.stage == Stage::Prolog && input.get(1) == Some(&b'?') {
             let Some(consumed) = header::declaration(input)? else {
-                return Ok(Scan::Partial);
+                return Ok(Advance::Partial);
             };
             self.stage = Stage::Header;
-            return Ok(Scan::Frame {
-                frame: Frame::Space,
-                consumed,
-            });
+            return Ok(Advance::Space(consumed));
         }
         if let Some(work) = &mut self.work {
             work.clear();
@@ -208,51 +200,57 @@ impl Scanner {
         self.element(input)
     }
 
-    fn element<'a>(&mut self, input: &'a [u8]) -> Result<Scan<'a>, Fault> {
-        let mut work = self.work.take().unwrap_or_default();
-        let scanned = self.element_with(&mut work, input);
-        self.work = Some(work);
-        scanned
-    }
-
     #[inline]
-    fn element_with<'a>(&mut self, work: &mut Work, input: &'a [u8]) -> Result<Scan<'a>, Fault> {
+    fn element(&mut self, input: &[u8]) -> Result<Advance, Fault> {
         let max = self.limits.stanza_bytes_max as usize;
         let mut machine = Machine {
             input: &input[..input.len().min(max)],
             limits: &self.limits,
             stream: self.stream.as_deref(),
-            work,
+            work: self.work.get_or_insert_default(),
             at: self.at,
         };
         let done = machine.run()?;
         self.at = machine.at;
-        let Some(done) = done else {
+        match done {
+            Some(done) => Ok(Advance::Done(done, std::mem::take(&mut self.at).pos)),
             // What does not end within the limit is beyond it.
-            let full = input.len() >= max;
-            return if full {
-                Err(Limit::StanzaBytes.into())
-            } else {
-                Ok(Scan::Partial)
-            };
+            None if input.len() >= max => Err(Limit::StanzaBytes.into()),
+            None => Ok(Advance::Partial),
+        }
+    }
+
+    #[inline]
+    fn complete<'a>(&mut self, done: Done, bytes: &'a [u8]) -> Result<Scan<'a>, Fault> {
+        let raw = match text(bytes) {
+            Ok(raw) => raw,
+            Err(fault) => return Err(self.fault(fault)),
         };
-        let consumed = std::mem::take(&mut self.at).pos;
-        let raw = text(&input[..consumed])?;
-        let frame = match done {
-            Done::Header => Frame::Header(self.header(work, raw)),
-            Done::Stanza => Frame::Stanza(self.stanza(&work.head, raw)),
-            Done::StreamEnd => {
+        let frame = match (done, &self.work) {
+            (Done::Stanza, Some(work)) => Frame::Stanza(self.stanza(&work.head, raw)),
+            (Done::Header, Some(work)) => {
+                self.stream = Some(Box::new(header::stream(work, raw)));
+                self.stage = Stage::Content;
+                Frame::Header(self.header(&work.head, raw))
+            }
+            _ => {
                 self.stage = Stage::Closed;
                 Frame::End
             }
         };
-        Ok(Scan::Frame { frame, consumed })
+        Ok(Scan::Frame {
+            frame,
+            consumed: bytes.len(),
+        })
     }
 
-    fn header<'a>(&mut self, work: &Work, raw: &'a str) -> Header<'a> {
-        let head = &work.head;
-        self.stream = Some(Box::new(header::stream(work, raw)));
-        self.stage = Stage::Content;
+    #[cold]
+    fn fault(&mut self, fault: Fault) -> Fault {
+        self.fault = Some(fault);
+        fault
+    }
+
+    fn header<'a>(&self, head: &Head, raw: &'a str) -> Header<'a> {
         Header {
             raw,
             prefix: prefix_and_local(head.tag, raw).0,
@@ -293,7 +291,7 @@ impl Scanner {
             start: record.start,
             len: record.len,
             colon: record.colon,
-            qualified: false,
+            ..Tag::default()
         };
         let (prefix, name) = prefix_and_local(tag, raw);
         Child {
@@ -313,16 +311,14 @@ impl Scanner {
     }
 
     fn namespace<'a>(&self, reference: NamespaceRef, raw: &'a str) -> Cow<'a, str> {
-        let inherited = match (reference, &self.stream) {
-            (NamespaceRef::Stanza(span), _) => return Value::from_raw(span.text(raw)).unescape(),
-            (NamespaceRef::Xml, _) => return Cow::Borrowed(XML),
-            (NamespaceRef::StreamDefault, Some(stream)) => &stream.default,
-            (NamespaceRef::StreamPrefix(index), Some(stream)) => {
-                match stream.prefixes.get(index as usize) {
-                    Some((_, namespace)) => namespace,
-                    None => return Cow::Borrowed(""),
-                }
-            }
+        let inherited = match (reference.place(), &self.stream) {
+            (Place::Stanza(span), _) => return Value::from_raw(span.text(raw)).unescape(),
+            (Place::Xml, _) => return Cow::Borrowed(XML),
+            (Place::StreamDefault, Some(stream)) => &stream.default,
+            (Place::StreamPrefix(index), Some(stream)) => match stream.prefixes.get(index) {
+                Some((_, namespace)) => namespace,
+                None => return Cow::Borrowed(""),
+            },
             _ => return Cow::Borrowed(""),
         };
         match inherited {
@@ -332,8 +328,8 @@ impl Scanner {
     }
 }
 
-fn value(span: Option<Span>, raw: &str) -> Option<Value<'_>> {
-    span.map(|span| Value::from_raw(span.text(raw)))
+fn value(span: Span, raw: &str) -> Option<Value<'_>> {
+    (span != Span::NONE).then(|| Value::from_raw(span.text(raw)))
 }
 
 fn prefix_and_local(tag: Tag, raw: &str) -> (Option<&str>, &str) {

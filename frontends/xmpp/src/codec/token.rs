@@ -30,8 +30,47 @@ pub(super) fn skip_space(bytes: &[u8], from: usize) -> usize {
 }
 
 /// Reads a QName (Namespaces in XML 1.0, production 7) at `from`.
-#[inline]
+#[inline(always)]
 pub(super) fn name(bytes: &[u8], from: usize, max: u32) -> Result<Option<NameEnd>, Fault> {
+    let end = ascii_part(bytes, from);
+    let found = match bytes.get(end) {
+        Some(b':') if end > from => NameEnd {
+            end: ascii_part(bytes, end + 1),
+            colon: (end - from).min(0xFFFF) as u16,
+        },
+        _ => NameEnd { end, colon: 0 },
+    };
+    // What is usual ends here; errors, cut names and other scripts are for the careful reader.
+    let part = from + found.colon as usize + usize::from(found.colon > 0);
+    match bytes.get(found.end) {
+        Some(&next) if next < 0x80 && next != b':' => {
+            let usual = found.end > part && found.end - from <= max as usize;
+            if usual {
+                Ok(Some(found))
+            } else {
+                any_name(bytes, from, max)
+            }
+        }
+        _ => any_name(bytes, from, max),
+    }
+}
+
+/// The end of the ASCII NCName at `from`; `from` itself if there is none.
+#[inline(always)]
+fn ascii_part(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    if at < bytes.len() && CLASS[bytes[at] as usize] & START != 0 {
+        at += 1;
+        while at < bytes.len() && CLASS[bytes[at] as usize] & NAME != 0 {
+            at += 1;
+        }
+    }
+    at
+}
+
+/// [`name`] for every case.
+#[cold]
+fn any_name(bytes: &[u8], from: usize, max: u32) -> Result<Option<NameEnd>, Fault> {
     let mut at = from;
     let mut part = from;
     let mut colon = 0;
@@ -55,13 +94,7 @@ pub(super) fn name(bytes: &[u8], from: usize, max: u32) -> Result<Option<NameEnd
     too_long(at - from, max).map(|()| None)
 }
 
-fn finish(
-    bytes: &[u8],
-    from: usize,
-    part: usize,
-    name: NameEnd,
-    max: u32,
-) -> Result<Option<NameEnd>, Fault> {
+fn finish(bytes: &[u8], from: usize, part: usize, name: NameEnd, max: u32) -> Result<Option<NameEnd>, Fault> {
     too_long(name.end - from, max)?;
     if name.end == part || bytes[name.end] == b':' {
         return Err(Flaw::Name.into());
@@ -164,8 +197,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Fault> {
 
 /// Whether U+FFFE or U+FFFF (EF BF BE, EF BF BF) stands in valid UTF-8.
 fn has_noncharacter(bytes: &[u8]) -> bool {
-    memchr::memchr_iter(0xEF, bytes)
-        .any(|at| matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])))
+    memchr::memchr_iter(0xEF, bytes).any(|at| matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])))
 }
 
 /// XML 1.0 production 2.

@@ -128,9 +128,7 @@ impl<'a> Element<'a> {
         match (texts.next(), texts.next()) {
             (None, _) => Cow::Borrowed(""),
             (Some(only), None) => Cow::Borrowed(only),
-            (Some(first), Some(second)) => {
-                Cow::Owned([first, second].into_iter().chain(texts).collect())
-            }
+            (Some(first), Some(second)) => Cow::Owned([first, second].into_iter().chain(texts).collect()),
         }
     }
 }
@@ -148,11 +146,7 @@ impl Scanner {
     }
 
     /// The tree of one child of the stanza that the last scan gave.
-    pub fn child_tree<'a>(
-        &self,
-        stanza: &Stanza<'a>,
-        child: &Child<'a>,
-    ) -> Result<Element<'a>, Fault> {
+    pub fn child_tree<'a>(&self, stanza: &Stanza<'a>, child: &Child<'a>) -> Result<Element<'a>, Fault> {
         let mut scope = self.stream_scope();
         declarations(stanza.attributes(), &mut scope);
         TreeBuilder {
@@ -208,22 +202,15 @@ impl<'a> TreeBuilder<'a> {
             let start = reader.buffer_position() as usize;
             let event = reader.read_event().map_err(|_| Flaw::Tag)?;
             let slice = self.slice;
-            let raw = slice
-                .get(start..reader.buffer_position() as usize)
-                .unwrap_or_default();
+            let raw = slice.get(start..reader.buffer_position() as usize).unwrap_or_default();
             let complete = match event {
                 Event::Start(_) => self.start(raw).map(|()| None)?,
                 Event::Empty(_) => self.start(raw).map(|()| self.end())?,
                 Event::End(_) => self.end(),
-                Event::Text(_) | Event::GeneralRef(_) => {
-                    self.text(unescape_text(raw)).map(|()| None)?
-                }
+                Event::Text(_) | Event::GeneralRef(_) => self.text(unescape_text(raw)).map(|()| None)?,
                 Event::CData(_) => {
-                    let inner = raw
-                        .strip_prefix("<![CDATA[")
-                        .and_then(|r| r.strip_suffix("]]>"));
-                    self.text(line_ends(inner.unwrap_or_default()))
-                        .map(|()| None)?
+                    let inner = raw.strip_prefix("<![CDATA[").and_then(|r| r.strip_suffix("]]>"));
+                    self.text(line_ends(inner.unwrap_or_default())).map(|()| None)?
                 }
                 Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_) => {
                     return Err(Fault::RestrictedXml);
@@ -244,9 +231,7 @@ impl<'a> TreeBuilder<'a> {
         let outside = self.scope.len();
         let attributes = Attributes::of_head(head);
         declarations(attributes.clone(), &mut self.scope);
-        let name_end = head
-            .find([' ', '\t', '\n', '\r', '/', '>'])
-            .unwrap_or(head.len());
+        let name_end = head.find([' ', '\t', '\n', '\r', '/', '>']).unwrap_or(head.len());
         let (namespace, name) = self.resolve(head.get(1..name_end).unwrap_or_default(), true)?;
         let mut element = Element {
             name,
@@ -259,11 +244,7 @@ impl<'a> TreeBuilder<'a> {
             }
             let (namespace, name) = self.resolve(attribute.name, false)?;
             let value = attribute.value.unescape();
-            element.attributes.push(TreeAttribute {
-                namespace,
-                name,
-                value,
-            });
+            element.attributes.push(TreeAttribute { namespace, name, value });
         }
         self.open.push((element, outside));
         Ok(())

@@ -49,7 +49,7 @@ pub fn unescape_text(raw: &str) -> Cow<'_, str> {
 
 /// A raw attribute value as meant, in bytes; for comparison of names before the UTF-8 check.
 pub(super) fn normalised(raw: &[u8]) -> Cow<'_, [u8]> {
-    if !raw.iter().any(|&b| b == b'&' || b < 0x20) {
+    if !needs_expansion(raw, true) {
         return Cow::Borrowed(raw);
     }
     match std::str::from_utf8(raw) {
@@ -58,9 +58,16 @@ pub(super) fn normalised(raw: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// Looks at every byte without leaving early, which the compiler turns into vector code.
+fn needs_expansion(raw: &[u8], attribute: bool) -> bool {
+    raw.iter().fold(false, |any, &b| {
+        any | (b == b'&') | (b == b'\r') | (attribute & (b < 0x20))
+    })
+}
+
 fn expand(raw: &str, attribute: bool) -> Cow<'_, str> {
     let special = |b: u8| b == b'&' || b == b'\r' || (attribute && (b == b'\n' || b == b'\t'));
-    if !raw.bytes().any(special) {
+    if !needs_expansion(raw.as_bytes(), attribute) {
         return Cow::Borrowed(raw);
     }
     let mut out = String::with_capacity(raw.len());

@@ -14,6 +14,12 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// What an absent value has.
+    pub const NONE: Span = Span {
+        start: u32::MAX,
+        end: u32::MAX,
+    };
+
     pub fn new(start: usize, end: usize) -> Span {
         Span {
             start: start as u32,
@@ -30,26 +36,69 @@ impl Span {
     /// The text that the span covers; spans of a scanned stanza always lie on character boundaries.
     #[inline]
     pub fn text(self, input: &str) -> &str {
-        input
-            .get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        input.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
-/// Where a namespace name stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum NamespaceRef {
+/// Where a namespace name stands: packed into eight bytes, because it is copied a lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NamespaceRef(Span);
+
+/// What a [`NamespaceRef`] refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
     /// `xmlns=''`, or no default declared anywhere.
-    #[default]
     None,
     /// The `xml` prefix.
     Xml,
-    /// The raw value of a declaration within the stanza.
-    Stanza(Span),
     /// The stream header's default namespace.
     StreamDefault,
     /// The stream header's prefix of this index.
-    StreamPrefix(u8),
+    StreamPrefix(usize),
+    /// The raw value of a declaration within the stanza.
+    Stanza(Span),
+}
+
+impl NamespaceRef {
+    pub const NONE: NamespaceRef = NamespaceRef::special(0);
+    pub const XML: NamespaceRef = NamespaceRef::special(1);
+    pub const STREAM_DEFAULT: NamespaceRef = NamespaceRef::special(2);
+    const FIRST_PREFIX: u32 = 3;
+
+    const fn special(code: u32) -> NamespaceRef {
+        NamespaceRef(Span {
+            start: u32::MAX,
+            end: code,
+        })
+    }
+
+    pub fn stream_prefix(index: usize) -> NamespaceRef {
+        NamespaceRef::special(NamespaceRef::FIRST_PREFIX + index as u32)
+    }
+
+    pub fn declared(value: Span) -> NamespaceRef {
+        if value.start == value.end {
+            NamespaceRef::NONE
+        } else {
+            NamespaceRef(value)
+        }
+    }
+
+    pub fn place(self) -> Place {
+        match self {
+            NamespaceRef(span) if span.start != u32::MAX => Place::Stanza(span),
+            NamespaceRef::NONE => Place::None,
+            NamespaceRef::XML => Place::Xml,
+            NamespaceRef::STREAM_DEFAULT => Place::StreamDefault,
+            NamespaceRef(span) => Place::StreamPrefix((span.end - NamespaceRef::FIRST_PREFIX) as usize),
+        }
+    }
+}
+
+impl Default for NamespaceRef {
+    fn default() -> Self {
+        NamespaceRef::NONE
+    }
 }
 
 /// An element that is open: its qualified name, and how many bindings were in scope outside of it.
@@ -68,6 +117,19 @@ pub(super) struct Binding {
     pub value: Span,
 }
 
+/// What an attribute's name makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AttributeKind {
+    /// No prefix.
+    Plain,
+    /// A prefix other than `xmlns`.
+    Prefixed,
+    /// `xmlns`
+    Default,
+    /// `xmlns:prefix`
+    Binding,
+}
+
 /// An attribute of the start tag being read; `colon` is the length of its prefix (0: none).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attribute {
@@ -75,6 +137,9 @@ pub(super) struct Attribute {
     pub len: u16,
     pub colon: u16,
     pub value: Span,
+    pub kind: AttributeKind,
+    /// The value holds a reference.
+    pub escaped: bool,
 }
 
 impl Attribute {
@@ -101,8 +166,13 @@ pub(super) struct Tag {
     pub start: u32,
     pub len: u16,
     pub colon: u16,
-    /// Some attribute has a prefix, or is `xmlns`.
-    pub qualified: bool,
+    /// Some attribute is a declaration.
+    pub declares: bool,
+    /// The tag has an `xmlns` attribute, whose value is `default`.
+    pub own_default: bool,
+    /// How many attributes have a prefix.
+    pub prefixed: u16,
+    pub default: NamespaceRef,
 }
 
 /// A first-level child of the stanza. Offsets: `<`, after the start tag, before the end tag, after it.
@@ -118,16 +188,16 @@ pub(super) struct ChildRecord {
     pub namespace: NamespaceRef,
 }
 
-/// What routing needs of the stanza's start tag, or of the stream header. An absent value has no span.
-#[derive(Clone, Copy, Debug, Default)]
+/// What routing needs of the stanza's start tag, or of the stream header.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub tag: Tag,
-    pub to: Option<Span>,
-    pub from: Option<Span>,
-    pub kind: Option<Span>,
-    pub id: Option<Span>,
-    pub lang: Option<Span>,
-    pub version: Option<Span>,
+    pub to: Span,
+    pub from: Span,
+    pub kind: Span,
+    pub id: Span,
+    pub lang: Span,
+    pub version: Span,
     pub head_end: u32,
     pub body_end: u32,
     pub namespace: NamespaceRef,
@@ -137,6 +207,26 @@ pub(super) struct Head {
     pub rest: bool,
     /// Stream prefixes used anywhere in the stanza, by index.
     pub inherited: u64,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Head {
+            tag: Tag::default(),
+            to: Span::NONE,
+            from: Span::NONE,
+            kind: Span::NONE,
+            id: Span::NONE,
+            lang: Span::NONE,
+            version: Span::NONE,
+            head_end: 0,
+            body_end: 0,
+            namespace: NamespaceRef::NONE,
+            default: NamespaceRef::NONE,
+            rest: false,
+            inherited: 0,
+        }
+    }
 }
 
 /// Everything remembered of one stanza.

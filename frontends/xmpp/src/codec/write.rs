@@ -90,11 +90,7 @@ pub fn attribute(out: &mut Vec<u8>, name: &str, value: &str) {
 /// Writes ` name="value"` with a value that is escaped already, in quotes that it does not hold.
 pub fn raw_attribute(out: &mut Vec<u8>, name: &str, value: Value<'_>) {
     let raw = value.raw().as_bytes();
-    let quote = if memchr(b'"', raw).is_some() {
-        b'\''
-    } else {
-        b'"'
-    };
+    let quote = if memchr(b'"', raw).is_some() { b'\'' } else { b'"' };
     out.push(b' ');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(&[b'=', quote]);

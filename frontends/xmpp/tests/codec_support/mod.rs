@@ -53,11 +53,7 @@ pub fn scan_split(input: &[u8], cuts: &[usize], limits: ScanLimits) -> Scanned {
         left: 0,
     };
     let mut start = 0;
-    let ends = cuts
-        .iter()
-        .copied()
-        .filter(|&c| c <= input.len())
-        .chain([input.len()]);
+    let ends = cuts.iter().copied().filter(|&c| c <= input.len()).chain([input.len()]);
     for end in ends {
         // A buffer of its own for each window: the scanner may keep no hold on the last one.
         let window = input[start..end].to_vec();
@@ -99,11 +95,7 @@ fn note(scanner: &Scanner, frame: &Frame<'_>, frames: &mut Vec<String>) {
 
 /// The fault of `<stream header>` + `stanzas`, if any.
 pub fn fault_of(stanzas: &str) -> Option<Fault> {
-    scan_whole(
-        [HEADER, stanzas].concat().as_bytes(),
-        ScanLimits::AFTER_AUTH,
-    )
-    .fault
+    scan_whole([HEADER, stanzas].concat().as_bytes(), ScanLimits::AFTER_AUTH).fault
 }
 
 /// SplitMix64: small, and the same everywhere.
@@ -148,11 +140,10 @@ pub fn stream(seed: u64) -> String {
         "<stream xmlns='http://etherx.jabber.org/streams' xmlns:p='jabber:client' version='1.0'\n>",
         "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns:p='jabber:client' >",
     ]);
-    let prefix: &str =
-        ["stream:", "s:", "", "stream:"][[out.contains("<stream:"), out.contains("<s:"), true]
-            .iter()
-            .position(|&b| b)
-            .unwrap_or(0)];
+    let prefix: &str = ["stream:", "s:", "", "stream:"][[out.contains("<stream:"), out.contains("<s:"), true]
+        .iter()
+        .position(|&b| b)
+        .unwrap_or(0)];
     let has_p = out.contains("xmlns:p");
     for _ in 0..1 + g.below(4) {
         let mut scope = if has_p { vec!["p"] } else { Vec::new() };
@@ -227,11 +218,7 @@ fn element(g: &mut Seed, out: &mut String, depth: usize, scope: &mut Vec<&'stati
     if !scope.is_empty() && g.one_in(3) {
         name = format!("{}:", g.pick(scope));
     }
-    name += if depth == 0 {
-        g.pick(&NAMES[..3])
-    } else {
-        g.pick(NAMES)
-    };
+    name += if depth == 0 { g.pick(&NAMES[..3]) } else { g.pick(NAMES) };
     *out += "<";
     *out += &name;
     for prefix in declared {
@@ -240,16 +227,7 @@ fn element(g: &mut Seed, out: &mut String, depth: usize, scope: &mut Vec<&'stati
     if g.one_in(3) {
         attribute(g, out, "xmlns", true);
     }
-    let names = [
-        "to",
-        "from",
-        "type",
-        "id",
-        "xml:lang",
-        "xml:space",
-        "k",
-        "\u{e9}",
-    ];
+    let names = ["to", "from", "type", "id", "xml:lang", "xml:space", "k", "\u{e9}"];
     for name in names {
         if g.one_in(4) {
             attribute(g, out, name, false);
@@ -377,12 +355,7 @@ pub fn mutate(document: &[u8], g: &mut Seed) -> Vec<u8> {
                 // Mostly where a token ends, where it is likelier to nearly fit.
                 let at = match g.one_in(3) {
                     true => at,
-                    false => {
-                        at + bytes[at..]
-                            .iter()
-                            .position(|b| b"<>'\" /".contains(b))
-                            .unwrap_or(0)
-                    }
+                    false => at + bytes[at..].iter().position(|b| b"<>'\" /".contains(b)).unwrap_or(0),
                 };
                 bytes.splice(at..at, piece);
             }

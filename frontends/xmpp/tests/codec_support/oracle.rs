@@ -76,9 +76,7 @@ fn event_into(event: Event, open: &mut Vec<Plain>, done: &mut Vec<Plain>) -> boo
         Event::StartElement(_, (namespace, name), attributes) => {
             let attributes = attributes
                 .into_iter()
-                .map(|((namespace, name), value)| {
-                    ((namespace.to_string(), name.to_string()), value)
-                })
+                .map(|((namespace, name), value)| ((namespace.to_string(), name.to_string()), value))
                 .collect();
             let name = (namespace.to_string(), name.to_string());
             open.push(Plain {
@@ -100,11 +98,7 @@ fn event_into(event: Event, open: &mut Vec<Plain>, done: &mut Vec<Plain>) -> boo
             match open.len() {
                 0 => return true,
                 1 => done.push(element),
-                _ => open
-                    .last_mut()
-                    .expect("open")
-                    .nodes
-                    .push(PlainNode::Element(element)),
+                _ => open.last_mut().expect("open").nodes.push(PlainNode::Element(element)),
             }
         }
     }
@@ -117,12 +111,7 @@ pub fn plain(element: &Element<'_>) -> Plain {
         attributes: element
             .attributes()
             .iter()
-            .map(|a| {
-                (
-                    (a.namespace.to_string(), a.name.to_string()),
-                    a.value.to_string(),
-                )
-            })
+            .map(|a| ((a.namespace.to_string(), a.name.to_string()), a.value.to_string()))
             .collect(),
         nodes: element
             .nodes()
@@ -144,9 +133,7 @@ pub fn by_us(input: &[u8]) -> (Vec<Plain>, End<Fault>) {
         match scanner.scan(rest) {
             Err(fault) => return (done, End::Refused(fault)),
             Ok(Scan::Partial) => return (done, End::Waiting),
-            Ok(Scan::Frame {
-                frame: Frame::End, ..
-            }) => return (done, End::Closed),
+            Ok(Scan::Frame { frame: Frame::End, .. }) => return (done, End::Closed),
             Ok(Scan::Frame { frame, consumed }) => {
                 if let Frame::Stanza(stanza) = frame {
                     let tree = plain(&scanner.tree(&stanza).expect("a scanned stanza has a tree"));
@@ -164,13 +151,8 @@ fn hold_children(scanner: &Scanner, stanza: &crosspoint_xmpp::codec::Stanza<'_>,
     let children: Vec<Plain> = scanner
         .children(stanza)
         .map(|child| {
-            let tree = scanner
-                .child_tree(stanza, &child)
-                .expect("a scanned child has a tree");
-            assert!(
-                tree.is(child.name, &child.namespace),
-                "{child:?} is {tree:?}"
-            );
+            let tree = scanner.child_tree(stanza, &child).expect("a scanned child has a tree");
+            assert!(tree.is(child.name, &child.namespace), "{child:?} is {tree:?}");
             plain(&tree)
         })
         .collect();
@@ -195,18 +177,8 @@ fn hold_reserialised(scanner: &Scanner, stanza: &crosspoint_xmpp::codec::Stanza<
             consumed,
         }) => {
             assert_eq!(consumed, out.len());
-            assert_eq!(
-                plain(&again.tree(&copy).expect("tree")),
-                *tree,
-                "{}",
-                copy.raw
-            );
-            assert_eq!(
-                copy.verbatim,
-                stanza.namespace == "jabber:client",
-                "{}",
-                copy.raw
-            );
+            assert_eq!(plain(&again.tree(&copy).expect("tree")), *tree, "{}", copy.raw);
+            assert_eq!(copy.verbatim, stanza.namespace == "jabber:client", "{}", copy.raw);
             // Verbatim means: the bytes alone, in a plain stream, are the same stanza.
             if stanza.verbatim {
                 assert_eq!(copy.body(), stanza.body());
