@@ -45,8 +45,7 @@ fn exchange(mechanism: Mechanism, account: &keys::AccountKeys) {
         &ChannelBindings::default(),
     )
     .expect("a good message");
-    let (challenged, first) =
-        started.challenge(account.credentials(mechanism.hash), [9; NONCE_BYTES]);
+    let (challenged, first) = started.challenge(account.credentials(mechanism.hash), [9; NONCE_BYTES]);
     let nonce = first.split(',').next().expect("a nonce");
     let proof = match mechanism.hash {
         Hash::Sha1 => "v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",

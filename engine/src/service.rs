@@ -40,7 +40,12 @@ pub trait Frontend: Send {
 pub trait Cipher: Send {
     /// Takes ciphertext from `input` (what is left of a partial record stays in it), appends plaintext to `plain` and what
     /// must be sent (handshake, alerts) to `output`. An error closes the connection after `output` is written.
-    fn open(&mut self, input: &mut Vec<u8>, plain: &mut Vec<u8>, output: &mut Vec<u8>) -> Result<CipherState, CipherFault>;
+    fn open(
+        &mut self,
+        input: &mut Vec<u8>,
+        plain: &mut Vec<u8>,
+        output: &mut Vec<u8>,
+    ) -> Result<CipherState, CipherFault>;
 
     /// Encrypts all of `plain` onto `output`.
     fn seal(&mut self, plain: &[u8], output: &mut Vec<u8>);

@@ -154,15 +154,10 @@ mod tests {
     fn every_slot_has_an_owner_and_the_runs_differ_by_one_at_most() {
         for shards in [1, 2, 3, 5, 7, 16, 96, 1000, SHARDS_MAX] {
             let table = table(shards);
-            let runs: Vec<usize> = (0..shards)
-                .map(|shard| table.slots_of(shard).count())
-                .collect();
+            let runs: Vec<usize> = (0..shards).map(|shard| table.slots_of(shard).count()).collect();
             assert_eq!(runs.iter().sum::<usize>(), SLOTS, "{shards} shards");
             let (least, most) = (runs.iter().min().unwrap(), runs.iter().max().unwrap());
-            assert!(
-                most - least <= 1,
-                "{shards} shards: runs of {least} to {most}"
-            );
+            assert!(most - least <= 1, "{shards} shards: runs of {least} to {most}");
         }
     }
 
@@ -184,10 +179,7 @@ mod tests {
         for number in 0..8000 {
             users[table.home(&jid(&format!("user{number}@example.com"))) as usize] += 1;
         }
-        assert!(
-            users.iter().all(|count| (1800..2200).contains(count)),
-            "{users:?}"
-        );
+        assert!(users.iter().all(|count| (1800..2200).contains(count)), "{users:?}");
     }
 
     #[test]

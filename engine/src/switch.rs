@@ -160,6 +160,14 @@ pub struct DrainReport {
     pub flushed: bool,
 }
 
+impl DrainReport {
+    /// Everybody left in time, and everything is on the disk.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.shards_drained == self.shards && self.flushed
+    }
+}
+
 /// Starts a switch.
 ///
 /// # Errors

@@ -71,12 +71,7 @@ fn a_full_lane_gives_the_item_back_and_takes_it_when_there_is_room() {
 fn a_lane_is_rounded_up_to_a_power_of_two() {
     for (asked, given) in [(0, 1), (1, 1), (3, 4), (8, 8)] {
         let (mut sender, _inbox) = pair(asked);
-        assert_eq!(
-            (0..100)
-                .take_while(|item| sender.push(0, *item).is_ok())
-                .count(),
-            given
-        );
+        assert_eq!((0..100).take_while(|item| sender.push(0, *item).is_ok()).count(), given);
     }
 }
 
@@ -92,11 +87,7 @@ fn a_busy_producer_does_not_keep_a_quiet_one_waiting() {
         "one round serves every lane"
     );
     assert_eq!(drained(&mut inboxes[0], 4).len(), 4, "a budget is used up");
-    assert_eq!(
-        drained(&mut inboxes[0], 100).len(),
-        4,
-        "and the rest comes next"
-    );
+    assert_eq!(drained(&mut inboxes[0], 100).len(), 4, "and the rest comes next");
 }
 
 #[test]
@@ -113,11 +104,7 @@ fn the_bell_rings_once_for_a_sleeper_and_never_for_one_who_is_awake() {
     assert!(inbox.park_prepare());
     sender.push(0, 3).unwrap();
     sender.push(0, 4).unwrap();
-    assert_eq!(
-        (bell.rings(), sender.rings()),
-        (1, 1),
-        "the first of two wakes it"
-    );
+    assert_eq!((bell.rings(), sender.rings()), (1, 1), "the first of two wakes it");
     assert_eq!(drained(&mut inbox, 9).len(), 2);
     assert!(inbox.park_prepare());
     inbox.awake();
@@ -180,9 +167,7 @@ fn threads_lose_nothing_and_double_nothing() {
         let consumers: Vec<_> = inboxes
             .into_iter()
             .enumerate()
-            .map(|(number, inbox)| {
-                thread::spawn(move || consume(inbox, number as u64, CONSUMERS as u64))
-            })
+            .map(|(number, inbox)| thread::spawn(move || consume(inbox, number as u64, CONSUMERS as u64)))
             .collect();
         for producer in producers {
             producer.join().unwrap();

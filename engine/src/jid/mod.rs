@@ -126,11 +126,7 @@ impl Jid {
 
     /// Prepares each part, and puts an address together. `node` and `resource` may hold separators only where their
     /// profile allows them.
-    pub fn from_parts(
-        node: Option<&str>,
-        domain: &str,
-        resource: Option<&str>,
-    ) -> Result<Self, JidError> {
+    pub fn from_parts(node: Option<&str>, domain: &str, resource: Option<&str>) -> Result<Self, JidError> {
         let node = node.map(prep::node).transpose()?;
         let domain = prep::domain(domain)?;
         let resource = resource.map(prep::resource).transpose()?;
@@ -163,9 +159,7 @@ impl Jid {
 
     /// What stands before the `@`.
     pub fn node(&self) -> Option<&str> {
-        self.domain_start
-            .checked_sub(1)
-            .map(|at| &self.text[..at as usize])
+        self.domain_start.checked_sub(1).map(|at| &self.text[..at as usize])
     }
 
     /// The domain; never empty.
@@ -235,11 +229,7 @@ impl Jid {
     /// Such addresses are routed (RFC 3454 section 7 calls them queries), but no account should be created under one:
     /// a later table may prepare them differently.
     pub fn has_unassigned(&self) -> bool {
-        !self.text.is_ascii()
-            && self
-                .text
-                .chars()
-                .any(stringprep::tables::unassigned_code_point)
+        !self.text.is_ascii() && self.text.chars().any(stringprep::tables::unassigned_code_point)
     }
 
     fn parse_slow(text: &str) -> Result<Self, JidError> {
@@ -258,11 +248,7 @@ impl Jid {
         Self::from_parts(node, domain, resource)
     }
 
-    fn join(
-        node: Option<Cow<'_, str>>,
-        domain: Cow<'_, str>,
-        resource: Option<Cow<'_, str>>,
-    ) -> Self {
+    fn join(node: Option<Cow<'_, str>>, domain: Cow<'_, str>, resource: Option<Cow<'_, str>>) -> Self {
         let mut text = String::with_capacity(JID_BYTES_MAX.min(128));
         if let Some(node) = node {
             text.push_str(&node);
@@ -276,13 +262,7 @@ impl Jid {
             text.push_str(&resource);
         }
         // Copied to its exact size: addresses are kept by the million.
-        Self::assemble(
-            ByteString::from(text.as_str()),
-            scan::Bounds {
-                domain_start,
-                bare_end,
-            },
-        )
+        Self::assemble(ByteString::from(text.as_str()), scan::Bounds { domain_start, bare_end })
     }
 
     fn assemble(text: ByteString, bounds: scan::Bounds) -> Self {

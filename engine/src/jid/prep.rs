@@ -34,10 +34,11 @@ pub fn node(text: &str) -> Result<Cow<'_, str>, JidError> {
     if scan::node_fits(text.as_bytes()) {
         return Ok(Cow::Borrowed(text));
     }
+    if let Some(lower) = lower_ascii(text).filter(|lower| scan::node_fits(lower.as_bytes())) {
+        return Ok(Cow::Owned(lower));
+    }
     let prepared = settle(text, Part::Node, fold_and_normalise)?;
-    check(&prepared, Part::Node, |c| {
-        prohibited(c) || prohibited_in_node(c)
-    })?;
+    check(&prepared, Part::Node, |c| prohibited(c) || prohibited_in_node(c))?;
     Ok(Cow::Owned(prepared))
 }
 
@@ -59,10 +60,18 @@ pub fn domain(text: &str) -> Result<Cow<'_, str>, JidError> {
     if text.len() > JID_BYTES_MAX {
         return Err(JidError::PartTooLong(Part::Domain));
     }
+    if let Some(lower) = lower_ascii(text).filter(|lower| scan::domain_fits(lower.as_bytes())) {
+        return Ok(Cow::Owned(lower));
+    }
     match text.strip_prefix('[') {
         Some(literal) => address_literal(literal).map(Cow::Owned),
         None => domain_name(text).map(Cow::Owned),
     }
+}
+
+/// All that either profile does to ASCII text is to fold its case.
+fn lower_ascii(text: &str) -> Option<String> {
+    text.is_ascii().then(|| text.to_ascii_lowercase())
 }
 
 fn settle(text: &str, part: Part, map: fn(&str) -> String) -> Result<String, JidError> {
@@ -81,9 +90,7 @@ fn settle(text: &str, part: Part, map: fn(&str) -> String) -> Result<String, Jid
 }
 
 fn fold_and_normalise(text: &str) -> String {
-    let kept = text
-        .chars()
-        .filter(|&c| !tables::commonly_mapped_to_nothing(c));
+    let kept = text.chars().filter(|&c| !tables::commonly_mapped_to_nothing(c));
     kept.flat_map(tables::case_fold_for_nfkc).nfkc().collect()
 }
 
@@ -130,9 +137,7 @@ fn direction_is_sound(text: &str) -> bool {
     if !text.contains(tables::bidi_r_or_al) {
         return true;
     }
-    text.starts_with(tables::bidi_r_or_al)
-        && text.ends_with(tables::bidi_r_or_al)
-        && !text.contains(tables::bidi_l)
+    text.starts_with(tables::bidi_r_or_al) && text.ends_with(tables::bidi_r_or_al) && !text.contains(tables::bidi_l)
 }
 
 fn address_literal(literal: &str) -> Result<String, JidError> {
@@ -144,8 +149,7 @@ fn address_literal(literal: &str) -> Result<String, JidError> {
 }
 
 pub(super) fn domain_name(text: &str) -> Result<String, JidError> {
-    let (mapped, verdict) =
-        Uts46::new().to_unicode(text.as_bytes(), DOMAIN_DENIED, Hyphens::CheckFirstLast);
+    let (mapped, verdict) = Uts46::new().to_unicode(text.as_bytes(), DOMAIN_DENIED, Hyphens::CheckFirstLast);
     verdict.map_err(|_| JidError::PartForbidden(Part::Domain))?;
     let name = mapped.strip_suffix('.').unwrap_or(&mapped);
     if name.is_empty() {
@@ -155,10 +159,7 @@ pub(super) fn domain_name(text: &str) -> Result<String, JidError> {
         return Err(JidError::PartTooLong(Part::Domain));
     }
     // The mapping has refused these already; a second lock on the door through which separators would enter.
-    if name
-        .bytes()
-        .any(|byte| byte.is_ascii() && !scan::domain_byte(byte))
-    {
+    if name.bytes().any(|byte| byte.is_ascii() && !scan::domain_byte(byte)) {
         return Err(JidError::PartForbidden(Part::Domain));
     }
     name.split('.').try_for_each(check_label)?;

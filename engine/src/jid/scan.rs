@@ -43,20 +43,14 @@ const fn class(byte: u8) -> u8 {
 
 /// The bounds of `text` if it is a prepared address in plain ASCII, with a domain that is no address literal.
 pub(super) fn prepared_ascii(text: &[u8]) -> Option<Bounds> {
-    let bare_end = text
-        .iter()
-        .position(|&byte| byte == b'/')
-        .unwrap_or(text.len());
+    let bare_end = text.iter().position(|&byte| byte == b'/').unwrap_or(text.len());
     let bare = &text[..bare_end];
     let at = bare.iter().position(|&byte| byte == b'@');
     let domain_start = at.map_or(0, |at| at + 1);
     let node_fits = at.is_none_or(|at| part_fits(&bare[..at], NODE));
     let resource_fits = bare_end == text.len() || part_fits(&text[bare_end + 1..], RESOURCE);
     let fits = node_fits && resource_fits && domain_fits(&bare[domain_start..]);
-    fits.then_some(Bounds {
-        domain_start,
-        bare_end,
-    })
+    fits.then_some(Bounds { domain_start, bare_end })
 }
 
 /// Is this node prepared as it stands?
@@ -71,7 +65,16 @@ pub(super) fn resource_fits(resource: &[u8]) -> bool {
 
 /// Is this domain prepared as it stands? Labels that begin with `xn--` are not: they are to be decoded.
 pub(super) fn domain_fits(domain: &[u8]) -> bool {
-    part_fits(domain, DOMAIN) && domain.split(|&byte| byte == b'.').all(label_fits)
+    let mut label_start = 0;
+    for (index, &byte) in domain.iter().enumerate() {
+        if byte == b'.' {
+            if !label_fits(&domain[label_start..index]) {
+                return false;
+            }
+            label_start = index + 1;
+        }
+    }
+    part_fits(domain, DOMAIN) && label_fits(&domain[label_start..])
 }
 
 /// May this ASCII byte stand in a domain at all?
@@ -80,13 +83,14 @@ pub(super) fn domain_byte(byte: u8) -> bool {
 }
 
 fn part_fits(part: &[u8], class: u8) -> bool {
-    (1..=PART_BYTES_MAX).contains(&part.len())
-        && part.iter().all(|&byte| ALLOWED[byte as usize] & class != 0)
+    // Without an early exit: parts are short, and nearly always fit.
+    let common = part.iter().fold(class, |common, &byte| common & ALLOWED[byte as usize]);
+    common != 0 && (1..=PART_BYTES_MAX).contains(&part.len())
 }
 
 fn label_fits(label: &[u8]) -> bool {
-    (1..=LABEL_BYTES_MAX).contains(&label.len())
-        && label[0] != b'-'
-        && label[label.len() - 1] != b'-'
-        && !label.starts_with(b"xn--")
+    match label {
+        [] | [b'-', ..] | [.., b'-'] | [b'x', b'n', b'-', b'-', ..] => false,
+        _ => label.len() <= LABEL_BYTES_MAX,
+    }
 }

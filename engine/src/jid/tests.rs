@@ -47,10 +47,7 @@ fn each_malformed_address_has_its_own_fault() {
     let long = "a".repeat(PART_BYTES_MAX + 1);
     let label = "a".repeat(64);
     let table = [
-        (
-            "\"juliet\"@example.com".into(),
-            JidError::PartForbidden(Node),
-        ),
+        ("\"juliet\"@example.com".into(), JidError::PartForbidden(Node)),
         ("foo bar@example.com".into(), JidError::PartForbidden(Node)),
         ("@example.com/".into(), JidError::PartEmpty(Node)),
         ("@example.com".into(), JidError::PartEmpty(Node)),
@@ -65,48 +62,21 @@ fn each_malformed_address_has_its_own_fault() {
         ("\u{200d}@example.com".into(), JidError::PartEmpty(Node)),
         ("example.com/\u{200d}".into(), JidError::PartEmpty(Resource)),
         ("a@b@example.com".into(), JidError::PartForbidden(Domain)),
-        (
-            "juliet@exa mple.com".into(),
-            JidError::PartForbidden(Domain),
-        ),
-        (
-            "juliet@-example.com".into(),
-            JidError::PartForbidden(Domain),
-        ),
-        (
-            "juliet@example.com-".into(),
-            JidError::PartForbidden(Domain),
-        ),
+        ("juliet@exa mple.com".into(), JidError::PartForbidden(Domain)),
+        ("juliet@-example.com".into(), JidError::PartForbidden(Domain)),
+        ("juliet@example.com-".into(), JidError::PartForbidden(Domain)),
         // U+2100 would become a/c and smuggle a separator in.
-        (
-            "juliet@ex\u{2100}mple.com".into(),
-            JidError::PartForbidden(Domain),
-        ),
+        ("juliet@ex\u{2100}mple.com".into(), JidError::PartForbidden(Domain)),
         ("juliet@xn--a".into(), JidError::PartForbidden(Domain)),
         ("juliet@[::1".into(), JidError::PartForbidden(Domain)),
         ("juliet@[::1]x".into(), JidError::PartForbidden(Domain)),
-        (
-            "juliet@[fe80::1%eth0]".into(),
-            JidError::PartForbidden(Domain),
-        ),
-        (
-            "juliet@example.com/a\u{7}".into(),
-            JidError::PartForbidden(Resource),
-        ),
-        (
-            "juliet@example.com/a\nb".into(),
-            JidError::PartForbidden(Resource),
-        ),
+        ("juliet@[fe80::1%eth0]".into(), JidError::PartForbidden(Domain)),
+        ("juliet@example.com/a\u{7}".into(), JidError::PartForbidden(Resource)),
+        ("juliet@example.com/a\nb".into(), JidError::PartForbidden(Resource)),
         (format!("{long}@example.com"), JidError::PartTooLong(Node)),
-        (
-            format!("example.com/{long}"),
-            JidError::PartTooLong(Resource),
-        ),
+        (format!("example.com/{long}"), JidError::PartTooLong(Resource)),
         (format!("juliet@{label}.com"), JidError::PartTooLong(Domain)),
-        (
-            format!("juliet@{}", "a.".repeat(513)),
-            JidError::PartTooLong(Domain),
-        ),
+        (format!("juliet@{}", "a.".repeat(513)), JidError::PartTooLong(Domain)),
         ("a".repeat(JID_BYTES_MAX + 1), JidError::TooLong),
     ];
     for (text, fault) in table {
@@ -127,20 +97,12 @@ fn each_malformed_address_has_its_own_fault() {
 fn a_node_refuses_every_separator_and_quote() {
     for forbidden in " \"&'/:<>@\u{7f}\u{0}\t".chars() {
         let node = format!("a{forbidden}b");
-        assert_eq!(
-            prep::node(&node),
-            Err(JidError::PartForbidden(Node)),
-            "{node:?}"
-        );
+        assert_eq!(prep::node(&node), Err(JidError::PartForbidden(Node)), "{node:?}");
     }
     // Compatibility forms of the separators are refused after mapping: full-width @, /, : and <.
     for forbidden in "\u{ff20}\u{ff0f}\u{ff1a}\u{ff1c}\u{a0}\u{2003}".chars() {
         let node = format!("a{forbidden}b");
-        assert_eq!(
-            prep::node(&node),
-            Err(JidError::PartForbidden(Node)),
-            "{node:?}"
-        );
+        assert_eq!(prep::node(&node), Err(JidError::PartForbidden(Node)), "{node:?}");
     }
 }
 
@@ -149,11 +111,7 @@ fn both_refuse_what_stringprep_prohibits() {
     // One of each: C.2.2, C.3, C.4, C.6, C.7, C.8, C.9.
     for forbidden in "\u{85}\u{e000}\u{fdd0}\u{fffd}\u{2ff0}\u{202e}\u{e0041}".chars() {
         let text = format!("a{forbidden}b");
-        assert_eq!(
-            prep::node(&text),
-            Err(JidError::PartForbidden(Node)),
-            "{text:?}"
-        );
+        assert_eq!(prep::node(&text), Err(JidError::PartForbidden(Node)), "{text:?}");
         assert_eq!(
             prep::resource(&text),
             Err(JidError::PartForbidden(Resource)),
@@ -164,10 +122,7 @@ fn both_refuse_what_stringprep_prohibits() {
 
 #[test]
 fn right_to_left_text_is_not_mixed_with_left_to_right() {
-    assert!(
-        prep::resource("\u{627}1\u{628}").is_ok(),
-        "digits between letters"
-    );
+    assert!(prep::resource("\u{627}1\u{628}").is_ok(), "digits between letters");
     assert_eq!(
         prep::resource("\u{627}1"),
         Err(JidError::PartForbidden(Resource)),
@@ -187,10 +142,7 @@ fn right_to_left_text_is_not_mixed_with_left_to_right() {
 
 #[test]
 fn case_is_folded_in_node_and_domain_and_kept_in_the_resource() {
-    assert_eq!(
-        jid("Juliet@Example.COM/Balcony").as_str(),
-        "juliet@example.com/Balcony"
-    );
+    assert_eq!(jid("Juliet@Example.COM/Balcony").as_str(), "juliet@example.com/Balcony");
     assert_eq!(
         jid("\u{c4}NNCHEN@B\u{dc}CHER.example").as_str(),
         "\u{e4}nnchen@b\u{fc}cher.example"
@@ -224,10 +176,7 @@ fn one_domain_has_one_form() {
         "underscores, as test networks have them"
     );
     assert_eq!(jid("juliet@192.0.2.1").as_str(), "juliet@192.0.2.1");
-    assert_eq!(
-        jid("juliet@[2001:DB8:0:0::1]/x").as_str(),
-        "juliet@[2001:db8::1]/x"
-    );
+    assert_eq!(jid("juliet@[2001:DB8:0:0::1]/x").as_str(), "juliet@[2001:db8::1]/x");
 }
 
 #[test]
@@ -243,10 +192,7 @@ fn the_longest_parts_fit() {
 #[test]
 fn the_parts_are_found() {
     let full = jid("juliet@example.com/balcony/left");
-    assert_eq!(
-        (full.node(), full.domain()),
-        (Some("juliet"), "example.com")
-    );
+    assert_eq!((full.node(), full.domain()), (Some("juliet"), "example.com"));
     assert_eq!(full.resource(), Some("balcony/left"));
     assert!(full.is_full() && !full.is_bare());
     let bare = full.to_bare();
@@ -254,10 +200,7 @@ fn the_parts_are_found() {
     assert_eq!((bare.node(), bare.resource()), (Some("juliet"), None));
     assert!(bare.is_bare() && bare.same_bare(&full) && bare != full);
     assert_eq!(full.to_domain(), jid("example.com"));
-    assert_eq!(
-        (full.to_domain().node(), full.to_domain().resource()),
-        (None, None)
-    );
+    assert_eq!((full.to_domain().node(), full.to_domain().resource()), (None, None));
     assert_eq!(jid("example.com/x").node(), None);
 }
 
@@ -290,15 +233,9 @@ fn a_resource_can_be_put_on_and_is_prepared() {
         juliet.with_resource("a/b@c").unwrap().as_str(),
         "juliet@example.com/a/b@c"
     );
-    assert_eq!(
-        juliet.with_resource("\u{ff21}").unwrap().resource(),
-        Some("A")
-    );
+    assert_eq!(juliet.with_resource("\u{ff21}").unwrap().resource(), Some("A"));
     assert_eq!(juliet.with_resource(""), Err(JidError::PartEmpty(Resource)));
-    assert_eq!(
-        jid("example.com").with_resource("x").unwrap(),
-        jid("example.com/x")
-    );
+    assert_eq!(jid("example.com").with_resource("x").unwrap(), jid("example.com/x"));
 }
 
 #[test]
@@ -384,6 +321,16 @@ proptest! {
             if let Some(resource) = text[bounds.bare_end..].strip_prefix('/') {
                 prop_assert_eq!(stringprep::resourceprep(resource).unwrap(), resource);
             }
+        }
+    }
+
+    #[test]
+    fn folding_ascii_is_all_that_preparation_does_to_it(text in "[!-~]{1,8}") {
+        if let Ok(node) = prep::node(&text) {
+            prop_assert_eq!(stringprep::nodeprep(&text).unwrap(), node);
+        }
+        if let Ok(domain) = prep::domain(&text) && !text.starts_with('[') {
+            prop_assert_eq!(prep::domain_name(&text), Ok(domain.into_owned()));
         }
     }
 

@@ -126,14 +126,10 @@ impl<T> Ring<T> {
 
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
-        let (mut head, tail) = (
-            self.head.load(Ordering::Acquire),
-            self.tail.load(Ordering::Acquire),
-        );
+        let (mut head, tail) = (self.head.load(Ordering::Acquire), self.tail.load(Ordering::Acquire));
         while head != tail {
             // SAFETY: both ends are gone, so the slots from head to tail are initialised and ours.
-            self.slot(head)
-                .with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+            self.slot(head).with_mut(|slot| unsafe { (*slot).assume_init_drop() });
             head = head.wrapping_add(1);
         }
     }

@@ -33,11 +33,7 @@ pub struct Inbox<T> {
 ///
 /// A thread that does both takes one of each list; support threads may be producers only.
 #[must_use]
-pub fn mesh<T: Send>(
-    producers: usize,
-    consumers: usize,
-    lane_capacity: usize,
-) -> (Vec<Senders<T>>, Vec<Inbox<T>>) {
+pub fn mesh<T: Send>(producers: usize, consumers: usize, lane_capacity: usize) -> (Vec<Senders<T>>, Vec<Inbox<T>>) {
     let mut senders: Vec<_> = (0..producers)
         .map(|_| Senders {
             outs: Vec::with_capacity(consumers),
@@ -126,11 +122,7 @@ impl<T: Send> Inbox<T> {
         let (mut taken, mut empty_in_a_row) = (0, 0);
         while taken < budget && empty_in_a_row < lanes {
             let producer = self.next;
-            self.next = if producer + 1 == lanes {
-                0
-            } else {
-                producer + 1
-            };
+            self.next = if producer + 1 == lanes { 0 } else { producer + 1 };
             match self.ins[producer].pop() {
                 Some(item) => {
                     sink(producer, item);
@@ -153,9 +145,7 @@ impl<T: Send> Inbox<T> {
     #[must_use]
     pub fn park_prepare(&mut self) -> bool {
         let ins = &self.ins;
-        self.door
-            .idle
-            .prepare(|| ins.iter().all(Consumer::is_empty))
+        self.door.idle.prepare(|| ins.iter().all(Consumer::is_empty))
     }
 
     /// Says that the consumer is awake again, whatever woke it.
@@ -185,8 +175,6 @@ impl<T> std::fmt::Debug for Senders<T> {
 
 impl<T> std::fmt::Debug for Inbox<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inbox")
-            .field("producers", &self.ins.len())
-            .finish()
+        f.debug_struct("Inbox").field("producers", &self.ins.len()).finish()
     }
 }

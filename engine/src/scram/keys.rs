@@ -58,14 +58,8 @@ impl fmt::Display for KeyError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PasswordEmpty => write!(out, "the password is empty"),
-            Self::PasswordTooLong => write!(
-                out,
-                "the password is longer than {PASSWORD_BYTES_MAX} bytes"
-            ),
-            Self::PasswordForbidden => write!(
-                out,
-                "the password has characters that clients encode differently"
-            ),
+            Self::PasswordTooLong => write!(out, "the password is longer than {PASSWORD_BYTES_MAX} bytes"),
+            Self::PasswordForbidden => write!(out, "the password has characters that clients encode differently"),
             Self::IterationsOutOfRange => {
                 write!(
                     out,
@@ -136,19 +130,10 @@ pub fn derive(password: &str, salt: &[u8], iterations: u32) -> Result<AccountKey
 pub fn verify_password(password: &str, keys: &AccountKeys) -> Result<(), SaslFault> {
     let password = prepare(password).map_err(|_| SaslFault::WrongProof)?;
     let mut salted = [0; 32];
-    pbkdf2::pbkdf2_hmac::<Sha256>(
-        password.as_bytes(),
-        &keys.salt,
-        keys.iterations,
-        &mut salted,
-    );
+    pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &keys.salt, keys.iterations, &mut salted);
     let stored: [u8; 32] = Sha256::digest(hmac_sha256(&salted, &[b"Client Key"])).into();
     let same: bool = stored.ct_eq(&keys.sha256.stored).into();
-    if same {
-        Ok(())
-    } else {
-        Err(SaslFault::WrongProof)
-    }
+    if same { Ok(()) } else { Err(SaslFault::WrongProof) }
 }
 
 /// Keys for an account that does not exist, so that asking for it looks and costs the same. `secret` is the
@@ -313,9 +298,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], KeyError> {
 }
 
 fn xor<const N: usize>(mut left: [u8; N], right: &[u8]) -> [u8; N] {
-    left.iter_mut()
-        .zip(right)
-        .for_each(|(left, right)| *left ^= right);
+    left.iter_mut().zip(right).for_each(|(left, right)| *left ^= right);
     left
 }
 
@@ -326,8 +309,7 @@ fn hmac_sha1(key: &[u8], message: &[&[u8]]) -> [u8; 20] {
 }
 
 fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
-    let mut mac =
-        <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
     message.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }

@@ -13,8 +13,7 @@ pub(super) const CLIENT_NONCE_BYTES_MAX: usize = 256;
 /// Most bytes of the name of a channel binding type.
 const BINDING_NAME_BYTES_MAX: usize = 64;
 
-const _: () =
-    assert!(CLIENT_FIRST_BYTES_MAX / 3 * 4 + CLIENT_NONCE_BYTES_MAX + 256 < CLIENT_FINAL_BYTES_MAX);
+const _: () = assert!(CLIENT_FIRST_BYTES_MAX / 3 * 4 + CLIENT_NONCE_BYTES_MAX + 256 < CLIENT_FINAL_BYTES_MAX);
 
 /// What the client says about channel binding (`gs2-cbind-flag`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +60,7 @@ pub(super) fn client_first(message: &[u8]) -> Result<ClientFirst<'_>, SaslFault>
     let flag = parse_flag(flag)?;
     let authzid = match authzid {
         "" => None,
-        authzid => Some(saslname(
-            authzid.strip_prefix("a=").ok_or(SaslFault::Malformed)?,
-        )?),
+        authzid => Some(saslname(authzid.strip_prefix("a=").ok_or(SaslFault::Malformed)?)?),
     };
     let mut attributes = bare.split(',');
     let authcid = saslname(take(&mut attributes, "n=")?)?;
@@ -130,10 +127,7 @@ fn parse_flag(flag: &str) -> Result<Flag<'_>, SaslFault> {
 }
 
 /// The value of the next attribute, which must be this one.
-fn take<'a>(
-    attributes: &mut std::str::Split<'a, char>,
-    prefix: &str,
-) -> Result<&'a str, SaslFault> {
+fn take<'a>(attributes: &mut std::str::Split<'a, char>, prefix: &str) -> Result<&'a str, SaslFault> {
     let attribute = attributes.next().ok_or(SaslFault::Malformed)?;
     if attribute.starts_with("m=") {
         return Err(SaslFault::ExtensionUnsupported);

@@ -92,9 +92,7 @@ impl Mechanism {
 
     /// The mechanism of this name, if it is one of ours.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|mechanism| mechanism.name() == name)
+        Self::ALL.into_iter().find(|mechanism| mechanism.name() == name)
     }
 }
 
@@ -151,8 +149,7 @@ impl std::error::Error for SaslFault {}
 /// The account that a peer wants to open: `authcid` prepared, at `domain`; an `authzid`, if given, must be the same
 /// account's bare address (RFC 6120 section 6.3.8). `domain` is one of ours.
 pub fn account(authcid: &str, authzid: Option<&str>, domain: &str) -> Result<Jid, SaslFault> {
-    let account =
-        Jid::from_parts(Some(authcid), domain, None).map_err(|_| SaslFault::UsernameForbidden)?;
+    let account = Jid::from_parts(Some(authcid), domain, None).map_err(|_| SaslFault::UsernameForbidden)?;
     match authzid {
         None => Ok(account),
         Some(authzid) if Jid::parse(authzid).is_ok_and(|wanted| wanted == account) => Ok(account),

@@ -53,10 +53,6 @@ impl<'a> Plain<'a> {
 
 impl fmt::Debug for Plain<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "Plain({:?} as {:?}, secret)",
-            self.authcid, self.authzid
-        )
+        write!(out, "Plain({:?} as {:?}, secret)", self.authcid, self.authzid)
     }
 }

@@ -60,9 +60,7 @@ impl ChannelBindings {
 
     /// Does the channel offer none?
     pub fn is_empty(&self) -> bool {
-        BindingType::ALL
-            .iter()
-            .all(|kind| self.get(*kind).is_none())
+        BindingType::ALL.iter().all(|kind| self.get(*kind).is_none())
     }
 }
 
@@ -97,11 +95,7 @@ pub struct Success {
 
 impl Started {
     /// Reads the client's first message. `bindings` are those of the channel, whatever the mechanism.
-    pub fn parse(
-        mechanism: Mechanism,
-        client_first: &[u8],
-        bindings: &ChannelBindings,
-    ) -> Result<Self, SaslFault> {
+    pub fn parse(mechanism: Mechanism, client_first: &[u8], bindings: &ChannelBindings) -> Result<Self, SaslFault> {
         let first = message::client_first(client_first)?;
         let data = binding_data(mechanism, first.flag, bindings)?;
         let mut binding = Vec::with_capacity(first.gs2_header.len() + data.len());
@@ -134,19 +128,11 @@ impl Started {
 
     /// Makes the challenge, `r=...,s=...,i=...`. `nonce` is fresh randomness; the credentials are the account's under
     /// this mechanism's hash, or [fake](super::keys::fake) ones.
-    pub fn challenge(
-        self,
-        credentials: Credentials,
-        nonce: [u8; NONCE_BYTES],
-    ) -> (Challenged, String) {
+    pub fn challenge(self, credentials: Credentials, nonce: [u8; NONCE_BYTES]) -> (Challenged, String) {
         self.challenge_with(credentials, &STANDARD.encode(nonce))
     }
 
-    pub(super) fn challenge_with(
-        self,
-        credentials: Credentials,
-        server_nonce: &str,
-    ) -> (Challenged, String) {
+    pub(super) fn challenge_with(self, credentials: Credentials, server_nonce: &str) -> (Challenged, String) {
         debug_assert_eq!(
             credentials.hash, self.mechanism.hash,
             "the caller asked for the mechanism's credentials"
@@ -176,9 +162,7 @@ impl Challenged {
             return Err(SaslFault::NonceMismatch);
         }
         let digest_bytes = self.credentials.hash.digest_bytes();
-        let proof = STANDARD
-            .decode(last.proof)
-            .map_err(|_| SaslFault::Malformed)?;
+        let proof = STANDARD.decode(last.proof).map_err(|_| SaslFault::Malformed)?;
         if proof.len() != digest_bytes {
             return Err(SaslFault::Malformed);
         }
@@ -207,19 +191,14 @@ fn binding_data<'a>(
 ) -> Result<&'a [u8], SaslFault> {
     match (mechanism.plus, flag) {
         (true, Flag::Bound(name)) => {
-            let kind = BindingType::ALL
-                .into_iter()
-                .find(|kind| kind.name() == name);
+            let kind = BindingType::ALL.into_iter().find(|kind| kind.name() == name);
             let data = kind.and_then(|kind| bindings.get(kind));
-            data.map(|data| &data[..])
-                .ok_or(SaslFault::BindingTypeUnsupported)
+            data.map(|data| &data[..]).ok_or(SaslFault::BindingTypeUnsupported)
         }
         (false, Flag::Unable) => Ok(b""),
         (false, Flag::Able) if bindings.is_empty() => Ok(b""),
         (false, Flag::Able) => Err(SaslFault::Downgrade),
-        (true, Flag::Unable | Flag::Able) | (false, Flag::Bound(_)) => {
-            Err(SaslFault::BindingFlagMismatch)
-        }
+        (true, Flag::Unable | Flag::Able) | (false, Flag::Bound(_)) => Err(SaslFault::BindingFlagMismatch),
     }
 }
 

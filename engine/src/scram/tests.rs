@@ -70,22 +70,13 @@ impl Client {
 }
 
 /// Hi() spelled out as in RFC 5802 section 2.2, on top of a bare HMAC of its own.
-fn proof<D: sha2::Digest>(
-    password: &str,
-    salt: &[u8],
-    rounds: u32,
-    message: &str,
-    len: usize,
-) -> Vec<u8> {
+fn proof<D: sha2::Digest>(password: &str, salt: &[u8], rounds: u32, message: &str, len: usize) -> Vec<u8> {
     let hmac = |key: &[u8], text: &[u8]| -> Vec<u8> {
-        let pad =
-            |byte: u8| -> Vec<u8> { (0..64).map(|at| key.get(at).unwrap_or(&0) ^ byte).collect() };
+        let pad = |byte: u8| -> Vec<u8> { (0..64).map(|at| key.get(at).unwrap_or(&0) ^ byte).collect() };
         let inner = D::digest([pad(0x36), text.to_vec()].concat());
         D::digest([pad(0x5c), inner.to_vec()].concat()).to_vec()
     };
-    let xor = |left: &[u8], right: &[u8]| -> Vec<u8> {
-        left.iter().zip(right).map(|(l, r)| l ^ r).collect()
-    };
+    let xor = |left: &[u8], right: &[u8]| -> Vec<u8> { left.iter().zip(right).map(|(l, r)| l ^ r).collect() };
     let mut round = hmac(password.as_bytes(), &[salt, &[0, 0, 0, 1]].concat());
     let mut salted = round.clone();
     for _ in 1..rounds {
@@ -122,14 +113,9 @@ fn channel() -> ChannelBindings {
     }
 }
 
-fn run(
-    mechanism: Mechanism,
-    client: &Client,
-    channel: &ChannelBindings,
-) -> Result<Success, SaslFault> {
+fn run(mechanism: Mechanism, client: &Client, channel: &ChannelBindings) -> Result<Success, SaslFault> {
     let started = Started::parse(mechanism, client.first().as_bytes(), channel)?;
-    let (challenged, server_first) =
-        started.challenge(pencil().credentials(mechanism.hash), [5; NONCE_BYTES]);
+    let (challenged, server_first) = started.challenge(pencil().credentials(mechanism.hash), [5; NONCE_BYTES]);
     challenged.finish(client.last(&server_first).as_bytes())
 }
 
@@ -155,19 +141,14 @@ fn the_example_of_rfc_5802_runs() {
     )
     .unwrap();
     assert_eq!((started.authcid(), started.authzid()), ("user", None));
-    let (challenged, server_first) =
-        started.challenge_with(keys.credentials(Hash::Sha1), "3rfcNHYJY1ZVvWVs7j");
+    let (challenged, server_first) = started.challenge_with(keys.credentials(Hash::Sha1), "3rfcNHYJY1ZVvWVs7j");
     assert_eq!(
         server_first,
         "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096"
     );
-    let success = challenged.finish(
-        b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
-    );
-    assert_eq!(
-        success.unwrap().server_final,
-        "v=rmF9pqV8S7suAoZWja4dJRkFsKQ="
-    );
+    let success =
+        challenged.finish(b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=");
+    assert_eq!(success.unwrap().server_final, "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=");
 }
 
 #[test]
@@ -175,10 +156,8 @@ fn the_example_of_rfc_7677_runs() {
     let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
     let keys = keys::derive("pencil", &salt, 4096).unwrap();
     let started = start_with("n,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
-    let (challenged, server_first) = started.challenge_with(
-        keys.credentials(Hash::Sha256),
-        "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
-    );
+    let (challenged, server_first) =
+        started.challenge_with(keys.credentials(Hash::Sha256), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
     assert_eq!(
         server_first,
         "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
@@ -200,11 +179,7 @@ fn a_client_with_the_password_gets_in_by_every_mechanism() {
             true => Client::bound(mechanism.hash, "tls-exporter", &[7; 32]),
             false => Client::new(mechanism.hash, "pencil", "n,,"),
         };
-        assert!(
-            run(mechanism, &client, &channel()).is_ok(),
-            "{}",
-            mechanism.name()
-        );
+        assert!(run(mechanism, &client, &channel()).is_ok(), "{}", mechanism.name());
         assert_eq!(Mechanism::from_name(mechanism.name()), Some(mechanism));
     }
     let client = Client::bound(Hash::Sha256, "tls-server-end-point", &[9; 32]);
@@ -236,10 +211,7 @@ fn a_client_that_could_bind_notices_that_our_offer_was_hidden_from_it() {
 #[test]
 fn a_client_bound_to_another_channel_is_refused() {
     let client = Client::bound(Hash::Sha256, "tls-exporter", &[8; 32]);
-    assert_eq!(
-        run(SHA256_PLUS, &client, &channel()),
-        Err(SaslFault::BindingMismatch)
-    );
+    assert_eq!(run(SHA256_PLUS, &client, &channel()), Err(SaslFault::BindingMismatch));
 }
 
 #[test]
@@ -274,10 +246,7 @@ fn the_flag_must_go_with_the_mechanism() {
         );
     }
     let client = Client::bound(Hash::Sha256, "tls-exporter", &[7; 32]);
-    assert_eq!(
-        run(SHA256, &client, &channel()),
-        Err(SaslFault::BindingFlagMismatch)
-    );
+    assert_eq!(run(SHA256, &client, &channel()), Err(SaslFault::BindingFlagMismatch));
 }
 
 #[test]
@@ -323,16 +292,9 @@ fn malformed_first_messages_are_refused() {
         " n,,n=user,r=abc",
     ];
     for message in table {
-        assert_eq!(
-            start_with(message).err(),
-            Some(SaslFault::Malformed),
-            "{message:?}"
-        );
+        assert_eq!(start_with(message).err(), Some(SaslFault::Malformed), "{message:?}");
     }
-    assert_eq!(
-        start_with(b"n,,n=us\xffer,r=abc").err(),
-        Some(SaslFault::Malformed)
-    );
+    assert_eq!(start_with(b"n,,n=us\xffer,r=abc").err(), Some(SaslFault::Malformed));
 }
 
 #[test]
@@ -365,10 +327,7 @@ fn long_messages_are_refused() {
         Some(SaslFault::TooLong)
     );
     assert!(start_with(format!("n,,n=user,r={}", "r".repeat(256))).is_ok());
-    assert_eq!(
-        finish_with(|last| last + &"A".repeat(8192)),
-        Err(SaslFault::TooLong)
-    );
+    assert_eq!(finish_with(|last| last + &"A".repeat(8192)), Err(SaslFault::TooLong));
 }
 
 #[test]
@@ -376,9 +335,7 @@ fn malformed_final_messages_are_refused() {
     type Change = fn(String) -> String;
     let table: [(&str, Change); 9] = [
         ("empty", |_| String::new()),
-        ("without a proof", |last| {
-            last.split(",p=").next().unwrap().to_owned()
-        }),
+        ("without a proof", |last| last.split(",p=").next().unwrap().to_owned()),
         ("proof not last", |last| last + ",x=1"),
         ("proof not base64", |last| last.replace(",p=", ",p=*")),
         ("proof without its padding", |last| {
@@ -390,9 +347,7 @@ fn malformed_final_messages_are_refused() {
         ("proof empty", |last| {
             last.split(",p=").next().unwrap().to_owned() + ",p="
         }),
-        ("out of order", |last| {
-            last.replace("c=biws,", "") + ",c=biws"
-        }),
+        ("out of order", |last| last.replace("c=biws,", "") + ",c=biws"),
         ("binding empty", |last| last.replace("c=biws", "c=")),
     ];
     for (name, change) in table {
@@ -429,8 +384,7 @@ fn untrue_final_messages_are_refused() {
 
 #[test]
 fn nobody_acts_for_another_account() {
-    let account =
-        |authcid, authzid| account(authcid, authzid, "example.com").map(|jid| jid.to_string());
+    let account = |authcid, authzid| account(authcid, authzid, "example.com").map(|jid| jid.to_string());
     assert_eq!(account("Juliet", None).unwrap(), "juliet@example.com");
     assert_eq!(
         account("juliet", Some("Juliet@Example.com")).unwrap(),
@@ -452,11 +406,7 @@ fn nobody_acts_for_another_account() {
         );
     }
     for authcid in ["", "juliet@example.com", "a b", "a/b"] {
-        assert_eq!(
-            account(authcid, None),
-            Err(SaslFault::UsernameForbidden),
-            "{authcid:?}"
-        );
+        assert_eq!(account(authcid, None), Err(SaslFault::UsernameForbidden), "{authcid:?}");
     }
 }
 
@@ -488,16 +438,12 @@ fn an_unknown_user_looks_like_a_known_one_and_no_password_opens_it() {
     let client = Client::new(Hash::Sha256, "pencil", "n,,");
     let started = start_with(client.first()).unwrap();
     let keys = keys::fake(&secret, "juliet@example.com", keys::ITERATIONS_MIN);
-    let (challenged, server_first) =
-        started.challenge(keys.credentials(Hash::Sha256), [5; NONCE_BYTES]);
+    let (challenged, server_first) = started.challenge(keys.credentials(Hash::Sha256), [5; NONCE_BYTES]);
     assert_eq!(
         challenged.finish(client.last(&server_first).as_bytes()),
         Err(SaslFault::WrongProof)
     );
-    assert_eq!(
-        keys::verify_password("pencil", &keys),
-        Err(SaslFault::WrongProof)
-    );
+    assert_eq!(keys::verify_password("pencil", &keys), Err(SaslFault::WrongProof));
 }
 
 #[test]
@@ -508,20 +454,13 @@ fn a_password_is_verified_and_prepared() {
         Ok(()),
         "RFC 4013 section 3, example 1"
     );
-    assert_eq!(
-        keys::verify_password("\u{2168}", &keys),
-        Ok(()),
-        "example 5"
-    );
+    assert_eq!(keys::verify_password("\u{2168}", &keys), Ok(()), "example 5");
     assert_eq!(
         keys::verify_password("ix", &keys),
         Err(SaslFault::WrongProof),
         "case counts"
     );
-    assert_eq!(
-        keys::verify_password("\u{7}", &keys),
-        Err(SaslFault::WrongProof)
-    );
+    assert_eq!(keys::verify_password("\u{7}", &keys), Err(SaslFault::WrongProof));
 }
 
 #[test]
@@ -552,12 +491,7 @@ fn unusable_passwords_and_parameters_are_refused() {
 
 #[test]
 fn keys_are_kept_in_the_drawn_layout() {
-    let keys = keys::derive(
-        "pencil",
-        &STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap(),
-        4096,
-    )
-    .unwrap();
+    let keys = keys::derive("pencil", &STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap(), 4096).unwrap();
     let bytes = keys.encode();
     let golden = concat!(
         "01",
@@ -576,9 +510,7 @@ fn keys_are_kept_in_the_drawn_layout() {
     for cut in 0..bytes.len() {
         assert!(AccountKeys::decode(&bytes[..cut]).is_err(), "cut at {cut}");
     }
-    let with = |at: usize, byte: u8| {
-        AccountKeys::decode(&[&bytes[..at], &[byte], &bytes[at + 1..]].concat()).err()
-    };
+    let with = |at: usize, byte: u8| AccountKeys::decode(&[&bytes[..at], &[byte], &bytes[at + 1..]].concat()).err();
     assert_eq!(with(0, 2), Some(KeyError::Undecodable), "a newer version");
     assert_eq!(with(4, 1), Some(KeyError::IterationsOutOfRange));
     assert_eq!(with(5, 0), Some(KeyError::SaltOutOfRange));
@@ -607,10 +539,7 @@ fn plain_messages_are_cut_in_three() {
         (plain.authzid, plain.authcid, plain.password),
         (None, "juliet", "pa ss")
     );
-    assert_eq!(
-        Plain::parse(b"z@x\0juliet\0p").unwrap().authzid,
-        Some("z@x")
-    );
+    assert_eq!(Plain::parse(b"z@x\0juliet\0p").unwrap().authzid, Some("z@x"));
     let malformed: [&[u8]; 8] = [
         b"",
         b"a",
@@ -622,11 +551,7 @@ fn plain_messages_are_cut_in_three() {
         b"\0a\0\xff",
     ];
     for message in malformed {
-        assert_eq!(
-            Plain::parse(message),
-            Err(SaslFault::Malformed),
-            "{message:?}"
-        );
+        assert_eq!(Plain::parse(message), Err(SaslFault::Malformed), "{message:?}");
     }
     assert_eq!(
         Plain::parse(&[&b"\0a\0"[..], &[b'p'; 1025]].concat()),

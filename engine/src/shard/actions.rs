@@ -63,7 +63,7 @@ impl Shard {
         let routed = Routed { envelope, ticket };
         match routed.envelope.kind {
             Kind::Message(_) => self.message_from(id, user, routed),
-            Kind::Query(QueryKind::Get | QueryKind::Set) => self.query_from(user, routed),
+            Kind::Query(QueryKind::Get | QueryKind::Set) => self.query_from(id, user, routed),
             Kind::Query(_) => self.dispatch(routed),
             Kind::Presence(PresenceKind::Available | PresenceKind::Unavailable) => {
                 self.directed_presence(id, user, routed)

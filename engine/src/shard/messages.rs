@@ -43,7 +43,7 @@ impl Shard {
             && !envelope.to.same_bare(&user.address)
         {
             // XEP-0191 section 3.2: who blocks somebody does not write to him either.
-            return self.refuse_routed(routed, Condition::NotAcceptable);
+            return self.refuse_session(id, routed, Condition::NotAcceptable);
         }
         if envelope.hints.has(Hints::COPY) && !envelope.to.same_bare(&user.address) && user.resources.len() > 1 {
             let others = copy_takers(user, &[id]);

@@ -7,6 +7,7 @@
 
 use super::Shard;
 use super::mail::Routed;
+use super::sessions::SessionId;
 use super::user::{User, UserId};
 use crate::envelope::{Condition, Envelope, QueryKind};
 use crate::jid::Jid;
@@ -14,14 +15,14 @@ use crate::session::Form;
 
 impl Shard {
     /// A bound session asks.
-    pub(super) fn query_from(&mut self, uid: UserId, routed: Routed) {
+    pub(super) fn query_from(&mut self, id: SessionId, uid: UserId, routed: Routed) {
         let to = &routed.envelope.to;
         let blocked = self.users.get(uid).is_some_and(|user| {
             !to.same_bare(&user.address) && user.present().is_some_and(|present| present.blocks.blocks(to))
         });
         // The server itself is always within reach, or nothing could be unblocked.
         if blocked && to.node().is_some() {
-            return self.refuse_routed(routed, Condition::NotAcceptable);
+            return self.refuse_session(id, routed, Condition::NotAcceptable);
         }
         self.dispatch(routed);
     }

@@ -4,8 +4,10 @@
 
 use super::Shard;
 use super::mail::{Item, Routed};
+use super::sessions::SessionId;
 use super::user::{State, UserId};
 use crate::envelope::{Condition, Envelope, Kind, MessageKind, PresenceKind, QueryKind};
+use crate::session::Form;
 use crate::slots::UserKey;
 
 impl Shard {
@@ -95,6 +97,11 @@ impl Shard {
     pub(super) fn nobody(&mut self, routed: Routed) {
         match routed.envelope.kind {
             Kind::Message(MessageKind::Headline | MessageKind::Error) | Kind::Presence(_) => self.accept(routed.ticket),
+            // Asked about an account that does not exist, the front-end says what it would say to a stranger.
+            Kind::Query(QueryKind::Get | QueryKind::Set) if routed.envelope.to.is_bare() => {
+                self.accept(routed.ticket);
+                self.serve(routed.envelope);
+            }
             _ => self.refuse_routed(routed, Condition::ServiceUnavailable),
         }
     }
@@ -103,6 +110,16 @@ impl Shard {
     pub(super) fn refuse_routed(&mut self, routed: Routed, condition: Condition) {
         self.accept(routed.ticket);
         self.bounce(routed.envelope, condition);
+    }
+
+    /// Like `refuse_routed`, straight to the session that asked: on its way the answer would seem to come from an address
+    /// that the user has blocked.
+    pub(super) fn refuse_session(&mut self, id: SessionId, routed: Routed, condition: Condition) {
+        self.accept(routed.ticket);
+        if let Some(answer) = routed.envelope.bounce(condition) {
+            self.metrics.bounced.add(1);
+            self.deliver(id, &answer, Form::Plain, None);
+        }
     }
 
     pub(super) fn bounce(&mut self, envelope: Envelope, condition: Condition) {

@@ -1,0 +1,263 @@
+//! A protocol for plays: one line a command, one line an event. Neutral contents only.
+//!
+//! ```text
+//!   login NODE · bind NAME · available PRIORITY · gone · send TO ID · ack · subscribe|subscribed|unsubscribe|unsubscribed TO
+//!   to NODE · set CONTACT · block WHOM · unblock WHOM · resume TOKEN
+//! ```
+//! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
+//! sleeps under its own address as token when its line is cut.
+
+use std::any::Any;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind};
+use crosspoint_engine::jid::Jid;
+use crosspoint_engine::service::{Cipher, Frontend, Host};
+use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
+
+/// The domain of all plays.
+pub const DOMAIN: &str = "verona.lit";
+
+/// Makes an address in the plays' domain: `juliet` or `juliet/balcony`.
+pub fn address(short: &str) -> Jid {
+    let (node, rest) = short
+        .split_once('/')
+        .map_or((short, String::new()), |(node, name)| (node, format!("/{name}")));
+    format!("{node}@{DOMAIN}{rest}").parse().expect("plays use good names")
+}
+
+#[derive(Default)]
+pub struct LineSession {
+    reliable: bool,
+    bound: Option<Jid>,
+    sent: u64,
+    /// Given and not acknowledged yet.
+    unacknowledged: Vec<(Option<u64>, Envelope)>,
+}
+
+impl LineSession {
+    fn command(&mut self, line: &str, cx: &mut Context<'_>) {
+        let mut words = line.split(' ');
+        let (verb, first, second) = (
+            words.next().unwrap_or(""),
+            words.next().unwrap_or(""),
+            words.next().unwrap_or(""),
+        );
+        match verb {
+            "login" => {
+                self.reliable = second == "reliable";
+                cx.actions.push(Action::Authenticated {
+                    account: address(first),
+                });
+            }
+            "bind" => cx.actions.push(Action::Bind {
+                resource: Some(first.to_owned()),
+            }),
+            "available" => self.presence(PresenceKind::Available, first.parse().unwrap_or(0), cx),
+            "gone" => self.presence(PresenceKind::Unavailable, 0, cx),
+            "resume" => cx.actions.push(Action::Resume {
+                token: Bytes::copy_from_slice(first.as_bytes()),
+            }),
+            "send" => self.send(first, second, cx),
+            "ack" => {
+                let records = self.unacknowledged.drain(..).filter_map(|(record, _)| record).collect();
+                cx.actions.push(Action::Settle(records));
+            }
+            "subscribe" => self.ask(PresenceKind::Subscribe, first, cx),
+            "subscribed" => self.ask(PresenceKind::Subscribed, first, cx),
+            "unsubscribe" => self.ask(PresenceKind::Unsubscribe, first, cx),
+            "unsubscribed" => self.ask(PresenceKind::Unsubscribed, first, cx),
+            _ => self.query(line, cx),
+        }
+    }
+
+    fn me(&self) -> Jid {
+        self.bound.clone().expect("plays bind first")
+    }
+
+    fn presence(&mut self, kind: PresenceKind, priority: i8, cx: &mut Context<'_>) {
+        let envelope = Envelope::neutral(self.me(), self.me().to_bare(), Kind::Presence(kind));
+        cx.actions.push(Action::Presence { envelope, priority });
+    }
+
+    fn ask(&mut self, kind: PresenceKind, to: &str, cx: &mut Context<'_>) {
+        cx.actions.push(Action::Route {
+            envelope: Envelope::neutral(self.me(), address(to), Kind::Presence(kind)),
+            seq: None,
+        });
+    }
+
+    fn send(&mut self, to: &str, id: &str, cx: &mut Context<'_>) {
+        self.sent += 1;
+        let mut envelope = Envelope::neutral(self.me(), address(to), Kind::Message(MessageKind::Chat));
+        envelope.id = Bytes::copy_from_slice(id.as_bytes());
+        envelope.hints = Hints::STORE;
+        cx.actions.push(Action::Route {
+            envelope,
+            seq: self.reliable.then_some(self.sent),
+        });
+    }
+
+    /// Whatever the host does for a user goes as a query to the user's own address.
+    fn query(&mut self, line: &str, cx: &mut Context<'_>) {
+        let mut envelope = Envelope::neutral(
+            self.me(),
+            self.me().to_bare(),
+            Kind::Query(crosspoint_engine::envelope::QueryKind::Set),
+        );
+        envelope.id = Bytes::copy_from_slice(line.as_bytes());
+        cx.actions.push(Action::Route { envelope, seq: None });
+    }
+
+    fn give_back(&mut self, cx: &mut Context<'_>) {
+        let (records, envelopes): (Vec<_>, Vec<_>) =
+            self.unacknowledged.drain(..).partition(|(record, _)| record.is_some());
+        cx.actions.push(Action::Return {
+            records: records.into_iter().filter_map(|(record, _)| record).collect(),
+            envelopes: envelopes.into_iter().map(|(_, envelope)| envelope).collect(),
+        });
+        cx.actions.push(Action::Close);
+    }
+}
+
+fn say(cx: &mut Context<'_>, line: std::fmt::Arguments<'_>) {
+    let mut text = String::new();
+    let _ = writeln!(text, "{line}");
+    cx.outbox.extend_from_slice(text.as_bytes());
+}
+
+impl Session for LineSession {
+    fn on_input(&mut self, input: &[u8], cx: &mut Context<'_>) -> usize {
+        let mut consumed = 0;
+        for line in input.split_inclusive(|byte| *byte == b'\n') {
+            if !line.ends_with(b"\n") {
+                break;
+            }
+            consumed += line.len();
+            self.command(std::str::from_utf8(line).expect("plays are text").trim_end(), cx);
+        }
+        consumed
+    }
+
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Homed => say(cx, format_args!("homed")),
+            Event::Bound { address } => {
+                if self.reliable {
+                    cx.actions.push(Action::Resumable {
+                        token: address.as_bytes().clone(),
+                    });
+                }
+                say(cx, format_args!("bound {address}"));
+                self.bound = Some(address);
+            }
+            Event::Resumed { old, address } => {
+                let old: Box<LineSession> = old.into_any().downcast().expect("only our own kind resumes");
+                *self = LineSession {
+                    bound: Some(address),
+                    reliable: true,
+                    ..*old
+                };
+                say(cx, format_args!("resumed"));
+            }
+            Event::ResumeFailed => say(cx, format_args!("unknown")),
+            Event::Accepted(seqs) => {
+                for seq in seqs {
+                    say(cx, format_args!("accepted {seq}"));
+                }
+            }
+            Event::RosterPush { item, removed, .. } => {
+                let state = item.state.subscription();
+                say(
+                    cx,
+                    format_args!(
+                        "push {} {state:?}{}",
+                        item.jid.node().unwrap_or("-"),
+                        if removed { " removed" } else { "" }
+                    ),
+                );
+            }
+            Event::Lost if self.reliable && self.bound.is_some() => {
+                let token = self.me().as_bytes().clone();
+                cx.actions.push(Action::Detach { token, seconds: 60 });
+            }
+            Event::Lost | Event::Farewell(_) => {
+                say(cx, format_args!("bye"));
+                self.give_back(cx);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_deliver(&mut self, delivery: &Delivery<'_>, cx: &mut Context<'_>) {
+        let Envelope { from, kind, id, .. } = delivery.envelope;
+        let from = from.as_str().replace(&format!("@{DOMAIN}"), "");
+        match kind {
+            Kind::Message(MessageKind::Error) => say(cx, format_args!("error {from} {}", String::from_utf8_lossy(id))),
+            Kind::Message(_) => {
+                say(cx, format_args!("message {from} {}", String::from_utf8_lossy(id)));
+                if self.reliable {
+                    self.unacknowledged.push((delivery.record, delivery.envelope.clone()));
+                } else if let Some(record) = delivery.record {
+                    cx.actions.push(Action::Settle(vec![record]));
+                }
+            }
+            Kind::Presence(kind) => say(cx, format_args!("{kind:?} {from}")),
+            Kind::Query(kind) => say(cx, format_args!("{kind:?} {}", String::from_utf8_lossy(id))),
+        }
+    }
+
+    fn on_tick(&mut self, _cx: &mut Context<'_>) {}
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+/// The front-end of [`LineSession`]; its queries are the host's deeds.
+pub struct LineFront;
+
+impl Frontend for LineFront {
+    fn codec(&self) -> Codec {
+        Codec::Neutral
+    }
+
+    fn open(&mut self, _peer: &Peer, _cx: &mut Context<'_>) -> Box<dyn Session> {
+        Box::<LineSession>::default()
+    }
+
+    fn cipher(&mut self, _listener: usize) -> Option<Box<dyn Cipher>> {
+        None
+    }
+
+    fn direct_tls(&self, _listener: usize) -> bool {
+        false
+    }
+
+    fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
+        let line = String::from_utf8_lossy(&query.id).into_owned();
+        let (verb, whom) = line.split_once(' ').unwrap_or((&line, ""));
+        let (user, session) = (query.from.to_bare(), query.from.clone());
+        let answer = query.answer(Default::default());
+        let then: crosspoint_engine::service::Then = Box::new(move |result, host| match result {
+            Ok(()) => host.send(answer),
+            Err(condition) => host.refuse(query, condition),
+        });
+        match verb {
+            "contacts" => {
+                host.roster_interest(&session);
+                then(Ok(()), host);
+            }
+            "set" => host.roster_set(&user, &address(whom), "", Vec::new(), then),
+            "remove" => host.roster_remove(&user, &address(whom), then),
+            "block" => host.block(&user, vec![address(whom)], then),
+            "unblock" => host.unblock(&user, vec![address(whom)], then),
+            "copies" => {
+                host.set_copies(&session, true);
+                then(Ok(()), host);
+            }
+            _ => panic!("no such command: {line}"),
+        }
+    }
+}

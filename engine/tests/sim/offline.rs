@@ -1,0 +1,168 @@
+//! Plays about what waits for those who are away.
+
+use super::play;
+
+fn ids(said: &[String]) -> Vec<String> {
+    said.iter()
+        .filter_map(|line| line.rsplit(' ').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| format!("m{number}")).collect()
+}
+
+#[test]
+fn juliet_is_away_romeo_writes_juliet_returns() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        for number in 0..10 {
+            world.type_in(romeo, &format!("send juliet m{number}"));
+        }
+        world.settle();
+        assert_eq!(world.pending("juliet"), 10);
+        let juliet = world.enter("juliet", "balcony", false);
+        world.type_in(juliet, "available 0");
+        world.settle();
+        assert_eq!(ids(&world.heard_of(juliet, "message")), numbered(0..10));
+        assert_eq!(world.pending("juliet"), 0);
+    });
+}
+
+#[test]
+fn what_comes_while_the_old_is_handed_over_comes_after_it() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        for number in 0..12 {
+            world.type_in(romeo, &format!("send juliet m{number}"));
+        }
+        world.settle();
+        let juliet = world.enter("juliet", "balcony", false);
+        world.type_in(juliet, "available 0");
+        for number in 12..30 {
+            world.type_in(romeo, &format!("send juliet m{number}"));
+            world.stumble(6);
+        }
+        world.settle();
+        assert_eq!(ids(&world.heard_of(juliet, "message")), numbered(0..30));
+    });
+}
+
+#[test]
+fn a_negative_priority_is_not_there_for_offline_messages() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let juliet = world.enter("juliet", "balcony", false);
+        world.type_in(juliet, "available -1");
+        world.until(juliet, "Available");
+        world.type_in(romeo, "send juliet m0");
+        world.settle();
+        assert!(world.heard_of(juliet, "message").is_empty());
+        world.type_in(juliet, "available 0");
+        world.until(juliet, "message romeo/orchard m0");
+    });
+}
+
+#[test]
+fn only_the_first_of_two_sessions_gets_what_waited() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        for number in 0..9 {
+            world.type_in(romeo, &format!("send juliet m{number}"));
+        }
+        world.settle();
+        let (balcony, chamber) = (
+            world.enter("juliet", "balcony", true),
+            world.enter("juliet", "chamber", true),
+        );
+        world.type_in(balcony, "available 0");
+        world.type_in(chamber, "available 0");
+        world.settle();
+        // Each page is confirmed before the next one comes.
+        for _ in 0..6 {
+            for line in [balcony, chamber] {
+                world.type_in(line, "ack");
+            }
+            world.settle();
+        }
+        let mut all = ids(&world.heard_of(balcony, "message"));
+        let others = ids(&world.heard_of(chamber, "message"));
+        assert!(all.is_empty() || others.is_empty(), "{all:?} {others:?}");
+        all.extend(others);
+        assert_eq!(all, numbered(0..9));
+        assert_eq!(world.pending("juliet"), 0);
+    });
+}
+
+#[test]
+fn a_full_queue_says_so() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        for number in 0..55 {
+            world.type_in(romeo, &format!("send juliet m{number}"));
+        }
+        world.settle();
+        assert_eq!(world.heard_of(romeo, "error juliet").len(), 5);
+        assert_eq!(world.pending("juliet"), 50);
+    });
+}
+
+#[test]
+fn what_a_dying_session_did_not_confirm_goes_to_the_next() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", true);
+        let balcony = world.enter("juliet", "balcony", true);
+        world.type_in(balcony, "available 0");
+        world.until(balcony, "Available");
+        for number in 0..6 {
+            world.type_in(romeo, &format!("send juliet m{number}"));
+        }
+        world.settle();
+        assert_eq!(ids(&world.heard_of(balcony, "message")), numbered(0..6));
+        world.cut(balcony);
+        world.type_in(romeo, "send juliet m6");
+        world.settle();
+        world.pass(61_000);
+        world.settle();
+        let chamber = world.enter("juliet", "chamber", true);
+        world.type_in(chamber, "available 0");
+        for _ in 0..4 {
+            world.settle();
+            world.type_in(chamber, "ack");
+        }
+        world.settle();
+        assert_eq!(ids(&world.heard_of(chamber, "message")), numbered(0..7));
+        assert_eq!(world.pending("juliet"), 0);
+    });
+}
+
+#[test]
+fn a_session_that_resumes_has_missed_nothing() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", true);
+        let balcony = world.enter("juliet", "balcony", true);
+        world.type_in(balcony, "available 0");
+        world.until(balcony, "Available");
+        world.type_in(romeo, "send juliet m0");
+        world.until(balcony, "message romeo/orchard m0");
+        world.type_in(balcony, "ack");
+        world.settle();
+        world.cut(balcony);
+        world.type_in(romeo, "send juliet m1");
+        world.settle();
+        let again = world.connect();
+        world.type_in(again, "login juliet reliable");
+        world.until(again, "homed");
+        world.type_in(again, "resume juliet@verona.lit/balcony");
+        world.until(again, "resumed");
+        world.type_in(again, "ack");
+        world.type_in(romeo, "send juliet/balcony m2");
+        world.until(again, "message romeo/orchard m2");
+        world.type_in(again, "ack");
+        world.settle();
+        assert_eq!(world.pending("juliet"), 0);
+        let seen = ["accepted 1", "accepted 2", "accepted 3"];
+        assert_eq!(world.heard_of(romeo, "accepted"), seen);
+    });
+}

@@ -1,0 +1,91 @@
+//! Plays about messages between clients that are there.
+
+use super::play;
+
+#[test]
+fn romeo_writes_to_juliet_and_she_hears_it_once_and_in_order() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let juliet = world.enter("juliet", "balcony", false);
+        world.type_in(juliet, "available 0");
+        world.until(juliet, "Available");
+        for number in 0..20 {
+            world.type_in(romeo, &format!("send juliet m{number}"));
+        }
+        world.settle();
+        let expected: Vec<String> = (0..20)
+            .map(|number| format!("message romeo/orchard m{number}"))
+            .collect();
+        assert_eq!(world.heard_of(juliet, "message"), expected);
+        assert_eq!(
+            world.pending("juliet"),
+            0,
+            "nobody waited for these, so the log never saw them"
+        );
+    });
+}
+
+#[test]
+fn the_session_with_the_highest_priority_gets_it_and_others_that_want_copies_get_copies() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let chamber = world.enter("juliet", "chamber", false);
+        let balcony = world.enter("juliet", "balcony", false);
+        let asleep = world.enter("juliet", "asleep", false);
+        for (line, priority) in [(chamber, 1), (balcony, 5), (asleep, -1)] {
+            world.type_in(line, &format!("available {priority}"));
+            world.until(line, "Available");
+        }
+        world.type_in(romeo, "send juliet hello");
+        world.type_in(romeo, "send juliet/asleep psst");
+        world.settle();
+        assert_eq!(world.heard_of(balcony, "message"), ["message romeo/orchard hello"]);
+        assert!(world.heard_of(chamber, "message").is_empty());
+        assert_eq!(world.heard_of(asleep, "message"), ["message romeo/orchard psst"]);
+    });
+}
+
+#[test]
+fn nobody_at_home_and_nobody_known_are_answered_alike() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        world.type_in(romeo, "send rosaline hello");
+        world.until(romeo, "error rosaline hello");
+    });
+}
+
+#[test]
+fn whoever_is_blocked_is_answered_as_if_nobody_were_there() {
+    play(|world| {
+        let juliet = world.enter("juliet", "balcony", false);
+        let romeo = world.enter("romeo", "orchard", false);
+        world.type_in(juliet, "available 0");
+        world.type_in(juliet, "block romeo");
+        world.until(juliet, "Result block romeo");
+        world.type_in(romeo, "send juliet one");
+        world.until(romeo, "error juliet one");
+        world.type_in(juliet, "send romeo two");
+        world.until(juliet, "error romeo two");
+        world.type_in(juliet, "unblock romeo");
+        world.until(juliet, "Result unblock romeo");
+        world.type_in(romeo, "send juliet three");
+        world.until(juliet, "message romeo/orchard three");
+        assert_eq!(world.heard_of(juliet, "message").len(), 1);
+    });
+}
+
+#[test]
+fn a_second_session_of_the_same_name_replaces_the_first() {
+    play(|world| {
+        let first = world.enter("juliet", "balcony", false);
+        world.type_in(first, "available 0");
+        let second = world.enter("juliet", "balcony", false);
+        world.until(first, "bye");
+        world.type_in(second, "available 0");
+        let romeo = world.enter("romeo", "orchard", false);
+        world.until(second, "Available");
+        world.type_in(romeo, "send juliet/balcony hello");
+        world.until(second, "message romeo/orchard hello");
+        assert!(world.heard_of(first, "message").is_empty());
+    });
+}

@@ -1,0 +1,489 @@
+//! The world of a play: shards, lanes, keepers and clients, and the dice that say who moves next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::{Arc, OnceLock};
+
+use crosspoint_engine::accounts::{self, Account};
+use crosspoint_engine::guard::{LoginRates, Rate};
+use crosspoint_engine::keysmith;
+use crosspoint_engine::limits::Limits;
+use crosspoint_engine::metrics::Metrics;
+use crosspoint_engine::scram::{AccountKeys, keys};
+use crosspoint_engine::session::{Now, Peer, Random};
+use crosspoint_engine::shard::{Item, KeyRequest, Order, Registration, Seat, SessionId, Setup, Shard};
+use crosspoint_engine::slots::SlotTable;
+use crosspoint_storage::book::BookCore;
+use crosspoint_storage::disk::MemDisk;
+use crosspoint_storage::log::{Log, LogOptions};
+use crosspoint_storage::seam::{BookRequest, JournalRequest};
+
+use super::client::{DOMAIN, LineFront, address};
+
+/// Steps after which a play that has not come to rest is taken for one that never will.
+const STEPS_MAX: u32 = 200_000;
+
+/// Everybody who has an account.
+pub const CAST: [&str; 4] = ["romeo", "juliet", "nurse", "mercutio"];
+
+/// A seeded generator (splitmix64).
+#[derive(Clone)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.roll() % bound as u64) as usize
+    }
+}
+
+impl Random for Dice {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        buffer.fill_with(|| self.roll() as u8);
+    }
+}
+
+/// A client's end of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Line(usize);
+
+struct Wire {
+    /// Where the session is; `None` while it moves, and when it is over.
+    at: Option<(usize, SessionId)>,
+    alive: bool,
+    /// Typed and not read yet.
+    typed: VecDeque<String>,
+    heard: Vec<String>,
+}
+
+pub struct World {
+    pub dice: Dice,
+    shards: Vec<Shard>,
+    lanes: BTreeMap<(usize, usize), VecDeque<Vec<Item>>>,
+    journal: VecDeque<(usize, JournalRequest)>,
+    book: VecDeque<(usize, BookRequest)>,
+    keys: VecDeque<(usize, KeyRequest)>,
+    disk: MemDisk,
+    log: Log<MemDisk>,
+    pages: BookCore,
+    wires: Vec<Wire>,
+    now_ms: u64,
+    setup: Arc<Setup>,
+}
+
+impl World {
+    /// Three shards and the cast's accounts.
+    pub fn new(seed: u64) -> World {
+        let dice = Dice(seed);
+        let mut pages = BookCore::in_memory().expect("memory does not fail");
+        static KEYS: OnceLock<AccountKeys> = OnceLock::new();
+        let keys =
+            KEYS.get_or_init(|| keys::derive("pencil", &[1; 16], keys::ITERATIONS_MIN).expect("a good password"));
+        for name in CAST {
+            let row = accounts::creation(
+                &address(name),
+                &Account {
+                    keys: keys.clone(),
+                    created_unix_ms: 1,
+                },
+            );
+            pages.write(&[row]).expect("memory does not fail");
+        }
+        let disk = MemDisk::new();
+        let log = open_log(disk.clone());
+        let n = |number| NonZeroU32::new(number).expect("not zero");
+        let setup = Arc::new(Setup {
+            domain: DOMAIN.parse().expect("a good name"),
+            table: SlotTable::even(NonZeroU16::new(3).expect("not zero")),
+            limits: Limits {
+                queue_records: 50,
+                queue_page_records: 4,
+                ..Limits::DEFAULT
+            },
+            registration: Registration::Closed,
+            registrations: Rate::per_minute(n(1), n(1)),
+            logins: LoginRates::default(),
+            scram_iterations: keys::ITERATIONS_MIN,
+            secret: [0; 32],
+        });
+        let mut world = World {
+            dice,
+            shards: Vec::new(),
+            lanes: BTreeMap::new(),
+            journal: VecDeque::new(),
+            book: VecDeque::new(),
+            keys: VecDeque::new(),
+            disk,
+            log,
+            pages,
+            wires: Vec::new(),
+            now_ms: 0,
+            setup,
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        let count = usize::from(self.setup.table.shards());
+        let metrics = Metrics::new(count);
+        self.shards = (0..count)
+            .map(|id| {
+                Shard::new(Seat {
+                    id: id as u16,
+                    setup: self.setup.clone(),
+                    frontends: vec![Box::new(LineFront)],
+                    random: Box::new(Dice(self.dice.roll())),
+                    metrics: metrics.shard(id),
+                    record_floor: self.log.highest_id(),
+                })
+            })
+            .collect();
+    }
+
+    /// The power goes: all that is not on the disk is gone, and every line is cut.
+    pub fn crash(&mut self) {
+        self.lanes.clear();
+        self.journal.clear();
+        self.book.clear();
+        self.keys.clear();
+        self.disk = self.disk.crash();
+        self.log = open_log(self.disk.clone());
+        for wire in &mut self.wires {
+            (wire.at, wire.alive) = (None, false);
+        }
+        self.now_ms += 1000;
+        self.start();
+    }
+
+    /// A client connects to some shard, logs in and binds; the rest happens when its turn comes.
+    pub fn enter(&mut self, name: &str, resource: &str, reliable: bool) -> Line {
+        let line = self.connect();
+        self.type_in(
+            line,
+            &format!("login {name}{}", if reliable { " reliable" } else { "" }),
+        );
+        self.until(line, "homed");
+        self.type_in(line, &format!("bind {resource}"));
+        self.until(line, "bound");
+        line
+    }
+
+    /// A connection that has said nothing.
+    pub fn connect(&mut self) -> Line {
+        let shard = self.dice.below(self.shards.len());
+        let peer = Peer {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            tls: None,
+            listener: 0,
+        };
+        let now = self.now();
+        self.shards[shard].begin(now);
+        let id = self.shards[shard].open(0, 0, &peer).expect("there is room");
+        self.wires.push(Wire {
+            at: Some((shard, id)),
+            alive: true,
+            typed: VecDeque::new(),
+            heard: Vec::new(),
+        });
+        self.carry(shard);
+        Line(self.wires.len() - 1)
+    }
+
+    /// Types a command; it is read when the dice say so.
+    pub fn type_in(&mut self, line: Line, command: &str) {
+        self.wires[line.0].typed.push_back(format!("{command}\n"));
+    }
+
+    /// Cuts a line without a word.
+    pub fn cut(&mut self, line: Line) {
+        let wire = &mut self.wires[line.0];
+        wire.alive = false;
+        if let Some((shard, id)) = wire.at.take() {
+            let now = self.now();
+            self.shards[shard].begin(now);
+            self.shards[shard].lost(id);
+            self.carry(shard);
+        }
+    }
+
+    /// Everything that a client has been told.
+    pub fn heard(&self, line: Line) -> &[String] {
+        &self.wires[line.0].heard
+    }
+
+    /// What a client has been told that begins with a word.
+    pub fn heard_of(&self, line: Line, word: &str) -> Vec<String> {
+        self.heard(line)
+            .iter()
+            .filter(|said| said.starts_with(word))
+            .cloned()
+            .collect()
+    }
+
+    /// Moves until a client has been told something.
+    pub fn until(&mut self, line: Line, word: &str) {
+        for _ in 0..STEPS_MAX {
+            if self.heard(line).iter().any(|said| said.starts_with(word)) {
+                return;
+            }
+            assert!(
+                self.step(),
+                "everything is at rest, but {line:?} never heard {word:?}: {:?}",
+                self.heard(line)
+            );
+        }
+        panic!("{line:?} never heard {word:?}");
+    }
+
+    /// Moves until nothing moves any more.
+    pub fn settle(&mut self) {
+        for _ in 0..STEPS_MAX {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the play does not come to rest");
+    }
+
+    /// Moves a few times, wherever that leads.
+    pub fn stumble(&mut self, steps: usize) {
+        for _ in 0..self.dice.below(steps) {
+            self.step();
+        }
+    }
+
+    /// Time passes, for everybody.
+    pub fn pass(&mut self, ms: u64) {
+        self.now_ms += ms;
+        let now = self.now();
+        for shard in 0..self.shards.len() {
+            self.shards[shard].begin(now);
+            self.shards[shard].tick();
+            self.carry(shard);
+        }
+    }
+
+    /// How many messages the log holds for a user.
+    pub fn pending(&self, name: &str) -> u64 {
+        self.log
+            .pending(crosspoint_engine::slots::UserKey::of(&address(name)).0)
+            .records
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            ms: self.now_ms,
+            unix_ms: 1_700_000_000_000 + self.now_ms,
+        }
+    }
+
+    /// One thing happens, chosen by the dice among all that could. False when nothing can.
+    fn step(&mut self) -> bool {
+        let mut moves: Vec<Move> = Vec::new();
+        moves.extend(
+            self.lanes
+                .iter()
+                .filter(|(_, lane)| !lane.is_empty())
+                .map(|(ends, _)| Move::Lane(*ends)),
+        );
+        if !self.journal.is_empty() {
+            moves.push(Move::Journal);
+        }
+        if !self.book.is_empty() {
+            moves.push(Move::Book);
+        }
+        if !self.keys.is_empty() {
+            moves.push(Move::Keys);
+        }
+        let typed = self.wires.iter().enumerate();
+        moves.extend(
+            typed
+                .filter(|(_, wire)| wire.at.is_some() && !wire.typed.is_empty())
+                .map(|(index, _)| Move::Read(index)),
+        );
+        if moves.is_empty() {
+            return false;
+        }
+        let chosen = moves.swap_remove(self.dice.below(moves.len()));
+        if self.dice.below(4) == 0 {
+            self.now_ms += 1;
+        }
+        self.make(chosen);
+        true
+    }
+
+    fn make(&mut self, chosen: Move) {
+        match chosen {
+            Move::Lane((from, to)) => {
+                let chunk = self
+                    .lanes
+                    .get_mut(&(from, to))
+                    .and_then(VecDeque::pop_front)
+                    .unwrap_or_default();
+                self.receive(to, chunk);
+            }
+            Move::Journal => {
+                let count = 1 + self.dice.below(self.journal.len());
+                let group = self.journal.drain(..count).collect();
+                let replies = self.log.serve(group);
+                for (shard, reply) in replies {
+                    self.receive(shard, vec![Item::Journal(reply)]);
+                }
+            }
+            Move::Book => {
+                let count = 1 + self.dice.below(self.book.len());
+                let group = self.book.drain(..count).collect();
+                let replies = self.pages.serve(group);
+                for (shard, reply) in replies {
+                    self.receive(shard, vec![Item::Book(reply)]);
+                }
+            }
+            Move::Keys => {
+                if let Some((shard, request)) = self.keys.pop_front() {
+                    self.receive(shard, vec![Item::Keys(keysmith::answer(request))]);
+                }
+            }
+            Move::Read(index) => {
+                let Some((shard, id)) = self.wires[index].at else {
+                    return;
+                };
+                let line = self.wires[index].typed.pop_front().unwrap_or_default();
+                let now = self.now();
+                self.shards[shard].begin(now);
+                let consumed = self.shards[shard].input(id, line.as_bytes());
+                assert_eq!(consumed, line.len());
+                self.carry(shard);
+            }
+        }
+    }
+
+    fn receive(&mut self, shard: usize, chunk: Vec<Item>) {
+        let now = self.now();
+        self.shards[shard].begin(now);
+        for item in chunk {
+            self.shards[shard].mail(item);
+        }
+        self.carry(shard);
+    }
+
+    /// What the driver's turn does: requests, writes, orders, chunks.
+    fn carry(&mut self, shard: usize) {
+        while self.shards[shard].has_output() {
+            let out = self.shards[shard].outgoing();
+            self.journal.extend(
+                std::mem::take(&mut out.journal)
+                    .into_iter()
+                    .map(|request| (shard, request)),
+            );
+            self.book.extend(
+                std::mem::take(&mut out.book)
+                    .into_iter()
+                    .map(|request| (shard, request)),
+            );
+            self.keys.extend(
+                std::mem::take(&mut out.keys)
+                    .into_iter()
+                    .map(|request| (shard, request)),
+            );
+            let mut dirty = Vec::new();
+            self.shards[shard].take_dirty(&mut dirty);
+            for id in dirty {
+                self.flush(shard, id);
+            }
+            let mut orders = Vec::new();
+            self.shards[shard].take_orders(&mut orders);
+            for order in orders {
+                self.carry_out(shard, order);
+            }
+            for target in 0..self.shards.len() {
+                let chunk = std::mem::take(&mut self.shards[shard].outgoing().lanes[target]);
+                if !chunk.is_empty() {
+                    self.lanes.entry((shard, target)).or_default().push_back(chunk);
+                }
+            }
+        }
+    }
+
+    /// Bytes of a session whose line is still on its way wait for it.
+    fn flush(&mut self, shard: usize, id: SessionId) {
+        let Some(wire) = self.wires.iter_mut().find(|wire| wire.at == Some((shard, id))) else {
+            return;
+        };
+        let Some(bytes) = self.shards[shard].outbox(id).map(std::mem::take) else {
+            return;
+        };
+        wire.heard.extend(
+            String::from_utf8(bytes.clone())
+                .expect("plays are text")
+                .lines()
+                .map(str::to_owned),
+        );
+        self.shards[shard].flushed(id, bytes.len());
+    }
+
+    fn carry_out(&mut self, shard: usize, order: Order) {
+        match order {
+            Order::Close(id) => {
+                self.flush(shard, id);
+                if let Some(wire) = self.wires.iter_mut().find(|wire| wire.at == Some((shard, id))) {
+                    (wire.at, wire.alive) = (None, false);
+                }
+                self.shards[shard].closed(id);
+            }
+            Order::Move {
+                from,
+                shard: target,
+                mut adopt,
+            } => {
+                let wire = self
+                    .wires
+                    .iter_mut()
+                    .position(|wire| wire.at == Some((shard, from)))
+                    .expect("who moves has a line");
+                self.wires[wire].at = None;
+                adopt.transport = Some(Box::new(wire));
+                self.shards[shard].outgoing().lanes[target as usize].push(Item::Adopt(adopt));
+            }
+            Order::Attach(id, transport) => {
+                let wire = *transport
+                    .and_then(|wire| wire.downcast::<usize>().ok())
+                    .expect("the line came along");
+                if self.wires[wire].alive {
+                    self.wires[wire].at = Some((shard, id));
+                    self.flush(shard, id);
+                } else {
+                    self.shards[shard].lost(id);
+                }
+            }
+            Order::StartTls(_) | Order::Pause(_) | Order::Continue(_) => {}
+        }
+    }
+}
+
+enum Move {
+    Lane((usize, usize)),
+    Journal,
+    Book,
+    Keys,
+    Read(usize),
+}
+
+fn open_log(disk: MemDisk) -> Log<MemDisk> {
+    let options = LogOptions {
+        segment_bytes: 64 * 1024,
+        batch_bytes_max: 8 * 1024,
+        record_bytes_max: 4 * 1024,
+        salt: Some(1),
+        ..LogOptions::default()
+    };
+    Log::open(disk, options).expect("what was durable can be opened")
+}
