@@ -176,6 +176,18 @@ impl Client {
         }
     }
 
+    /// Complete stanzas arrive; nothing is copied or checked here, for measuring.
+    pub fn feed(&mut self, input: &[u8]) {
+        let consumed = self.call(|session, cx| session.on_input(input, cx));
+        assert_eq!(consumed, input.len());
+    }
+
+    /// Throws actions and outbox away, keeping their memory.
+    pub fn drop_actions(&mut self) {
+        self.actions.clear();
+        self.outbox.clear();
+    }
+
     pub fn unread(&self) -> usize {
         self.unread.len()
     }
