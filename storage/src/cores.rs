@@ -44,9 +44,7 @@ where
             + match request {
                 JournalRequest::Append { record, .. } => record.payload.len(),
                 JournalRequest::Settle { ids, .. } => ids.len() * 8,
-                JournalRequest::Fetch { bytes_max, .. } => {
-                    (*bytes_max).min(FETCH_BYTES_MAX) as usize
-                }
+                JournalRequest::Fetch { bytes_max, .. } => (*bytes_max).min(FETCH_BYTES_MAX) as usize,
                 JournalRequest::Pending { .. } | JournalRequest::Flush { .. } => 0,
             }
     }
@@ -62,20 +60,14 @@ impl Core for BookCore {
 
     fn bytes(request: &BookRequest) -> usize {
         let of_write = |write: &BookWrite| match write {
-            BookWrite::Put { key, value, .. } | BookWrite::Insert { key, value, .. } => {
-                key.len() + value.len()
-            }
+            BookWrite::Put { key, value, .. } | BookWrite::Insert { key, value, .. } => key.len() + value.len(),
             BookWrite::Delete { key, .. } => key.len(),
             BookWrite::DeletePrefix { prefix, .. } => prefix.len(),
         };
         match request {
             BookRequest::Read { reads, .. } => REQUEST_BYTES * (1 + reads.len()),
             BookRequest::Write { batch, .. } => {
-                REQUEST_BYTES
-                    + batch
-                        .iter()
-                        .map(|write| REQUEST_BYTES + of_write(write))
-                        .sum::<usize>()
+                REQUEST_BYTES + batch.iter().map(|write| REQUEST_BYTES + of_write(write)).sum::<usize>()
             }
         }
     }

@@ -67,9 +67,6 @@ const _: () = assert!(BLOCK_BYTES.is_power_of_two());
 const _: () = assert!(SEGMENT_BYTES >= SEGMENT_BYTES_MIN && SEGMENT_BYTES <= SEGMENT_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!((BATCH_BYTES_MAX + RECORD_BYTES_MAX) as u64 * 4 < SEGMENT_BYTES);
-const _: () = assert!(
-    RELOCATION_PACE > 2,
-    "each step must free more than was appended"
-);
+const _: () = assert!(RELOCATION_PACE > 2, "each step must free more than was appended");
 const _: () = assert!(GROUP_BYTES_MAX < QUEUE_BYTES_MAX);
 const _: () = assert!(FETCH_BYTES_MAX as usize <= GROUP_BYTES_MAX);

@@ -41,9 +41,7 @@ fn what_was_acknowledged_survives_kill_9() {
 #[test]
 #[ignore = "needs root and a loop device; run tests/interop/powercut"]
 fn what_was_acknowledged_survives_a_power_cut() {
-    let variable = |name| {
-        env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/interop/powercut"))
-    };
+    let variable = |name| env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/interop/powercut"));
     let folder = PathBuf::from(variable("CROSSPOINT_POWERCUT_FOLDER"));
     let (cut, restore) = (
         variable("CROSSPOINT_POWERCUT_CUT"),
@@ -70,14 +68,12 @@ fn the_child() {
     let Ok(folder) = env::var(FOLDER) else { return };
     let log = open(Path::new(&folder));
     let first = log.highest_id() + 1;
-    let (senders, inboxes): (Vec<_>, Vec<_>) =
-        (0..SHARDS).map(|_| crossbeam_channel::unbounded()).unzip();
+    let (senders, inboxes): (Vec<_>, Vec<_>) = (0..SHARDS).map(|_| crossbeam_channel::unbounded()).unzip();
     let sinks = senders
         .into_iter()
         .map(|sender| Box::new(Mailbox(sender)) as Box<dyn ReplySink<_>>)
         .collect();
-    let (_keeper, handles) =
-        LogKeeper::start("log", log, sinks, KeeperOptions::default()).expect("a thread");
+    let (_keeper, handles) = LogKeeper::start("log", log, sinks, KeeperOptions::default()).expect("a thread");
     let shards = handles.into_iter().zip(inboxes).enumerate();
     let threads: Vec<_> = shards
         .map(|(shard, (handle, inbox))| {
@@ -116,9 +112,7 @@ impl Shard {
         let mut in_flight = 0;
         let mut settle = Vec::new();
         loop {
-            let ids: Vec<u64> = (self.next..)
-                .take((IN_FLIGHT - in_flight) as usize)
-                .collect();
+            let ids: Vec<u64> = (self.next..).take((IN_FLIGHT - in_flight) as usize).collect();
             self.next += ids.len() as u64;
             in_flight += ids.len() as u64;
             say("S", settle.iter().map(|id| (self.user(*id), *id)));
@@ -154,9 +148,7 @@ impl Shard {
 }
 
 fn say(verb: &str, keys: impl Iterator<Item = Key>) {
-    let lines: String = keys
-        .map(|(user, id)| format!("{verb} {user} {id}\n"))
-        .collect();
+    let lines: String = keys.map(|(user, id)| format!("{verb} {user} {id}\n")).collect();
     let _ = std::io::stdout()
         .write_all(lines.as_bytes())
         .and_then(|()| std::io::stdout().flush());
@@ -281,10 +273,7 @@ fn judge(folder: &Path, before: &BTreeSet<Key>, diary: &Diary) -> BTreeSet<Key> 
             more = fetched.1;
             for found_record in fetched.0 {
                 let id = found_record.id;
-                assert!(
-                    id > after,
-                    "record {id} of user {user} is out of order or there twice"
-                );
+                assert!(id > after, "record {id} of user {user} is out of order or there twice");
                 assert_eq!(found_record, record(user, id));
                 found.insert((user, id));
                 after = id;
@@ -292,9 +281,7 @@ fn judge(folder: &Path, before: &BTreeSet<Key>, diary: &Diary) -> BTreeSet<Key> 
         }
     }
     let settled: BTreeSet<Key> = diary.settled.values().flatten().copied().collect();
-    let gone = |(shard, settled): (&u64, &Vec<Key>)| {
-        settled[..diary.gone.get(shard).copied().unwrap_or(0)].to_vec()
-    };
+    let gone = |(shard, settled): (&u64, &Vec<Key>)| settled[..diary.gone.get(shard).copied().unwrap_or(0)].to_vec();
     let gone: BTreeSet<Key> = diary.settled.iter().flat_map(gone).collect();
     let known: BTreeSet<Key> = before.union(&diary.acknowledged).copied().collect();
     let lost: Vec<_> = known
@@ -321,9 +308,6 @@ fn judge(folder: &Path, before: &BTreeSet<Key>, diary: &Diary) -> BTreeSet<Key> 
 }
 
 fn run(command: &str) {
-    let status = Command::new("sh")
-        .args(["-c", command])
-        .status()
-        .expect("a shell");
+    let status = Command::new("sh").args(["-c", command]).status().expect("a shell");
     assert!(status.success(), "{command}: {status}");
 }

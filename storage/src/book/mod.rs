@@ -67,9 +67,7 @@ impl BookCore {
         let path = path.as_ref();
         match Builder::new().set_cache_size(BOOK_CACHE_BYTES).create(path) {
             Ok(database) => Self::check(database, path.display().to_string()),
-            Err(DatabaseError::DatabaseAlreadyOpen) => {
-                Err(BookError::InUse(path.display().to_string()))
-            }
+            Err(DatabaseError::DatabaseAlreadyOpen) => Err(BookError::InUse(path.display().to_string())),
             Err(error) => Err(BookError::from(redb::Error::from(error))),
         }
     }
@@ -91,9 +89,7 @@ impl BookCore {
         let mut results = Vec::with_capacity(reads.len());
         for read in reads {
             let definition = DEFINITIONS[table::index(table::of_read(read))];
-            let table = transaction
-                .open_table(definition)
-                .map_err(redb::Error::from)?;
+            let table = transaction.open_table(definition).map_err(redb::Error::from)?;
             results.push(look_up(&table, read)?);
         }
         Ok(results)
@@ -151,10 +147,7 @@ impl BookCore {
             stats: Arc::default(),
         };
         if book.is_new()? {
-            let (key, value) = (
-                FORMAT_KEY.into(),
-                FORMAT_VERSION.to_le_bytes().to_vec().into(),
-            );
+            let (key, value) = (FORMAT_KEY.into(), FORMAT_VERSION.to_le_bytes().to_vec().into());
             book.write(&[BookWrite::Put {
                 table: Table::Meta,
                 key,

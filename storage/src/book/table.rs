@@ -51,9 +51,7 @@ struct Former {
 
 impl<'t> Tables<'t> {
     pub fn open(transaction: &'t WriteTransaction) -> Result<Self, BookError> {
-        let open = DEFINITIONS
-            .iter()
-            .map(|definition| transaction.open_table(*definition));
+        let open = DEFINITIONS.iter().map(|definition| transaction.open_table(*definition));
         Ok(Self {
             open: open.collect::<Result<_, _>>().map_err(redb::Error::from)?,
         })
@@ -68,13 +66,9 @@ impl<'t> Tables<'t> {
         let mut formers = Vec::new();
         for write in batch {
             let outcome = match write {
-                BookWrite::Put { table, key, value } => {
-                    self.set(*table, key, Some(value), &mut formers)
-                }
+                BookWrite::Put { table, key, value } => self.set(*table, key, Some(value), &mut formers),
                 BookWrite::Delete { table, key } => self.set(*table, key, None, &mut formers),
-                BookWrite::DeletePrefix { table, prefix } => {
-                    self.delete_prefix(*table, prefix, &mut formers)
-                }
+                BookWrite::DeletePrefix { table, prefix } => self.delete_prefix(*table, prefix, &mut formers),
                 BookWrite::Insert { table, key, value } => {
                     if self.open[index(*table)].get(key.as_ref())?.is_some() {
                         self.take_back(formers)?;
@@ -109,12 +103,7 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    fn delete_prefix(
-        &mut self,
-        table: Table,
-        prefix: &Bytes,
-        formers: &mut Vec<Former>,
-    ) -> Result<(), BookError> {
+    fn delete_prefix(&mut self, table: Table, prefix: &Bytes, formers: &mut Vec<Former>) -> Result<(), BookError> {
         let open = &mut self.open[index(table)];
         let mut after = Bytes::new();
         loop {

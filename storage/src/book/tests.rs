@@ -86,16 +86,11 @@ fn everything(book: &BookCore) -> Vec<Vec<String>> {
         .into_iter()
         .map(|table| prefix(table, "", "", u32::MAX))
         .collect();
-    book.read(&reads)
-        .unwrap()
-        .iter()
-        .map(|rows| text(rows))
-        .collect()
+    book.read(&reads).unwrap().iter().map(|rows| text(rows)).collect()
 }
 
 fn folder(name: &str) -> std::path::PathBuf {
-    let folder =
-        std::env::temp_dir().join(format!("crosspoint-book-{name}-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("crosspoint-book-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     folder
@@ -114,10 +109,7 @@ fn the_numbers_of_the_tables_and_their_names_are_on_disk_for_ever() {
     let names = ["account", "roster", "block", "document", "vcard", "meta"];
     for (at, (table, name)) in tables.into_iter().zip(names).enumerate() {
         assert_eq!(table as usize, at + 1);
-        assert_eq!(
-            redb::TableHandle::name(&DEFINITIONS[table::index(table)]),
-            name
-        );
+        assert_eq!(redb::TableHandle::name(&DEFINITIONS[table::index(table)]), name);
     }
 }
 
@@ -219,10 +211,7 @@ fn a_batch_whose_insert_finds_its_key_leaves_no_trace_and_its_neighbours_are_wri
 fn a_batch_may_delete_a_key_and_insert_it_again() {
     let mut book = BookCore::in_memory().unwrap();
     book.write(&[put(Table::Account, "juliet", "1")]).unwrap();
-    let batch = [
-        delete(Table::Account, "juliet"),
-        insert(Table::Account, "juliet", "2"),
-    ];
+    let batch = [delete(Table::Account, "juliet"), insert(Table::Account, "juliet", "2")];
     assert_eq!(book.write(&batch).unwrap(), Outcome::Written);
     assert_eq!(
         text(&book.read(&[get(Table::Account, "juliet")]).unwrap()[0]),
@@ -233,19 +222,8 @@ fn a_batch_may_delete_a_key_and_insert_it_again() {
 #[test]
 fn a_prefix_is_read_page_by_page_in_the_order_of_the_keys() {
     let mut book = BookCore::in_memory().unwrap();
-    let keys = [
-        "a",
-        "j\0",
-        "j\0benvolio",
-        "j\0nurse",
-        "j\0romeo",
-        "j\x01",
-        "k",
-    ];
-    let batch: Vec<_> = keys
-        .iter()
-        .map(|key| put(Table::Roster, key, "1"))
-        .collect();
+    let keys = ["a", "j\0", "j\0benvolio", "j\0nurse", "j\0romeo", "j\x01", "k"];
+    let batch: Vec<_> = keys.iter().map(|key| put(Table::Roster, key, "1")).collect();
     book.write(&batch).unwrap();
     let page = |start: &str, after: &str, rows_max| {
         let rows = book
@@ -259,10 +237,7 @@ fn a_prefix_is_read_page_by_page_in_the_order_of_the_keys() {
     assert_eq!(page("j\0", "", 2), ["j\0", "j\0benvolio"]);
     assert_eq!(page("j\0", "j\0benvolio", 2), ["j\0nurse", "j\0romeo"]);
     assert_eq!(page("j\0", "j\0romeo", 2), Vec::<String>::new());
-    assert_eq!(
-        page("j\0", "a", 9),
-        ["j\0", "j\0benvolio", "j\0nurse", "j\0romeo"]
-    );
+    assert_eq!(page("j\0", "a", 9), ["j\0", "j\0benvolio", "j\0nurse", "j\0romeo"]);
     assert_eq!(page("j\0", "k", 9), Vec::<String>::new());
     assert_eq!(page("j\0", "", 0), Vec::<String>::new());
     assert_eq!(page("", "", 99), keys);
@@ -308,10 +283,7 @@ fn a_book_that_is_open_elsewhere_is_reported_as_in_use() {
     let _book = BookCore::open(&path).unwrap();
     let error = BookCore::open(&path).unwrap_err();
     assert!(matches!(error, BookError::InUse(_)));
-    assert!(
-        error.to_string().contains("in use by another process"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("in use by another process"), "{error}");
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -320,10 +292,7 @@ fn a_book_of_another_version_is_refused_with_both_versions_named() {
     let folder = folder("version");
     let path = folder.join("book.redb");
     let mut book = BookCore::open(&path).unwrap();
-    let (key, value) = (
-        Bytes::from_static(FORMAT_KEY),
-        Bytes::from_static(&[9, 0, 0, 0]),
-    );
+    let (key, value) = (Bytes::from_static(FORMAT_KEY), Bytes::from_static(&[9, 0, 0, 0]));
     book.write(&[BookWrite::Put {
         table: Table::Meta,
         key: key.clone(),
@@ -332,10 +301,7 @@ fn a_book_of_another_version_is_refused_with_both_versions_named() {
     .unwrap();
     drop(book);
     let error = BookCore::open(&path).unwrap_err().to_string();
-    assert!(
-        error.contains("version 9") && error.contains("version 1"),
-        "{error}"
-    );
+    assert!(error.contains("version 9") && error.contains("version 1"), "{error}");
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -343,16 +309,8 @@ fn a_book_of_another_version_is_refused_with_both_versions_named() {
 fn a_file_that_is_no_book_is_an_error_and_stays_as_it_is() {
     let folder = folder("foreign");
     let path = folder.join("book.redb");
-    std::fs::write(
-        &path,
-        "my precious diary, of more than a few bytes".repeat(20),
-    )
-    .unwrap();
+    std::fs::write(&path, "my precious diary, of more than a few bytes".repeat(20)).unwrap();
     assert!(matches!(BookCore::open(&path), Err(BookError::Database(_))));
-    assert!(
-        std::fs::read_to_string(&path)
-            .unwrap()
-            .starts_with("my precious diary")
-    );
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("my precious diary"));
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -31,20 +31,16 @@ pub(super) fn serve(book: &BookCore, group: Vec<(usize, BookRequest)>) -> Vec<(u
     group.into_iter().map(answer).collect()
 }
 
-fn write_group(
-    book: &BookCore,
-    group: &[(usize, BookRequest)],
-) -> Result<Vec<(usize, BookReply)>, BookError> {
+fn write_group(book: &BookCore, group: &[(usize, BookRequest)]) -> Result<Vec<(usize, BookReply)>, BookError> {
     let transaction = book.database.begin_write().map_err(redb::Error::from)?;
     let mut replies = Vec::with_capacity(group.len());
     {
         let mut tables = Tables::open(&transaction)?;
         for (shard, request) in group {
             let reply = match request {
-                BookRequest::Read { token, reads } => rows(
-                    *token,
-                    reads.iter().map(|read| tables.look_up(read)).collect(),
-                ),
+                BookRequest::Read { token, reads } => {
+                    rows(*token, reads.iter().map(|read| tables.look_up(read)).collect())
+                }
                 BookRequest::Write { token, batch } => match tables.apply(batch)? {
                     Outcome::Written => BookReply::Written { token: *token },
                     Outcome::Exists => BookReply::Exists { token: *token },

@@ -185,8 +185,7 @@ impl<F: DiskFile> FaultyFile<F> {
     fn write_blocks(&self, offset: u64, bytes: &[u8], wanted: u64) -> io::Result<()> {
         for (index, block) in bytes.chunks(BLOCK_BYTES).enumerate() {
             if wanted >> index.min(63) & 1 == 1 {
-                self.file
-                    .write_at(offset + (index * BLOCK_BYTES) as u64, block)?;
+                self.file.write_at(offset + (index * BLOCK_BYTES) as u64, block)?;
             }
         }
         Ok(())

@@ -155,30 +155,19 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 
 fn lock(folder: &Path) -> io::Result<File> {
     let path = folder.join(LOCK_NAME);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(error)) => Err(error),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
             ErrorKind::ResourceBusy,
-            format!(
-                "the data folder {} is in use by another process",
-                folder.display()
-            ),
+            format!("the data folder {} is in use by another process", folder.display()),
         )),
     }
 }
 
 fn writer(path: &Path, direct: bool, create: bool) -> io::Result<File> {
-    let flags = if direct {
-        libc::O_DIRECT | libc::O_DSYNC
-    } else {
-        0
-    };
+    let flags = if direct { libc::O_DIRECT | libc::O_DSYNC } else { 0 };
     OpenOptions::new()
         .write(true)
         .create_new(create)
@@ -199,9 +188,7 @@ fn try_direct(folder: &Path) -> io::Result<bool> {
     }
     match outcome {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
-            Ok(false)
-        }
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -36,9 +36,7 @@ impl MemDisk {
     /// What a machine finds that has lost its power now: the names as of the last `sync_directory`, and their bytes.
     pub fn crash(&self) -> Self {
         let folder = locked(&self.folder);
-        let copy = |(name, content): (&String, &Content)| {
-            (name.clone(), Arc::new(Mutex::new(locked(content).clone())))
-        };
+        let copy = |(name, content): (&String, &Content)| (name.clone(), Arc::new(Mutex::new(locked(content).clone())));
         let durable: Names = folder.durable.iter().map(copy).collect();
         Self {
             folder: Arc::new(Mutex::new(Folder {
@@ -136,13 +134,8 @@ impl DiskFile for MemFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if !(offset as usize).is_multiple_of(BLOCK_BYTES)
-            || !bytes.len().is_multiple_of(BLOCK_BYTES)
-        {
-            return Err(io::Error::new(
-                ErrorKind::InvalidInput,
-                "write is not in whole blocks",
-            ));
+        if !(offset as usize).is_multiple_of(BLOCK_BYTES) || !bytes.len().is_multiple_of(BLOCK_BYTES) {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "write is not in whole blocks"));
         }
         let mut content = locked(&self.content);
         let (start, end) = (offset as usize, offset as usize + bytes.len());
@@ -156,9 +149,7 @@ impl DiskFile for MemFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         let content = locked(&self.content);
         let start = offset as usize;
-        let bytes = content
-            .get(start..start + into.len())
-            .ok_or(ErrorKind::UnexpectedEof)?;
+        let bytes = content.get(start..start + into.len()).ok_or(ErrorKind::UnexpectedEof)?;
         into.copy_from_slice(bytes);
         Ok(())
     }

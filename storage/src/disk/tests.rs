@@ -10,8 +10,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("crosspoint-disk-{name}-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("crosspoint-disk-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         Self(path)
     }
@@ -44,14 +43,11 @@ fn behaves_like_a_disk(disk: &impl Disk) {
     assert_eq!(file.length().unwrap(), 3 * BLOCK_BYTES as u64);
     let mut shifted = AlignedBuffer::zeroed(2 * BLOCK_BYTES);
     shifted.as_mut_slice()[1..=BLOCK_BYTES].fill(4);
-    file.write_at(0, &shifted.as_slice()[1..=BLOCK_BYTES])
-        .unwrap();
+    file.write_at(0, &shifted.as_slice()[1..=BLOCK_BYTES]).unwrap();
     let mut bytes = [0; 3];
     file.read_at(BLOCK_BYTES as u64 - 1, &mut bytes).unwrap();
     assert_eq!(bytes, [4, 2, 2]);
-    let end = file
-        .read_at(3 * BLOCK_BYTES as u64 - 2, &mut bytes)
-        .unwrap_err();
+    let end = file.read_at(3 * BLOCK_BYTES as u64 - 2, &mut bytes).unwrap_err();
     assert_eq!(end.kind(), ErrorKind::UnexpectedEof);
 
     disk.rename("a", "c").unwrap();
@@ -105,10 +101,7 @@ fn in_memory_a_crash_takes_the_names_that_were_not_synchronised() {
     disk.rename("kept", "renamed").unwrap();
     let after = disk.crash();
     assert_eq!(after.list().unwrap(), ["kept"]);
-    disk.open("renamed")
-        .unwrap()
-        .write_at(0, &block(9))
-        .unwrap();
+    disk.open("renamed").unwrap().write_at(0, &block(9)).unwrap();
     assert_eq!(after.content("kept")[0], 1, "who died writes no more");
 }
 
@@ -124,23 +117,15 @@ fn faults_happen_when_planned_and_once() {
     assert!(file.write_at(0, &[block(2), block(2)].concat()).is_err());
     let mut bytes = [0; BLOCK_BYTES + 1];
     file.read_at(0, &mut bytes).unwrap();
-    assert_eq!(
-        (bytes[0], bytes[BLOCK_BYTES]),
-        (2, 1),
-        "one block of two arrived"
-    );
+    assert_eq!((bytes[0], bytes[BLOCK_BYTES]), (2, 1), "one block of two arrived");
     assert!(file.read_at(0, &mut bytes).is_err());
     file.write_at(0, &three).unwrap();
     file.read_at(0, &mut bytes).unwrap();
     assert_eq!(bytes[..3], [1, 3, 1]);
     faults.die_at(2, 0b100);
     disk.sync_directory().unwrap();
-    assert!(
-        file.write_at(0, &[block(7), block(7), block(7)].concat())
-            .is_err()
-    );
+    assert!(file.write_at(0, &[block(7), block(7), block(7)].concat()).is_err());
     assert!(disk.sync_directory().is_err() && file.write_at(0, &three).is_err());
-    file.read_at(2 * BLOCK_BYTES as u64 - 1, &mut bytes[..2])
-        .unwrap();
+    file.read_at(2 * BLOCK_BYTES as u64 - 1, &mut bytes[..2]).unwrap();
     assert_eq!(bytes[..2], [1, 7]);
 }

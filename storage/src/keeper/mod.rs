@@ -86,11 +86,7 @@ pub struct Handle<R> {
 
 #[derive(Debug)]
 enum Item<R> {
-    Batch {
-        shard: usize,
-        requests: Vec<R>,
-        bytes: u64,
-    },
+    Batch { shard: usize, requests: Vec<R>, bytes: u64 },
     Stop,
 }
 
@@ -98,10 +94,7 @@ impl<R> Handle<R> {
     /// Hands a batch over, in order. Gives it back when the queue is full, or when the keeper has ended (then
     /// [`KeeperStats::dead`] may tell why).
     pub fn submit(&mut self, requests: Vec<R>) -> Result<(), Vec<R>> {
-        let bytes = requests
-            .iter()
-            .map(|request| (self.bytes)(request) as u64)
-            .sum();
+        let bytes = requests.iter().map(|request| (self.bytes)(request) as u64).sum();
         let count = requests.len() as u64;
         let waiting = self.stats.queue_bytes.load(Relaxed);
         if waiting > 0 && waiting + bytes > self.queue_bytes_max {
@@ -175,17 +168,8 @@ impl<C: Core> Keeper<C> {
             stats: Arc::clone(&stats),
             options,
         };
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || desk.run())?;
-        Ok((
-            Self {
-                sender,
-                thread,
-                stats,
-            },
-            handles,
-        ))
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || desk.run())?;
+        Ok((Self { sender, thread, stats }, handles))
     }
 
     /// Numbers for the metrics.
@@ -236,23 +220,14 @@ impl<C: Core> Desk<C> {
         let mut group_bytes = 0;
         let mut next = Some(first);
         while let Some(item) = next {
-            let Item::Batch {
-                shard,
-                requests,
-                bytes,
-            } = item
-            else {
+            let Item::Batch { shard, requests, bytes } = item else {
                 return (group, group_bytes, false);
             };
             group.extend(requests.into_iter().map(|request| (shard, request)));
             group_bytes += bytes;
-            let full = group.len() >= self.options.group_requests_max
-                || group_bytes >= self.options.group_bytes_max as u64;
-            next = if full {
-                None
-            } else {
-                self.receiver.try_recv().ok()
-            };
+            let full =
+                group.len() >= self.options.group_requests_max || group_bytes >= self.options.group_bytes_max as u64;
+            next = if full { None } else { self.receiver.try_recv().ok() };
         }
         (group, group_bytes, true)
     }
@@ -261,9 +236,7 @@ impl<C: Core> Desk<C> {
         let count = group.len() as u64;
         let begin = Instant::now();
         let replies = self.core.serve(group);
-        self.stats
-            .group_ns
-            .record(begin.elapsed().as_nanos() as u64);
+        self.stats.group_ns.record(begin.elapsed().as_nanos() as u64);
         self.stats.groups.fetch_add(1, Relaxed);
         self.stats.requests.fetch_add(count, Relaxed);
         settle_debt(&self.stats.queue_requests, count);
@@ -295,9 +268,7 @@ struct Obituary(Arc<KeeperStats>);
 impl Drop for Obituary {
     fn drop(&mut self) {
         if thread::panicking() {
-            tracing::error!(
-                "a keeper's thread has ended by a panic: nothing is acknowledged any more"
-            );
+            tracing::error!("a keeper's thread has ended by a panic: nothing is acknowledged any more");
             self.0.dead.store(true, Relaxed);
         }
     }

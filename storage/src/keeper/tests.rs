@@ -21,9 +21,7 @@ impl<R: Send> ReplySink<R> for Mailbox<R> {
     }
 }
 
-fn mailboxes<R: Send + 'static>(
-    shards: usize,
-) -> (Vec<Box<dyn ReplySink<R>>>, Vec<Receiver<Vec<R>>>) {
+fn mailboxes<R: Send + 'static>(shards: usize) -> (Vec<Box<dyn ReplySink<R>>>, Vec<Receiver<Vec<R>>>) {
     let pair = |_| {
         let (sender, receiver) = unbounded();
         (Box::new(Mailbox(sender)) as Box<dyn ReplySink<R>>, receiver)
@@ -75,9 +73,7 @@ fn each_shard_gets_its_own_replies_in_the_order_it_asked() {
             thread::spawn(move || {
                 let user = shard as u64 + 1;
                 for round in 0..200u64 {
-                    let batch = (0..5)
-                        .map(|n| append(round * 5 + n, user, round * 5 + n + 1))
-                        .collect();
+                    let batch = (0..5).map(|n| append(round * 5 + n, user, round * 5 + n + 1)).collect();
                     Journal::submit(&mut handle, batch).unwrap();
                 }
                 let mut seen = Vec::new();
@@ -93,16 +89,10 @@ fn each_shard_gets_its_own_replies_in_the_order_it_asked() {
     }
     let stats = keeper.stats();
     assert_eq!(
-        (
-            stats.requests.load(Relaxed),
-            stats.queue_requests.load(Relaxed)
-        ),
+        (stats.requests.load(Relaxed), stats.queue_requests.load(Relaxed)),
         (3000, 0)
     );
-    assert_eq!(
-        stats.group_ns.counts().iter().sum::<u64>(),
-        stats.groups.load(Relaxed)
-    );
+    assert_eq!(stats.group_ns.counts().iter().sum::<u64>(), stats.groups.load(Relaxed));
     keeper.shutdown().unwrap();
     let log = Log::open(disk.crash(), options()).ok().unwrap();
     assert!((1..=3).all(|user| log.pending(user).records == 1000));
@@ -179,8 +169,7 @@ fn a_shutdown_serves_what_was_submitted_before_it() {
     let disk = MemDisk::new();
     let (sinks, inboxes) = mailboxes(1);
     let log = Log::open(disk.clone(), options()).ok().unwrap();
-    let (keeper, mut handles) =
-        LogKeeper::start("log", log, sinks, KeeperOptions::default()).unwrap();
+    let (keeper, mut handles) = LogKeeper::start("log", log, sinks, KeeperOptions::default()).unwrap();
     for id in 1..=100 {
         handles[0].submit(vec![append(id, 1, id)]).unwrap();
     }
@@ -191,14 +180,7 @@ fn a_shutdown_serves_what_was_submitted_before_it() {
         handles[0].submit(vec![append(101, 1, 101)]).is_err(),
         "nobody is there any more"
     );
-    assert_eq!(
-        Log::open(disk.crash(), options())
-            .ok()
-            .unwrap()
-            .pending(1)
-            .records,
-        100
-    );
+    assert_eq!(Log::open(disk.crash(), options()).ok().unwrap().pending(1).records, 100);
 }
 
 #[test]
@@ -227,8 +209,7 @@ fn a_failed_write_is_answered_and_shows_in_the_numbers() {
 fn the_book_is_kept_in_the_same_way() {
     let (sinks, inboxes) = mailboxes(2);
     let book = BookCore::in_memory().unwrap();
-    let (keeper, mut handles) =
-        BookKeeper::start("book", book, sinks, KeeperOptions::default()).unwrap();
+    let (keeper, mut handles) = BookKeeper::start("book", book, sinks, KeeperOptions::default()).unwrap();
     let key = Bytes::from_static(b"juliet@capulet");
     let insert = BookWrite::Insert {
         table: Table::Account,
@@ -244,10 +225,7 @@ fn the_book_is_kept_in_the_same_way() {
     assert!(
         matches!(
             letter[..],
-            [
-                BookReply::Written { token: 1 },
-                BookReply::Exists { token: 2 }
-            ]
+            [BookReply::Written { token: 1 }, BookReply::Exists { token: 2 }]
         ),
         "{letter:?}"
     );
@@ -283,8 +261,7 @@ impl Core for Clumsy {
 #[test]
 fn a_keeper_that_panics_is_seen_in_the_numbers() {
     let (sinks, inboxes) = mailboxes::<u64>(1);
-    let (keeper, mut handles) =
-        Keeper::start("clumsy", Clumsy, sinks, KeeperOptions::default()).unwrap();
+    let (keeper, mut handles) = Keeper::start("clumsy", Clumsy, sinks, KeeperOptions::default()).unwrap();
     let stats = keeper.stats();
     handles[0].submit(vec![1]).unwrap();
     assert!(keeper.shutdown().is_none());

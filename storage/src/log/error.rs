@@ -57,9 +57,7 @@ pub enum LogError {
         limit: usize,
     },
     /// Record ids must increase within a user.
-    #[error(
-        "record {id} of user {user:016x} does not come after record {last}, which is already in the log"
-    )]
+    #[error("record {id} of user {user:016x} does not come after record {last}, which is already in the log")]
     OutOfOrder {
         /// Whose.
         user: UserKey,
@@ -77,11 +75,7 @@ impl LogError {
     pub(super) fn io(action: &'static str, file: String) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::ResourceBusy => Self::InUse(source.to_string()),
-            _ => Self::Io {
-                action,
-                file,
-                source,
-            },
+            _ => Self::Io { action, file, source },
         }
     }
 }

@@ -63,9 +63,7 @@ impl Index {
         let queue = self.users.entry(user).or_default();
         queue.last = queue.last.max(last).max(entry.id);
         let found = match queue.entries.back() {
-            Some(back) if back.id >= entry.id => queue
-                .entries
-                .binary_search_by_key(&entry.id, |entry| entry.id),
+            Some(back) if back.id >= entry.id => queue.entries.binary_search_by_key(&entry.id, |entry| entry.id),
             _ => Err(queue.entries.len()),
         };
         let former = match found {
@@ -85,10 +83,7 @@ impl Index {
     /// Makes a record pending no more.
     pub fn remove(&mut self, user: UserKey, id: RecordId) -> Option<Entry> {
         let queue = self.users.get_mut(&user)?;
-        let at = queue
-            .entries
-            .binary_search_by_key(&id, |entry| entry.id)
-            .ok()?;
+        let at = queue.entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
         let entry = queue.entries.remove(at)?;
         queue.bytes -= entry.payload_bytes();
         self.bytes -= entry.payload_bytes();
@@ -119,24 +114,16 @@ impl Index {
 
     /// How much is pending for a user.
     pub fn pending(&self, user: UserKey) -> Pending {
-        self.users
-            .get(&user)
-            .map_or(Pending::default(), |queue| Pending {
-                records: queue.entries.len() as u64,
-                bytes: queue.bytes,
-                last: queue.last,
-            })
+        self.users.get(&user).map_or(Pending::default(), |queue| Pending {
+            records: queue.entries.len() as u64,
+            bytes: queue.bytes,
+            last: queue.last,
+        })
     }
 
     /// The first pending records of a user above `after`: at most `records_max`, about `bytes_max` of payload, but at
     /// least one if there is any. Also tells whether there are more.
-    pub fn select(
-        &self,
-        user: UserKey,
-        after: RecordId,
-        records_max: u32,
-        bytes_max: u32,
-    ) -> (Vec<Entry>, bool) {
+    pub fn select(&self, user: UserKey, after: RecordId, records_max: u32, bytes_max: u32) -> (Vec<Entry>, bool) {
         let Some(queue) = self.users.get(&user) else {
             return (Vec::new(), false);
         };

@@ -296,10 +296,7 @@ impl<'a> Iterator for Records<'a> {
     type Item = Result<(usize, usize, RecordView<'a>), (usize, RecordFault)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self
-            .batch
-            .get(self.next..)
-            .filter(|rest| !rest.is_empty())?;
+        let rest = self.batch.get(self.next..).filter(|rest| !rest.is_empty())?;
         let offset = self.next;
         match RecordView::decode(rest, self.salt) {
             Ok((record, length)) => {

@@ -178,9 +178,7 @@ impl<D: Disk> Log<D> {
     pub fn settle(&mut self, user: UserKey, ids: &[RecordId]) -> Result<(), LogError> {
         self.expect_sound()?;
         let last = self.index.pending(user).last;
-        let chunk = limits::SETTLED_IDS_MAX
-            .min(self.options.record_bytes_max / 8)
-            .max(1);
+        let chunk = limits::SETTLED_IDS_MAX.min(self.options.record_bytes_max / 8).max(1);
         for ids in ids.chunks(chunk) {
             let mut payload = Vec::with_capacity(ids.len() * 8);
             for id in ids {
@@ -301,18 +299,14 @@ impl<D: Disk> Log<D> {
     }
 
     fn fits(&self, bytes: usize) -> bool {
-        let batch = (self.batch.len().max(BATCH_HEADER_BYTES) + bytes)
-            .next_multiple_of(limits::BLOCK_BYTES) as u64;
+        let batch = (self.batch.len().max(BATCH_HEADER_BYTES) + bytes).next_multiple_of(limits::BLOCK_BYTES) as u64;
         self.segments
             .active()
             .is_some_and(|active| active.filled + batch <= active.capacity)
     }
 
     fn rotate(&mut self) -> Result<(), LogError> {
-        match self
-            .segments
-            .rotate(self.next_batch, self.chain, self.highest)
-        {
+        match self.segments.rotate(self.next_batch, self.chain, self.highest) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.poison(&error)),
         }
@@ -352,9 +346,7 @@ impl<D: Disk> Log<D> {
         self.written += bytes;
         self.stats.commits.fetch_add(1, Relaxed);
         self.stats.bytes.fetch_add(bytes, Relaxed);
-        self.stats
-            .records
-            .fetch_add(u64::from(self.batch_records), Relaxed);
+        self.stats.records.fetch_add(u64::from(self.batch_records), Relaxed);
         self.batch.clear();
         self.batch_records = 0;
         self.publish();
@@ -364,9 +356,7 @@ impl<D: Disk> Log<D> {
         let (records, bytes) = self.index.totals();
         self.stats.pending_records.store(records, Relaxed);
         self.stats.pending_bytes.store(bytes, Relaxed);
-        self.stats
-            .segments
-            .store(self.segments.len() as u64, Relaxed);
+        self.stats.segments.store(self.segments.len() as u64, Relaxed);
     }
 
     fn poison(&mut self, cause: &LogError) -> LogError {

@@ -24,9 +24,7 @@ pub(super) struct Window {
 
 impl Window {
     fn find(&self, entry: &Entry) -> Option<&[u8]> {
-        let start = self
-            .start
-            .filter(|start| start.segment == entry.place.segment)?;
+        let start = self.start.filter(|start| start.segment == entry.place.segment)?;
         let from = entry.place.offset.checked_sub(start.offset)? as usize;
         self.bytes.get(from..from + entry.length as usize)
     }
@@ -47,11 +45,7 @@ impl<D: Disk> Log<D> {
         Ok((self.read_all(user, &entries)?, more))
     }
 
-    pub(super) fn read_all(
-        &self,
-        user: UserKey,
-        entries: &[Entry],
-    ) -> Result<Vec<Record>, LogError> {
+    pub(super) fn read_all(&self, user: UserKey, entries: &[Entry]) -> Result<Vec<Record>, LogError> {
         let mut window = Window::default();
         entries
             .iter()
@@ -59,19 +53,11 @@ impl<D: Disk> Log<D> {
             .collect()
     }
 
-    fn read_one(
-        &self,
-        user: UserKey,
-        entry: &Entry,
-        window: &mut Window,
-    ) -> Result<Record, LogError> {
+    fn read_one(&self, user: UserKey, entry: &Entry, window: &mut Window) -> Result<Record, LogError> {
         if window.find(entry).is_none() {
             self.fill(window, entry)?;
         }
-        let salt = self
-            .segments
-            .get(entry.place.segment)
-            .map_or(0, |segment| segment.salt);
+        let salt = self.segments.get(entry.place.segment).map_or(0, |segment| segment.salt);
         let found = window
             .find(entry)
             .and_then(|bytes| RecordView::decode(bytes, salt).ok());

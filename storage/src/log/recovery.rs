@@ -8,8 +8,7 @@
 use super::error::LogError;
 use super::index::{Entry, Index};
 use super::layout::{
-    HeaderFault, Kind, LAYOUT_VERSION, Place, RecordFault, Records, SEGMENT_HEADER_BYTES,
-    SegmentHeader,
+    HeaderFault, Kind, LAYOUT_VERSION, Place, RecordFault, Records, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 use super::segment::{Segment, Segments, read_batch};
 use crate::disk::{Disk, DiskFile};
@@ -38,11 +37,7 @@ pub(super) fn recover<D: Disk>(segments: &mut Segments<D>) -> Result<Recovered, 
         let first = at == 0;
         if !first && numbers[at - 1] + 1 != *number {
             let missing = segments.path_of(numbers[at - 1] + 1);
-            return Err(damaged(
-                missing,
-                0,
-                "this segment is missing, but later ones are there",
-            ));
+            return Err(damaged(missing, 0, "this segment is missing, but later ones are there"));
         }
         let segment = open_segment(segments, *number, first, &mut state)?;
         segments.push(segment);
@@ -64,11 +59,7 @@ fn open_segment<D: Disk>(
     let path = segments.path_of(number);
     let (file, length) = segments.open(number)?;
     if length < BLOCK_BYTES as u64 {
-        return Err(damaged(
-            path,
-            length,
-            "the file is shorter than a segment header",
-        ));
+        return Err(damaged(path, length, "the file is shorter than a segment header"));
     }
     let mut bytes = [0; SEGMENT_HEADER_BYTES];
     file.read_at(0, &mut bytes)
@@ -83,11 +74,7 @@ fn open_segment<D: Disk>(
             });
         }
         Err(HeaderFault::Damaged) => {
-            return Err(damaged(
-                path,
-                0,
-                "the segment header is not what was written",
-            ));
+            return Err(damaged(path, 0, "the segment header is not what was written"));
         }
     };
     if header.segment != number || header.segment_bytes != length {
@@ -98,8 +85,7 @@ fn open_segment<D: Disk>(
         ));
     }
     if first {
-        (state.next_batch, state.chain, state.highest) =
-            (header.first_batch, header.chain, header.highest);
+        (state.next_batch, state.chain, state.highest) = (header.first_batch, header.chain, header.highest);
     } else if (header.first_batch, header.chain) != (state.next_batch, state.chain) {
         let (before, end) = segments
             .active()
@@ -127,19 +113,12 @@ fn scan<D: Disk>(segments: &mut Segments<D>, state: &mut Recovered) -> Result<()
     let mut batch = Vec::new();
     while let Some(segment) = segments.active() {
         let (number, salt, offset) = (segment.number, segment.salt, segment.filled);
-        let header = read_batch(segment, offset, &mut batch)
-            .map_err(LogError::io("read", segments.path_of(number)))?;
-        let next = header
-            .filter(|header| header.batch == state.next_batch && header.previous == state.chain);
+        let header = read_batch(segment, offset, &mut batch).map_err(LogError::io("read", segments.path_of(number)))?;
+        let next = header.filter(|header| header.batch == state.next_batch && header.previous == state.chain);
         let Some(header) = next else { break };
         for record in Records::of(&batch, salt) {
-            let (at, length, record) = record.map_err(|(at, fault)| {
-                damaged(
-                    segments.path_of(number),
-                    offset + at as u64,
-                    &unreadable(fault),
-                )
-            })?;
+            let (at, length, record) = record
+                .map_err(|(at, fault)| damaged(segments.path_of(number), offset + at as u64, &unreadable(fault)))?;
             let place = Place {
                 segment: number,
                 offset: offset as u32 + at as u32,
@@ -177,16 +156,12 @@ fn scan<D: Disk>(segments: &mut Segments<D>, state: &mut Recovered) -> Result<()
 }
 
 /// A torn tail has nothing after it; a whole batch after the end means that the end is a wound.
-fn expect_nothing_after<D: Disk>(
-    segments: &Segments<D>,
-    last: &Segment<D::File>,
-) -> Result<(), LogError> {
+fn expect_nothing_after<D: Disk>(segments: &Segments<D>, last: &Segment<D::File>) -> Result<(), LogError> {
     let path = segments.path_of(last.number);
     let mut batch = Vec::new();
     let mut offset = last.filled;
     while offset < last.capacity {
-        let found =
-            read_batch(last, offset, &mut batch).map_err(LogError::io("read", path.clone()))?;
+        let found = read_batch(last, offset, &mut batch).map_err(LogError::io("read", path.clone()))?;
         if let Some(header) = found {
             let what = format!(
                 "no readable batch here, but batch {} stands at byte {offset}",
@@ -202,9 +177,7 @@ fn expect_nothing_after<D: Disk>(
 fn unreadable(fault: RecordFault) -> String {
     match fault {
         RecordFault::Length => "a record is longer than its batch".to_owned(),
-        RecordFault::Check => {
-            "a record does not match its checksum, though its batch does".to_owned()
-        }
+        RecordFault::Check => "a record does not match its checksum, though its batch does".to_owned(),
         RecordFault::Kind(kind) => {
             format!("records of kind {kind} are not known to this version of the program")
         }

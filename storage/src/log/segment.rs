@@ -68,10 +68,7 @@ impl<D: Disk> Segments<D> {
 
     /// Sorts out the folder: removes what was half built, notes the spares, returns the numbers in use in order.
     pub fn survey(&mut self) -> Result<Vec<u32>, LogError> {
-        let names = self
-            .disk
-            .list()
-            .map_err(LogError::io("list", self.disk.place()))?;
+        let names = self.disk.list().map_err(LogError::io("list", self.disk.place()))?;
         let mut numbers = Vec::new();
         for name in names {
             if name.ends_with(".tmp") {
@@ -92,13 +89,8 @@ impl<D: Disk> Segments<D> {
     /// Opens a segment in use for recovery; nothing is checked but the length.
     pub fn open(&self, number: u32) -> Result<(D::File, u64), LogError> {
         let name = segment_name(number);
-        let file = self
-            .disk
-            .open(&name)
-            .map_err(LogError::io("open", self.path(&name)))?;
-        let length = file
-            .length()
-            .map_err(LogError::io("read", self.path(&name)))?;
+        let file = self.disk.open(&name).map_err(LogError::io("open", self.path(&name)))?;
+        let length = file.length().map_err(LogError::io("read", self.path(&name)))?;
         Ok((file, length))
     }
 
@@ -162,9 +154,7 @@ impl<D: Disk> Segments<D> {
             self.build_spare(u64::MAX)?;
         }
         let Some(spare) = self.spares.pop_front() else {
-            return Err(LogError::Options(
-                "no spare segment could be made".to_owned(),
-            ));
+            return Err(LogError::Options("no spare segment could be made".to_owned()));
         };
         let number = self.live.back().map_or(1, |active| active.number + 1);
         let salt = self.salt.unwrap_or_else(unpredictable);
@@ -236,10 +226,7 @@ impl<D: Disk> Segments<D> {
                 Building { file, zeroed: 0 }
             }
         };
-        let end = building
-            .zeroed
-            .saturating_add(budget)
-            .min(self.segment_bytes);
+        let end = building.zeroed.saturating_add(budget).min(self.segment_bytes);
         let zeros = AlignedBuffer::zeroed(ZERO_PIECE_BYTES.min(self.segment_bytes) as usize);
         while building.zeroed < end {
             let piece = (self.segment_bytes - building.zeroed).min(zeros.len() as u64);
@@ -270,13 +257,8 @@ impl<D: Disk> Segments<D> {
     }
 
     fn adopt_spare(&mut self, name: String) -> Result<(), LogError> {
-        let file = self
-            .disk
-            .open(&name)
-            .map_err(LogError::io("open", self.path(&name)))?;
-        let length = file
-            .length()
-            .map_err(LogError::io("read", self.path(&name)))?;
+        let file = self.disk.open(&name).map_err(LogError::io("open", self.path(&name)))?;
+        let length = file.length().map_err(LogError::io("read", self.path(&name)))?;
         if length == self.segment_bytes && self.spares.len() < SPARE_SEGMENTS_MAX {
             self.spares.push_back(name);
             return Ok(());
@@ -301,8 +283,7 @@ impl<D: Disk> Segments<D> {
 
     fn at(&mut self, place: Place) -> Option<&mut Segment<D::File>> {
         let first = self.live.front()?.number;
-        self.live
-            .get_mut(place.segment.checked_sub(first)? as usize)
+        self.live.get_mut(place.segment.checked_sub(first)? as usize)
     }
 }
 
@@ -318,8 +299,7 @@ pub(super) fn read_batch<F: DiskFile>(
     }
     into.resize(BLOCK_BYTES, 0);
     segment.file.read_at(offset, into)?;
-    let Some(header) = BatchHeader::decode(into).filter(|header| header.segment == segment.number)
-    else {
+    let Some(header) = BatchHeader::decode(into).filter(|header| header.segment == segment.number) else {
         return Ok(None);
     };
     let length = header.length as usize;
@@ -340,9 +320,7 @@ pub(super) fn segment_name(number: u32) -> String {
 }
 
 fn segment_number(name: &str) -> Option<u32> {
-    let digits = name
-        .strip_suffix(".seg")
-        .filter(|digits| digits.len() == 10)?;
+    let digits = name.strip_suffix(".seg").filter(|digits| digits.len() == 10)?;
     digits.parse().ok().filter(|number| *number > 0)
 }
 

@@ -51,10 +51,7 @@ impl<D: Disk> Log<D> {
                 self.answer(answer),
                 merge_into[shard].and_then(|at| replies.get_mut(at)),
             ) {
-                (
-                    JournalReply::Committed { tokens },
-                    Some((_, JournalReply::Committed { tokens: earlier })),
-                ) => {
+                (JournalReply::Committed { tokens }, Some((_, JournalReply::Committed { tokens: earlier }))) => {
                     earlier.extend(tokens);
                 }
                 (reply, _) => {
@@ -75,13 +72,10 @@ impl<D: Disk> Log<D> {
             }
             JournalRequest::Append { token, record } => (
                 token,
-                self.append(&record)
-                    .map_or_else(Content::Failed, |()| Content::Durable),
+                self.append(&record).map_or_else(Content::Failed, |()| Content::Durable),
             ),
             JournalRequest::Flush { token } => (token, Content::Durable),
-            JournalRequest::Pending { token, user } => {
-                (token, Content::Pending(self.pending(user)))
-            }
+            JournalRequest::Pending { token, user } => (token, Content::Pending(self.pending(user))),
             JournalRequest::Fetch {
                 token,
                 user,
@@ -90,14 +84,7 @@ impl<D: Disk> Log<D> {
                 bytes_max,
             } => {
                 let (entries, more) = self.index.select(user, after, records_max, bytes_max);
-                (
-                    token,
-                    Content::Fetched {
-                        user,
-                        entries,
-                        more,
-                    },
-                )
+                (token, Content::Fetched { user, entries, more })
             }
         };
         let content = match self.expect_sound() {
@@ -134,29 +121,15 @@ impl<D: Disk> Log<D> {
             );
         }
         match answer.content {
-            Content::Durable => JournalReply::Committed {
-                tokens: vec![token],
-            },
-            Content::Pending(Pending {
-                records,
-                bytes,
-                last,
-            }) => JournalReply::Pending {
+            Content::Durable => JournalReply::Committed { tokens: vec![token] },
+            Content::Pending(Pending { records, bytes, last }) => JournalReply::Pending {
                 token,
                 records,
                 bytes,
                 last,
             },
-            Content::Fetched {
-                user,
-                entries,
-                more,
-            } => match self.read_all(user, &entries) {
-                Ok(records) => JournalReply::Fetched {
-                    token,
-                    records,
-                    more,
-                },
+            Content::Fetched { user, entries, more } => match self.read_all(user, &entries) {
+                Ok(records) => JournalReply::Fetched { token, records, more },
                 Err(error) => failed(error),
             },
             Content::Failed(error) => failed(error),

@@ -52,12 +52,7 @@ impl<D: Disk> Log<D> {
     }
 
     fn retire_dead(&mut self) -> Result<(), LogError> {
-        while self.segments.len() > 1
-            && self
-                .segments
-                .oldest()
-                .is_some_and(|oldest| oldest.live_records == 0)
-        {
+        while self.segments.len() > 1 && self.segments.oldest().is_some_and(|oldest| oldest.live_records == 0) {
             if let Err(error) = self.segments.retire_oldest() {
                 return Err(self.poison(&error));
             }
@@ -73,8 +68,7 @@ impl<D: Disk> Log<D> {
             return false;
         }
         let usable = self.options.segment_bytes - BLOCK_BYTES as u64;
-        let allowed = 2 * self.segments.live_bytes().div_ceil(usable)
-            + u64::from(self.options.slack_segments);
+        let allowed = 2 * self.segments.live_bytes().div_ceil(usable) + u64::from(self.options.slack_segments);
         self.segments.len() as u64 > allowed || oldest.live_bytes * MOSTLY_DEAD <= oldest.filled
     }
 
@@ -146,8 +140,7 @@ impl<D: Disk> Log<D> {
 
     /// A full disk is no reason to stop while there is room in the segment: it only makes the next rotation fail.
     fn prepare_spare(&mut self, budget: u64) {
-        let is_early =
-            |active: &super::segment::Segment<D::File>| active.filled * 4 < active.capacity;
+        let is_early = |active: &super::segment::Segment<D::File>| active.filled * 4 < active.capacity;
         if !self.segments.needs_spare() || self.segments.active().is_none_or(is_early) {
             return;
         }

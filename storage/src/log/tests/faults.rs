@@ -48,11 +48,7 @@ fn a_failed_write_poisons_the_log_until_it_is_opened_again() {
         (1, JournalRequest::Flush { token: 2 }),
     ]);
     assert_eq!(refused(&replies), [1, 2]);
-    assert!(
-        log.stats()
-            .poisoned
-            .load(std::sync::atomic::Ordering::Relaxed)
-    );
+    assert!(log.stats().poisoned.load(std::sync::atomic::Ordering::Relaxed));
 
     let writes = faults.changes();
     let fetch = JournalRequest::Fetch {
@@ -65,13 +61,7 @@ fn a_failed_write_poisons_the_log_until_it_is_opened_again() {
     let group = vec![
         (0, append(3, record(JULIET, 3, 10))),
         (0, fetch),
-        (
-            0,
-            JournalRequest::Pending {
-                token: 5,
-                user: JULIET,
-            },
-        ),
+        (0, JournalRequest::Pending { token: 5, user: JULIET }),
         (0, JournalRequest::Flush { token: 6 }),
         (
             0,
@@ -88,10 +78,7 @@ fn a_failed_write_poisons_the_log_until_it_is_opened_again() {
     let JournalReply::Failed { error, .. } = &replies[0].1 else {
         panic!()
     };
-    assert!(
-        error.contains(FIRST) && error.contains("restart"),
-        "{error}"
-    );
+    assert!(error.contains(FIRST) && error.contains("restart"), "{error}");
 
     assert_eq!(waiting(&mut open(disk.crash()), JULIET), [1]);
 }
@@ -102,11 +89,7 @@ fn in_a_group_of_several_batches_what_was_written_before_the_failure_is_acknowle
     let (faulty, faults) = FaultyDisk::new(disk.clone());
     let mut log = open(faulty);
     faults.on_write(2, WriteFault::Error);
-    let replies = log.serve(
-        (1..=12)
-            .map(|id| (0, append(id, record(JULIET, id, 3000))))
-            .collect(),
-    );
+    let replies = log.serve((1..=12).map(|id| (0, append(id, record(JULIET, id, 3000)))).collect());
     let (kept, lost) = (acknowledged(&replies), refused(&replies));
     assert!(!kept.is_empty() && !lost.is_empty());
     assert_eq!([kept.clone(), lost].concat(), (1..=12).collect::<Vec<_>>());
@@ -136,11 +119,7 @@ fn a_bit_that_flipped_on_its_way_to_the_disk_is_never_delivered() {
         faults.on_write(1, WriteFault::Flip(bit));
         say(&mut log, JULIET, 1, 100);
         let in_record = bit >= 48 * 8;
-        assert_eq!(
-            log.fetch(JULIET, 0, 1, 1000).is_err(),
-            in_record,
-            "bit {bit}"
-        );
+        assert_eq!(log.fetch(JULIET, 0, 1, 1000).is_err(), in_record, "bit {bit}");
         say(&mut log, JULIET, 2, 100);
         assert!(refusal(disk).contains("at byte 4096"), "bit {bit}");
     }
@@ -155,10 +134,7 @@ fn a_failed_read_at_start_is_an_error_and_not_a_shorter_log() {
     for nth in 1..=4 {
         let (faulty, faults) = FaultyDisk::new(disk.clone());
         faults.on_read(nth, ReadFault::Error);
-        assert!(
-            matches!(try_open(faulty), Err(LogError::Io { .. })),
-            "read {nth}"
-        );
+        assert!(matches!(try_open(faulty), Err(LogError::Io { .. })), "read {nth}");
     }
 }
 

@@ -1,17 +1,13 @@
 //! The bytes on disk, fixed for ever. If one of these fails, the layout needs a new version, not the test a new number.
 
-use super::super::layout::{
-    BatchHeader, HeaderFault, Kind, RecordFault, RecordView, SegmentHeader,
-};
+use super::super::layout::{BatchHeader, HeaderFault, Kind, RecordFault, RecordView, SegmentHeader};
 use super::*;
 use crate::disk::AlignedBuffer;
 
 fn hex(bytes: &[u8]) -> String {
-    let lines = bytes.chunks(16).map(|line| {
-        line.iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    });
+    let lines = bytes
+        .chunks(16)
+        .map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -26,10 +22,7 @@ fn the_bytes_of_a_segment_header() {
         highest: 77,
     };
     let bytes = header.encode();
-    assert_eq!(
-        hex(&bytes),
-        include_str!("golden_segment_header.txt").trim_end()
-    );
+    assert_eq!(hex(&bytes), include_str!("golden_segment_header.txt").trim_end());
     assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
 }
 
@@ -55,10 +48,7 @@ fn the_bytes_of_a_batch_with_a_message_and_a_settlement() {
     log.settle(ROMEO, &[258]).unwrap();
     log.commit().unwrap();
     let batch = &disk.content(FIRST)[BLOCK_BYTES..2 * BLOCK_BYTES];
-    assert_eq!(
-        hex(&batch[..216]),
-        include_str!("golden_batch.txt").trim_end()
-    );
+    assert_eq!(hex(&batch[..216]), include_str!("golden_batch.txt").trim_end());
     assert!(batch[216..].iter().all(|byte| *byte == 0));
 }
 
@@ -75,11 +65,7 @@ fn a_segment_header_with_any_bit_flipped_is_damaged() {
     for bit in 0..64 * 8 {
         let mut bytes = header.encode();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            SegmentHeader::decode(&bytes),
-            Err(HeaderFault::Damaged),
-            "bit {bit}"
-        );
+        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderFault::Damaged), "bit {bit}");
     }
 }
 
@@ -103,8 +89,7 @@ fn a_batch_with_any_bit_flipped_is_none() {
     for bit in 0..batch.len() * 8 {
         let mut flipped = batch.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        let accepted =
-            BatchHeader::decode(&flipped).is_some_and(|header| header.verify(&flipped, 42));
+        let accepted = BatchHeader::decode(&flipped).is_some_and(|header| header.verify(&flipped, 42));
         assert!(!accepted, "bit {bit}");
     }
 }
@@ -123,10 +108,7 @@ fn a_record_with_any_bit_flipped_is_none() {
     };
     let mut buffer = AlignedBuffer::with_capacity(128);
     view.encode(42, &mut buffer);
-    assert_eq!(
-        RecordView::decode(buffer.as_slice(), 42),
-        Ok((view, 48 + 33))
-    );
+    assert_eq!(RecordView::decode(buffer.as_slice(), 42), Ok((view, 48 + 33)));
     for bit in 0..(48 + 33) * 8 {
         let mut flipped = buffer.as_slice().to_vec();
         flipped[bit / 8] ^= 1 << (bit % 8);

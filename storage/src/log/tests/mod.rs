@@ -50,9 +50,7 @@ fn refusal(disk: MemDisk) -> String {
 /// A payload that is different for every record and length.
 fn words(user: UserKey, id: RecordId, bytes: usize) -> Bytes {
     let seed = (user ^ id.wrapping_mul(0x9E37_79B9)).to_le_bytes();
-    (0..bytes)
-        .map(|at| seed[at % 8].wrapping_add(at as u8))
-        .collect()
+    (0..bytes).map(|at| seed[at % 8].wrapping_add(at as u8)).collect()
 }
 
 fn record(user: UserKey, id: RecordId, bytes: usize) -> Record {

@@ -118,18 +118,8 @@ impl World {
     }
 
     fn settle(&mut self, user: usize, nth: &[usize]) -> bool {
-        let pending: Vec<u64> = self
-            .now
-            .pending
-            .get(&user)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        let ids: Vec<u64> = nth
-            .iter()
-            .filter_map(|nth| pending.get(*nth).copied())
-            .collect();
+        let pending: Vec<u64> = self.now.pending.get(&user).into_iter().flatten().copied().collect();
+        let ids: Vec<u64> = nth.iter().filter_map(|nth| pending.get(*nth).copied()).collect();
         self.now.settle(user, &ids);
         self.moments.push(self.now.clone());
         self.log.settle(USERS[user], &ids).is_ok()
@@ -139,14 +129,7 @@ impl World {
         if !self.commit() {
             return false;
         }
-        let expected: Vec<u64> = self
-            .now
-            .pending
-            .get(&user)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
+        let expected: Vec<u64> = self.now.pending.get(&user).into_iter().flatten().copied().collect();
         assert_eq!(waiting(&mut self.log, USERS[user]), expected);
         true
     }

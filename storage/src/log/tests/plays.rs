@@ -90,11 +90,7 @@ fn a_fetch_sees_what_stands_before_it_and_not_what_stands_after_it() {
     ]);
     let seen = |reply: &JournalReply| match reply {
         JournalReply::Committed { tokens } => format!("committed {tokens:?}"),
-        JournalReply::Fetched {
-            token,
-            records,
-            more,
-        } => {
+        JournalReply::Fetched { token, records, more } => {
             format!(
                 "fetched {token} {:?} {more}",
                 records.iter().map(|record| record.id).collect::<Vec<_>>()
@@ -119,12 +115,7 @@ fn a_group_of_many_shards_is_one_commit_and_one_reply_a_shard() {
     let mut log = open(MemDisk::new());
     let before = log.next_batch;
     let group = (0..30u64)
-        .map(|n| {
-            (
-                (n % 3) as usize,
-                append(n, record(USERS[n as usize % 3], n + 1, 20)),
-            )
-        })
+        .map(|n| ((n % 3) as usize, append(n, record(USERS[n as usize % 3], n + 1, 20))))
         .collect();
     let replies = log.serve(group);
     assert_eq!(log.next_batch, before + 1);
@@ -133,10 +124,7 @@ fn a_group_of_many_shards_is_one_commit_and_one_reply_a_shard() {
         let JournalReply::Committed { tokens } = reply else {
             panic!("{reply:?}")
         };
-        assert_eq!(
-            tokens,
-            (0..10).map(|n| n * 3 + shard as u64).collect::<Vec<_>>()
-        );
+        assert_eq!(tokens, (0..10).map(|n| n * 3 + shard as u64).collect::<Vec<_>>());
     }
 }
 
@@ -147,13 +135,7 @@ fn pending_tells_number_size_and_highest_id() {
         say(&mut log, JULIET, id, id as usize);
     }
     log.settle(JULIET, &[30, 10]).unwrap();
-    let replies = log.serve(vec![(
-        1,
-        JournalRequest::Pending {
-            token: 9,
-            user: JULIET,
-        },
-    )]);
+    let replies = log.serve(vec![(1, JournalRequest::Pending { token: 9, user: JULIET })]);
     let [
         (
             1,
@@ -198,10 +180,7 @@ fn an_id_that_does_not_increase_is_refused_and_the_log_goes_on() {
         (0, append(1, record(JULIET, 5, 1))),
         (0, append(2, record(JULIET, 6, 1))),
     ]);
-    assert_eq!(
-        (refused(&replies), acknowledged(&replies)),
-        (vec![1], vec![2])
-    );
+    assert_eq!((refused(&replies), acknowledged(&replies)), (vec![1], vec![2]));
 }
 
 #[test]
@@ -211,10 +190,7 @@ fn a_record_above_the_limit_is_refused_and_one_at_the_limit_is_kept() {
         (0, append(1, record(JULIET, 1, 8001))),
         (0, append(2, record(JULIET, 2, 8000))),
     ]);
-    assert_eq!(
-        (refused(&replies), acknowledged(&replies)),
-        (vec![1], vec![2])
-    );
+    assert_eq!((refused(&replies), acknowledged(&replies)), (vec![1], vec![2]));
     assert_eq!(waiting(&mut log, JULIET), [2]);
 }
 
@@ -226,10 +202,7 @@ fn a_fetch_keeps_to_its_limits_but_returns_at_least_one() {
     }
     let mut ids = |after, records_max, bytes_max| {
         let (records, more) = log.fetch(JULIET, after, records_max, bytes_max).unwrap();
-        (
-            records.iter().map(|record| record.id).collect::<Vec<_>>(),
-            more,
-        )
+        (records.iter().map(|record| record.id).collect::<Vec<_>>(), more)
     };
     assert_eq!(ids(0, 2, u32::MAX), (vec![1, 2], true));
     assert_eq!(ids(2, 100, 2999), (vec![3, 4], true));
@@ -243,16 +216,11 @@ fn a_fetch_keeps_to_its_limits_but_returns_at_least_one() {
 fn a_group_larger_than_a_batch_becomes_several_and_loses_nothing() {
     let disk = MemDisk::new();
     let mut log = open(disk.clone());
-    let group = (1..=60)
-        .map(|id| (0, append(id, record(JULIET, id, 1500))))
-        .collect();
+    let group = (1..=60).map(|id| (0, append(id, record(JULIET, id, 1500)))).collect();
     let replies = log.serve(group);
     assert_eq!(acknowledged(&replies), (1..=60).collect::<Vec<_>>());
     assert!(log.next_batch > 4 && log.segments() > 1);
-    assert_eq!(
-        waiting(&mut open(disk.crash()), JULIET),
-        (1..=60).collect::<Vec<_>>()
-    );
+    assert_eq!(waiting(&mut open(disk.crash()), JULIET), (1..=60).collect::<Vec<_>>());
 }
 
 #[test]
@@ -266,20 +234,13 @@ fn a_flush_without_anything_to_write_is_answered_at_once() {
 
 #[test]
 fn options_that_contradict_each_other_are_refused() {
-    for (segment_bytes, record_bytes_max) in [
-        (SEGMENT as u64 + 1, 100),
-        (4096, 100),
-        (SEGMENT as u64, SEGMENT),
-    ] {
+    for (segment_bytes, record_bytes_max) in [(SEGMENT as u64 + 1, 100), (4096, 100), (SEGMENT as u64, SEGMENT)] {
         let options = LogOptions {
             segment_bytes,
             record_bytes_max,
             ..options()
         };
-        assert!(matches!(
-            Log::open(MemDisk::new(), options),
-            Err(LogError::Options(_))
-        ));
+        assert!(matches!(Log::open(MemDisk::new(), options), Err(LogError::Options(_))));
     }
 }
 

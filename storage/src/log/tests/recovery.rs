@@ -25,8 +25,7 @@ fn a_tail_torn_at_any_byte_is_cut_and_the_log_goes_on() {
     for torn in start..end {
         let disk = disk.crash();
         disk.edit(FIRST, |bytes| bytes[torn..].fill(0));
-        let is_whole =
-            torn >= start + length || whole[torn..start + length].iter().all(|byte| *byte == 0);
+        let is_whole = torn >= start + length || whole[torn..start + length].iter().all(|byte| *byte == 0);
         let mut log = open(disk.clone());
         let expected: &[u64] = if is_whole { &[1, 3] } else { &[1] };
         assert_eq!(waiting(&mut log, JULIET), expected, "torn at byte {torn}");
@@ -62,18 +61,12 @@ fn a_tail_of_which_only_some_blocks_arrived_is_cut() {
 #[test]
 fn a_damaged_batch_with_valid_ones_after_it_is_not_cut_but_reported() {
     let (disk, start, _) = three_batches(&[100]);
-    for (byte, place) in [
-        (BLOCK_BYTES + 10, BLOCK_BYTES),
-        (start - 4000, 2 * BLOCK_BYTES),
-    ] {
+    for (byte, place) in [(BLOCK_BYTES + 10, BLOCK_BYTES), (start - 4000, 2 * BLOCK_BYTES)] {
         let disk = disk.crash();
         disk.edit(FIRST, |bytes| bytes[byte] ^= 1);
         let before = disk.content(FIRST);
         let report = refusal(disk.clone());
-        assert!(
-            report.contains(&format!("memory/{FIRST} at byte {place}")),
-            "{report}"
-        );
+        assert!(report.contains(&format!("memory/{FIRST} at byte {place}")), "{report}");
         assert_eq!(disk.content(FIRST), before);
     }
 }
@@ -104,10 +97,7 @@ fn damage_at_the_end_of_a_segment_is_seen_by_the_next_one() {
     }
     disk.edit(FIRST, |bytes| bytes[last + 100] ^= 1);
     let report = refusal(disk);
-    assert!(
-        report.contains(&format!("{FIRST} at byte {last}")),
-        "{report}"
-    );
+    assert!(report.contains(&format!("{FIRST} at byte {last}")), "{report}");
 }
 
 #[test]
@@ -145,10 +135,7 @@ fn a_log_of_a_later_version_is_reported_as_such() {
         bytes[56..64].copy_from_slice(&check.to_le_bytes());
     });
     let report = refusal(disk);
-    assert!(
-        report.contains("version 2") && report.contains("version 1"),
-        "{report}"
-    );
+    assert!(report.contains("version 2") && report.contains("version 1"), "{report}");
 }
 
 #[test]

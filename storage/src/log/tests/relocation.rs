@@ -34,12 +34,7 @@ fn disk_use_is_bounded_by_what_is_pending() {
     }
     // 20 KB pending: one segment, twice; slack of three; two spares; one half built.
     assert!(most <= 2 + 3 + 2 + 1 + 1, "{most} segments");
-    assert!(
-        log.stats()
-            .relocated
-            .load(std::sync::atomic::Ordering::Relaxed)
-            > KEPT
-    );
+    assert!(log.stats().relocated.load(std::sync::atomic::Ordering::Relaxed) > KEPT);
     assert_eq!(waiting(&mut log, JULIET), kept());
     let mut log = open(disk.crash());
     assert_eq!(waiting(&mut log, JULIET), kept());
@@ -66,10 +61,7 @@ fn much_pending_and_much_traffic_still_make_twice_the_pending_and_no_more() {
             log.segments()
         );
     }
-    assert_eq!(
-        waiting(&mut open(disk.crash()), NURSE),
-        (1..=400).collect::<Vec<_>>()
-    );
+    assert_eq!(waiting(&mut open(disk.crash()), NURSE), (1..=400).collect::<Vec<_>>());
 }
 
 #[test]
@@ -93,21 +85,11 @@ fn a_crash_at_any_step_leaves_each_pending_record_exactly_once() {
         let mut log = open(disk.clone());
         let found = waiting(&mut log, JULIET);
         let expected: Vec<_> = kept().into_iter().filter(|id| *id < reached).collect();
-        let certain: Vec<_> = found
-            .iter()
-            .copied()
-            .filter(|id| *id + 1 < reached)
-            .collect();
-        let certain_expected: Vec<_> = expected
-            .iter()
-            .copied()
-            .filter(|id| *id + 1 < reached)
-            .collect();
+        let certain: Vec<_> = found.iter().copied().filter(|id| *id + 1 < reached).collect();
+        let certain_expected: Vec<_> = expected.iter().copied().filter(|id| *id + 1 < reached).collect();
         assert_eq!(certain, certain_expected, "died at step {step}");
         assert_eq!(
-            log.stats()
-                .pending_records
-                .load(std::sync::atomic::Ordering::Relaxed) as usize,
+            log.stats().pending_records.load(std::sync::atomic::Ordering::Relaxed) as usize,
             found.len()
         );
 
@@ -161,11 +143,6 @@ fn a_segment_whose_living_cannot_be_read_is_kept() {
     disk.edit(FIRST, |bytes| bytes[BLOCK_BYTES + 100] ^= 1);
     live_a_while(&mut log, 1, 300).unwrap();
     assert_eq!(log.segments.oldest().unwrap().number, 1);
-    assert!(
-        log.stats()
-            .damaged
-            .load(std::sync::atomic::Ordering::Relaxed)
-            > 0
-    );
+    assert!(log.stats().damaged.load(std::sync::atomic::Ordering::Relaxed) > 0);
     assert!(refusal(disk).contains("at byte 4096"));
 }
