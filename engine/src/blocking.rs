@@ -11,6 +11,7 @@
 //!
 //! Invariants: entries are sorted, none twice, at most [`BLOCKED_MAX`]; a refused change changes nothing. Asking an
 //! empty list costs one comparison, and allocates never.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 

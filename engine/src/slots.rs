@@ -9,6 +9,7 @@
 //!   which is rebuilt at every start, depends on the number of shards.
 //! - The address is prepared (a [`Jid`]), so that one user has one key.
 //! - Two users may share a key (64 bits): what is looked up by key must compare the address too where it matters.
+#![forbid(unsafe_code)]
 
 use std::num::NonZeroU16;
 

@@ -15,6 +15,7 @@
 //! - Timers further away than one revolution stay in their slot and are looked at once a revolution.
 //! - An advance, however far the clock has jumped, passes each slot once at most. A clock that goes back is ignored.
 //! - The space of a slot is released when it is passed: a rush of timers does not hold its memory for ever.
+#![forbid(unsafe_code)]
 
 use std::num::NonZeroU32;
 

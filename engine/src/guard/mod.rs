@@ -9,6 +9,7 @@
 //!
 //! A guard belongs to one shard. A limit for the whole process is kept either by asking the shard that is the key's
 //! home, or by giving each shard its share, see [`Rate::shared_by`].
+#![forbid(unsafe_code)]
 
 pub mod bucket;
 pub mod budgets;

@@ -12,6 +12,7 @@
 //! - Cloning, and cutting to the bare form, share the text and never allocate.
 //!
 //! This module knows nothing of accounts or of what an address stands for.
+#![forbid(unsafe_code)]
 
 use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;

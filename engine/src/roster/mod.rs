@@ -8,6 +8,7 @@
 //! - A contact whose request awaits an answer is kept, but not listed, until the user acts (RFC 6121 section 3.1.3).
 //! - Every visible change has a version of its own, and is written together with it.
 //! - A fault changes nothing.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 

@@ -15,6 +15,7 @@
 //! - An account that does not exist is answered from [`keys::fake`] and takes the same road as one that does.
 //! - Whatever the peer sends ends in a [`SaslFault`] or in success; secrets are compared in constant time and are not
 //!   printed by `Debug`.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 
