@@ -24,9 +24,10 @@ START_SECONDS = 60
 
 class Server:
     """A server on its own loopback address. `lacks` maps a feature, or the name of a play, to the reason why
-    it does not apply there."""
+    it does not apply there; a `strict` one must choose the very conditions that the RFCs define."""
 
     name = "?"
+    strict = False
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -92,6 +93,7 @@ class Crosspoint(Server):
     """The server of this repository. CROSSPOINT_BIN names the binary; else the newest one under the target folder."""
 
     name = "crosspoint"
+    strict = True
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -129,6 +131,18 @@ class Prosody(Server):
     lacks = {
         "stream-limits": "this Prosody has no XEP-0478",
         "pre-approval": "this Prosody does not offer subscription pre-approval",
+        "stanza-size": "this Prosody does not announce its limit",
+        "deadline": "Prosody gives an unauthenticated client five minutes",
+        "cdata_between_stanzas": "Prosody ignores text between stanzas",
+        "text_between_stanzas": "Prosody ignores text between stanzas",
+        "deep_nesting": "Prosody limits size but not depth",
+        "a_second_stream_header": "Prosody answers an unknown element by a stanza error",
+        "someone_elses_from": "Prosody overwrites a wrong from",
+        "wrong_content_namespace": "Prosody accepts any content namespace",
+        "version_0_9": "Prosody accepts any version",
+        "no_version": "Prosody accepts any version",
+        "version_that_is_no_number": "Prosody accepts any version",
+        "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
@@ -163,6 +177,26 @@ class Ejabberd(Server):
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
         "pre-approval": "this ejabberd does not offer subscription pre-approval",
+        "stanza-size": "this ejabberd does not announce its limit",
+        "comment": "ejabberd drops comments and processing instructions silently",
+        "comment_between_stanzas": "ejabberd drops comments and processing instructions silently",
+        "processing_instruction": "ejabberd drops comments and processing instructions silently",
+        "processing_instruction_between_stanzas": "ejabberd drops comments and processing instructions silently",
+        "every_split_of_a_bad_stanza_is_refused_alike": "ejabberd drops comments and processing instructions silently",
+        "cdata_between_stanzas": "ejabberd ignores what stands between stanzas",
+        "text_between_stanzas": "ejabberd ignores what stands between stanzas",
+        "unknown_stanza": "ejabberd ignores what stands between stanzas",
+        "stanza_of_another_namespace": "ejabberd ignores what stands between stanzas",
+        "a_second_stream_header": "ejabberd ignores what stands between stanzas",
+        "deep_nesting": "ejabberd limits size but not depth",
+        "allowed_xml_is_delivered_unharmed": "ejabberd loses a prefix that the stanza declares",
+        "version_0_9": "ejabberd accepts it",
+        "no_version": "ejabberd accepts it",
+        "another_encoding": "ejabberd accepts it",
+        "xml_1_1": "ejabberd accepts it",
+        "an_authzid_opens_no_other_account": "ejabberd accepts it",
+        "plain_is_not_for_plain_connections": "ejabberd accepts it",
+        "too_many_attempts_end_the_stream": "ejabberd sets no limit by default",
         "roster_set_is_pushed_to_every_interested_resource": "ejabberd pushes to every resource",
         "roster_remove_is_pushed_and_final": "ejabberd accepts the removal of an absent item",
         "bad_roster_sets_are_refused": "ejabberd answers service-unavailable",

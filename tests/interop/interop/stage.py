@@ -66,7 +66,7 @@ def perform(tally, function, seconds, server, shared):
     """Runs one play in its own event loop under its deadline and notes how it ended."""
     started = time.monotonic()
     try:
-        asyncio.run(asyncio.wait_for(function(server, **shared), seconds))
+        asyncio.run(asyncio.wait_for(function(server=server, **shared), seconds))
     except Skip as reason:
         tally.note("skip", function.__name__, str(reason))
     except Exception as error:
