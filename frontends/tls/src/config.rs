@@ -68,9 +68,7 @@ impl Identity {
     /// # Errors
     /// See [`ConfigError`].
     pub fn load(chain: &Path, key: &Path) -> Result<Self, ConfigError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))
-        };
+        let read = |path: &Path| std::fs::read(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error));
         Self::parse(
             &read(chain)?,
             &read(key)?,
@@ -100,9 +98,7 @@ impl Identity {
     #[must_use]
     pub fn certificate(&self) -> &[u8] {
         // `parse` refuses an empty chain.
-        self.chain
-            .first()
-            .map_or(&[], |certificate| certificate.as_ref())
+        self.chain.first().map_or(&[], |certificate| certificate.as_ref())
     }
 
     fn parse(chain: &[u8], key: &[u8], origin: Origin) -> Result<Self, ConfigError> {
@@ -142,9 +138,7 @@ impl TlsConfig {
         provider: CryptoProvider,
     ) -> Result<Self, ConfigError> {
         let Identity { chain, key, origin } = identity;
-        let end_point = chain
-            .first()
-            .and_then(|certificate| server_end_point(certificate));
+        let end_point = chain.first().and_then(|certificate| server_end_point(certificate));
         let provider = Arc::new(provider);
         let refused = |error: Error| refusal(&origin, &error);
         let certified = CertifiedKey::from_der(chain, key, &provider).map_err(refused)?;
@@ -194,11 +188,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, error) => {
-                write!(
-                    f,
-                    "{}: {error}. Check the path and who may read it",
-                    path.display()
-                )
+                write!(f, "{}: {error}. Check the path and who may read it", path.display())
             }
             Self::NoCertificate(path) => write!(
                 f,

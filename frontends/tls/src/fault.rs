@@ -81,9 +81,9 @@ impl std::error::Error for TlsFault {}
 impl From<&Error> for TlsFault {
     fn from(error: &Error) -> Self {
         match error {
-            Error::InvalidMessage(
-                InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-            ) => Self::NotTls,
+            Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
+                Self::NotTls
+            }
             Error::InvalidMessage(_) | Error::UnsupportedNameType => Self::Malformed,
             Error::PeerIncompatible(_) => Self::NothingInCommon,
             Error::NoApplicationProtocol => Self::NoApplicationProtocol,

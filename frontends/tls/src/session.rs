@@ -3,16 +3,12 @@
 use std::fmt;
 
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
-};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
 use rustls::{HandshakeKind, ProtocolVersion};
 
 use crate::config::TlsConfig;
 use crate::fault::TlsFault;
-use crate::limits::{
-    ALERT_BYTES_MAX, HANDSHAKE_BYTES_MAX, RECORD_OVERHEAD_BYTES_MAX, RECORD_PLAIN_BYTES_MAX,
-};
+use crate::limits::{ALERT_BYTES_MAX, HANDSHAKE_BYTES_MAX, RECORD_OVERHEAD_BYTES_MAX, RECORD_PLAIN_BYTES_MAX};
 use crate::tap::{self, Heard};
 
 /// A TLS session. `Send`: moves to another thread between any two calls.
@@ -73,8 +69,7 @@ impl Tls {
     /// # Errors
     /// [`TlsFault::Internal`] when rustls refuses its own configuration.
     pub fn new(config: &TlsConfig) -> Result<Self, TlsFault> {
-        let connection = UnbufferedServerConnection::new(config.server())
-            .map_err(|error| TlsFault::from(&error))?;
+        let connection = UnbufferedServerConnection::new(config.server()).map_err(|error| TlsFault::from(&error))?;
         Ok(Self {
             connection,
             partial: Vec::new(),
@@ -132,9 +127,7 @@ impl Tls {
             None if !self.is_established() => return Err(TlsFault::NotEstablished),
             None => {}
         }
-        self.with_traffic(cipher_out, |mut traffic, out| {
-            encrypt(&mut traffic, plain, out)
-        })
+        self.with_traffic(cipher_out, |mut traffic, out| encrypt(&mut traffic, plain, out))
     }
 
     /// Says goodbye: appends close_notify to `cipher_out`, once. Nothing can be written after it. Before the handshake is
@@ -147,9 +140,7 @@ impl Tls {
         if self.is_established() {
             // A failure leaves the close to TCP: there is nobody left to be told.
             let _ = self.with_traffic(cipher_out, |mut traffic, out| {
-                append(out, ALERT_BYTES_MAX, |space| {
-                    traffic.queue_close_notify(space)
-                })
+                append(out, ALERT_BYTES_MAX, |space| traffic.queue_close_notify(space))
             });
         }
     }
@@ -178,10 +169,7 @@ impl Tls {
                 .as_str()
                 .unwrap_or("unknown"),
             protocol: self.connection.alpn_protocol(),
-            server_name: self
-                .learnt
-                .as_ref()
-                .and_then(|learnt| learnt.server_name.as_deref()),
+            server_name: self.learnt.as_ref().and_then(|learnt| learnt.server_name.as_deref()),
             resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
         })
     }
@@ -212,33 +200,37 @@ impl Tls {
         plain_out: &mut Vec<u8>,
         cipher_out: &mut Vec<u8>,
     ) -> Result<usize, TlsFault> {
+        let mut done = 0;
         let outcome = if self.is_established() {
-            self.process_records(input, plain_out, cipher_out)
+            self.process_records(input, &mut done, plain_out, cipher_out)
         } else {
-            self.process_handshake(input, plain_out, cipher_out)
+            self.process_handshake(input, &mut done, plain_out, cipher_out)
         };
-        outcome.inspect_err(|fault| {
-            self.fault = Some(*fault);
+        if let Err(fault) = outcome {
+            self.fault = Some(fault);
             self.emit_alert(cipher_out);
-        })
+            return Err(fault);
+        }
+        Ok(done)
     }
 
     fn process_handshake(
         &mut self,
         input: &mut [u8],
+        done: &mut usize,
         plain_out: &mut Vec<u8>,
         cipher_out: &mut Vec<u8>,
-    ) -> Result<usize, TlsFault> {
-        let (outcome, heard) = tap::listen(|| self.process_records(input, plain_out, cipher_out));
+    ) -> Result<(), TlsFault> {
+        let (outcome, heard) = tap::listen(|| self.process_records(input, done, plain_out, cipher_out));
         self.learn(heard);
-        let done = outcome?;
+        outcome?;
         if !self.is_established() {
-            self.handshake_bytes += done;
-            if self.handshake_bytes + (input.len() - done) > HANDSHAKE_BYTES_MAX {
+            self.handshake_bytes += *done;
+            if self.handshake_bytes + (input.len() - *done) > HANDSHAKE_BYTES_MAX {
                 return Err(TlsFault::HandshakeTooLong);
             }
         }
-        Ok(done)
+        Ok(())
     }
 
     /// Keeps what the tap has let out, the secret only as what it is needed for.
@@ -256,29 +248,31 @@ impl Tls {
     fn process_records(
         &mut self,
         input: &mut [u8],
+        done: &mut usize,
         plain_out: &mut Vec<u8>,
         cipher_out: &mut Vec<u8>,
-    ) -> Result<usize, TlsFault> {
-        let mut done = 0;
+    ) -> Result<(), TlsFault> {
         loop {
-            let UnbufferedStatus { discard, state, .. } =
-                self.connection.process_tls_records(&mut input[done..]);
-            done += discard;
+            let UnbufferedStatus { discard, state, .. } = self.connection.process_tls_records(&mut input[*done..]);
+            *done += discard;
             match state.map_err(|error| TlsFault::from(&error))? {
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record.map_err(|error| TlsFault::from(&error))?;
                         plain_out.extend_from_slice(record.payload);
-                        done += record.discard;
+                        *done += record.discard;
                     }
                 }
                 ConnectionState::EncodeTlsData(mut data) => encode(&mut data, cipher_out)?,
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 ConnectionState::PeerClosed => self.peer_closed = true,
                 // What follows a close_notify is ignored (RFC 8446 section 6.1).
-                _ if self.peer_closed => return Ok(input.len()),
+                _ if self.peer_closed => {
+                    *done = input.len();
+                    return Ok(());
+                }
                 ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake => {
-                    return Ok(done);
+                    return Ok(());
                 }
                 // Early data is not offered, and `Closed` needs a close_notify of the peer.
                 _ => return Err(TlsFault::Internal),
@@ -286,35 +280,50 @@ impl Tls {
         }
     }
 
-    /// After a fault: appends the alert that rustls has prepared for the peer.
+    /// After a fault: appends the alert that rustls has prepared for the peer. It must not be led to look at the input
+    /// again, where it would find the same fault a second time; while there is something to send, it does not look.
     fn emit_alert(&mut self, cipher_out: &mut Vec<u8>) {
-        while let Ok(ConnectionState::EncodeTlsData(mut data)) =
-            self.connection.process_tls_records(&mut []).state
-        {
+        while self.connection.wants_write() {
+            let status = self.connection.process_tls_records(&mut []);
+            let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state else {
+                return;
+            };
             if encode(&mut data, cipher_out).is_err() {
                 return;
             }
         }
     }
 
-    /// Reaches the state in which the connection encrypts, and makes use of it.
+    /// Reaches the state in which the connection encrypts, and makes use of it. rustls is shown what is kept, though there is
+    /// nothing to do in it: it remembers how much of it belongs to an incomplete message, and panics if it is not there.
     fn with_traffic(
         &mut self,
         cipher_out: &mut Vec<u8>,
-        make_use: impl FnOnce(
-            WriteTraffic<'_, ServerConnectionData>,
-            &mut Vec<u8>,
-        ) -> Result<(), TlsFault>,
+        mut make_use: impl FnMut(WriteTraffic<'_, ServerConnectionData>, &mut Vec<u8>) -> Result<(), TlsFault>,
     ) -> Result<(), TlsFault> {
         loop {
-            match self.connection.process_tls_records(&mut []).state {
-                Ok(ConnectionState::WriteTraffic(traffic)) => return make_use(traffic, cipher_out),
-                Ok(ConnectionState::EncodeTlsData(mut data)) => encode(&mut data, cipher_out)?,
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
-                Ok(ConnectionState::Closed) => return Err(TlsFault::Closed),
-                Ok(_) => return Err(TlsFault::Internal),
-                Err(error) => return Err(TlsFault::from(&error)),
+            let UnbufferedStatus { discard, state, .. } = self.connection.process_tls_records(&mut self.partial);
+            let outcome = match state {
+                Ok(ConnectionState::WriteTraffic(traffic)) => Some(make_use(traffic, cipher_out)),
+                Ok(ConnectionState::EncodeTlsData(mut data)) => encode(&mut data, cipher_out).err().map(Err),
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    None
+                }
+                Ok(ConnectionState::PeerClosed) => {
+                    self.peer_closed = true;
+                    None
+                }
+                Ok(ConnectionState::Closed) => Some(Err(TlsFault::Closed)),
+                Ok(_) => Some(Err(TlsFault::Internal)),
+                Err(error) => Some(Err(TlsFault::from(&error))),
+            };
+            self.partial.drain(..discard);
+            if let Some(Err(fault)) = outcome {
+                self.fault = Some(fault);
+            }
+            if let Some(outcome) = outcome {
+                return outcome;
             }
         }
     }
@@ -355,10 +364,7 @@ fn append(
 }
 
 /// Appends one handshake or alert record.
-fn encode(
-    data: &mut EncodeTlsData<'_, ServerConnectionData>,
-    cipher_out: &mut Vec<u8>,
-) -> Result<(), TlsFault> {
+fn encode(data: &mut EncodeTlsData<'_, ServerConnectionData>, cipher_out: &mut Vec<u8>) -> Result<(), TlsFault> {
     let start = cipher_out.len();
     // The first call only asks for the size.
     let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) else {

@@ -97,8 +97,7 @@ pub(crate) fn channel_binding(suite: SupportedCipherSuite, secret: &OkmBlock) ->
     let expander = suite.hkdf_provider.expander_for_okm(secret);
     let hash_bytes = u16::try_from(expander.hash_len()).ok()?;
     let label = b"EXPORTER-Channel-Binding";
-    let derived =
-        expander.expand_block(&expand_label(hash_bytes, label, hash_of_nothing.as_ref()).parts());
+    let derived = expander.expand_block(&expand_label(hash_bytes, label, hash_of_nothing.as_ref()).parts());
     let expander = suite.hkdf_provider.expander_for_okm(&derived);
     let mut binding = [0_u8; 32];
     let info = expand_label(32, b"exporter", hash_of_nothing.as_ref());
