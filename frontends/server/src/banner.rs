@@ -23,6 +23,8 @@ pub struct Banner<'a> {
     pub shards: usize,
     /// Connections that all shards together may have.
     pub connections: usize,
+    /// The limit of file descriptors, if that is what bounds them.
+    pub descriptors: Option<u64>,
     /// Whether the data folder was made just now.
     pub first_start: bool,
 }
@@ -45,11 +47,15 @@ impl Banner<'_> {
                 &format!("http://{address}/metrics, /healthz, /readyz"),
             );
         }
-        line(
-            &mut text,
-            "shards",
-            &format!("{}, for up to {} connections in all", self.shards, self.connections),
+        let bound = match self.descriptors {
+            Some(descriptors) => format!(", as {descriptors} file descriptors allow"),
+            None => String::new(),
+        };
+        let shards = format!(
+            "{}, for up to {} connections in all{bound}",
+            self.shards, self.connections
         );
+        line(&mut text, "shards", &shards);
         let made = if self.first_start { " (new)" } else { "" };
         line(&mut text, "data", &format!("{}{made}", self.config.data.display()));
         let kind = if self.self_signed {
@@ -128,6 +134,7 @@ mod tests {
             self_signed: true,
             shards: 2,
             connections: 1000,
+            descriptors: Some(1256),
             first_start: true,
         };
         let text = banner.text();
@@ -135,7 +142,7 @@ mod tests {
             "127.0.0.1:5222, STARTTLS required",
             "127.0.0.1:5223, direct TLS",
             "http://127.0.0.1:5280/metrics",
-            "2, for up to 1000 connections",
+            "2, for up to 1000 connections in all, as 1256 file descriptors allow",
             "/srv/chat (new)",
             "SHA-256 AB:CD",
             "crosspoint user add --data /srv/chat someone@localhost",

@@ -24,7 +24,7 @@ use crate::cipher::Certificates;
 use crate::cli::Settings;
 use crate::config::Config;
 use crate::config::check::check;
-use crate::config::layers::Loaded;
+use crate::config::layers::{Loaded, Origin};
 use crate::exit::Exit;
 use crate::home::Home;
 use crate::http::{self, Reply, Routes};
@@ -37,6 +37,12 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// Descriptors that are not connections: files, rings, listeners, the admin's.
 const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// The key that says how many connections there may be.
+const CONNECTIONS_KEY: &str = "limits.connections_per_shard";
+
+/// Connections that are expected of any server: fewer deserve a warning even if nobody has named a number.
+const CONNECTIONS_EXPECTED: usize = 10_000;
 
 /// Runs a server until it is told to end.
 ///
@@ -69,7 +75,7 @@ struct Server {
 /// What the admin port shows before the switch runs, and after.
 type LateDesk = Arc<OnceLock<Arc<Desk>>>;
 
-fn start(loaded: Loaded) -> Result<Server> {
+fn start(mut loaded: Loaded) -> Result<Server> {
     let began = Instant::now();
     for name in &loaded.strangers {
         tracing::warn!(
@@ -77,9 +83,9 @@ fn start(loaded: Loaded) -> Result<Server> {
             "looks like a setting but names no key; it changes nothing"
         );
     }
-    let mut config = loaded.config;
     rt::probe().map_err(|unavailable| anyhow!("{unavailable}"))?;
-    fit_descriptors(&mut config);
+    let descriptors = fit_descriptors(&mut loaded);
+    let config = loaded.config;
     let domain = Jid::parse(&config.domain).map_err(|error| anyhow!("domain {}: {error}", config.domain))?;
     let home = Home::at(&config.data);
     let first_start = prepare(&home, &domain)?;
@@ -125,6 +131,7 @@ fn start(loaded: Loaded) -> Result<Server> {
         self_signed,
         shards: config.shard_count(),
         connections: config.limits.connections_per_shard * config.shard_count(),
+        descriptors,
         first_start,
     };
     println!("{}", banner.text());
@@ -163,25 +170,35 @@ fn prepare(home: &Home, domain: &Jid) -> Result<bool> {
 }
 
 /// Raises the descriptor limit, and lowers the bound of connections to what it allows, so that a full server refuses
-/// connections by its own rule and not by running dry.
-fn fit_descriptors(config: &mut Config) {
-    let limit = match rt::raise_fd_limit() {
+/// connections by its own rule and not by running dry. Returns the limit if it is what bounds the connections.
+fn fit_descriptors(loaded: &mut Loaded) -> Option<u64> {
+    let descriptors = match rt::raise_fd_limit() {
         Ok(limit) => limit.soft,
-        Err(error) => return tracing::warn!(%error, "cannot learn how many file descriptors there are"),
+        Err(error) => {
+            tracing::warn!(%error, "cannot learn how many file descriptors there are");
+            return None;
+        }
     };
-    let shards = config.shard_count().max(1);
-    let affordable = usize::try_from(limit.saturating_sub(DESCRIPTORS_RESERVED)).unwrap_or(usize::MAX) / shards;
-    if affordable < config.limits.connections_per_shard {
+    let asked_for = loaded.origin(CONNECTIONS_KEY) != Origin::Default;
+    let shards = loaded.config.shard_count().max(1);
+    let configured = &mut loaded.config.limits.connections_per_shard;
+    let affordable = usize::try_from(descriptors.saturating_sub(DESCRIPTORS_RESERVED)).unwrap_or(usize::MAX) / shards;
+    if affordable >= *configured {
+        return None;
+    }
+    // The default is more than most limits allow; whoever names a number wants to know that it is not met.
+    if asked_for || affordable * shards < CONNECTIONS_EXPECTED {
         tracing::warn!(
-            descriptors = limit,
+            descriptors,
             connections = affordable * shards,
-            configured = config.limits.connections_per_shard * shards,
+            configured = *configured * shards,
             "file descriptors do not suffice for the configured connections, so fewer are let in; raise the hard limit \
-             (LimitNOFILE= of a systemd unit, --ulimit nofile= of a container, `ulimit -Hn`) or lower \
+             (LimitNOFILE= of a systemd unit, --ulimit nofile= of a container, ulimit -Hn of a shell) or lower \
              limits.connections_per_shard"
         );
-        config.limits.connections_per_shard = affordable.max(1);
     }
+    *configured = affordable.max(1);
+    Some(descriptors)
 }
 
 /// Opens the admin port; returns where it listens.
@@ -229,6 +246,12 @@ impl Server {
             match signals.wait_for(GLANCE) {
                 Some(Signal::Terminate | Signal::Interrupt) => self.desk.drain(),
                 Some(Signal::Hangup) => self.reload(),
+                None if self.switch.is_broken() => {
+                    tracing::error!("a shard has ended by itself; the log above says why");
+                    self.desk.drain();
+                    self.end(signals)?;
+                    return Ok(Exit::Failed);
+                }
                 None => {}
             }
         }

@@ -115,14 +115,17 @@ fn ranges(config: &Config, findings: &mut Findings<'_>) {
             "limits.wrong_passwords_per_address",
             config.limits.wrong_passwords_per_address as usize,
         ),
+        ("limits.logins_per_address", config.limits.logins_per_address as usize),
         (
             "limits.wrong_passwords_per_account",
             config.limits.wrong_passwords_per_account as usize,
         ),
+        ("limits.logins_per_account", config.limits.logins_per_account as usize),
         (
             "limits.wrong_passwords_per_second",
             config.limits.wrong_passwords_per_second as usize,
         ),
+        ("limits.logins", config.limits.logins as usize),
         (
             "accounts.registrations_per_hour",
             config.accounts.registrations_per_hour as usize,

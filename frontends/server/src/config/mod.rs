@@ -185,12 +185,18 @@ pub struct Bounds {
     pub resume_s: u32,
     /// Seconds of silence after which a client is asked whether it is still there; 0: never.
     pub idle_s: u64,
-    /// Wrong passwords that one address may try in a minute (twice as many at once).
+    /// Wrong passwords that one address may try in a minute.
     pub wrong_passwords_per_address: u32,
-    /// Wrong passwords that may be tried for one account in a minute (twice as many at once).
+    /// Logins of one address under way, or failed and not yet forgiven, at a time.
+    pub logins_per_address: u32,
+    /// Wrong passwords that may be tried for one account in a minute.
     pub wrong_passwords_per_account: u32,
-    /// Wrong passwords that may be tried in all, in a second (twenty times as many at once).
+    /// Logins of one account under way, or failed and not yet forgiven, at a time.
+    pub logins_per_account: u32,
+    /// Wrong passwords that may be tried in all, in a second.
     pub wrong_passwords_per_second: u32,
+    /// Logins under way, or failed and not yet forgiven, in all.
+    pub logins: u32,
 }
 
 impl Default for Config {
@@ -278,9 +284,12 @@ impl Default for Bounds {
             stanza_bytes: xmpp.stanza_bytes_after_auth,
             resume_s: xmpp.resume_seconds,
             idle_s: xmpp.idle_ms / 1_000,
-            wrong_passwords_per_address: 10,
+            wrong_passwords_per_address: 60,
+            logins_per_address: 2_000,
             wrong_passwords_per_account: 5,
-            wrong_passwords_per_second: 50,
+            logins_per_account: 10,
+            wrong_passwords_per_second: 200,
+            logins: 20_000,
         }
     }
 }
@@ -313,14 +322,11 @@ impl Bounds {
 
     /// Wrong passwords that are tolerated.
     pub fn login_rates(&self) -> LoginRates {
-        let rate = |make: fn(NonZeroU32, NonZeroU32) -> Rate, tokens: u32, times: u32| {
-            let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-            make(at_least_one(tokens), at_least_one(tokens.saturating_mul(times)))
-        };
+        let count = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         LoginRates {
-            network: rate(Rate::per_minute, self.wrong_passwords_per_address, 2),
-            account: rate(Rate::per_minute, self.wrong_passwords_per_account, 2),
-            global: rate(Rate::per_second, self.wrong_passwords_per_second, 20),
+            network: Rate::per_minute(count(self.wrong_passwords_per_address), count(self.logins_per_address)),
+            account: Rate::per_minute(count(self.wrong_passwords_per_account), count(self.logins_per_account)),
+            global: Rate::per_second(count(self.wrong_passwords_per_second), count(self.logins)),
         }
     }
 }
