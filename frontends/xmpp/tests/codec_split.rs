@@ -110,6 +110,26 @@ fn the_limit_of_a_stanza_is_the_same_in_any_split() {
     }
 }
 
+/// Found by fuzzing: in one piece the broken byte was told, in pieces the length.
+#[test]
+fn of_two_faults_in_a_name_the_first_is_told() {
+    let limits = ScanLimits {
+        name_bytes_max: 9,
+        ..ScanLimits::BEFORE_AUTH
+    };
+    for (name, fault) in [
+        (&b"<abcdefghijkl\xff/>"[..], Limit::NameBytes.into()),
+        (b"<abcdef\xffghijkl/>", Fault::UnsupportedEncoding),
+        (b"<abcdefgh\xc3\xa9\xff/>", Limit::NameBytes.into()),
+        (b"<abcdefghi\xc3\xff/>", Fault::UnsupportedEncoding),
+    ] {
+        let document = [b"<stream xmlns='http://etherx.jabber.org/streams'>", name].concat();
+        let dribble: Vec<usize> = (1..document.len()).collect();
+        assert_eq!(scan_whole(&document, limits).fault, Some(fault), "{name:?}");
+        assert_eq!(scan_split(&document, &dribble, limits).fault, Some(fault), "{name:?}");
+    }
+}
+
 #[test]
 fn a_fault_stays_until_the_stream_restarts() {
     let mut scanner = Scanner::new(ScanLimits::BEFORE_AUTH);

@@ -85,28 +85,19 @@ fn any_name(bytes: &[u8], from: usize, max: u32) -> Result<Option<NameEnd>, Faul
         } else if byte >= 0x80 {
             match wide(bytes, at, at == part)? {
                 Some(end) => at = end,
-                None => return too_long(bytes.len() - from, max).map(|()| None),
+                None => return Ok(None),
             }
+        } else if at == part || byte == b':' {
+            return Err(Flaw::Name.into());
         } else {
-            return finish(bytes, from, part, NameEnd { end: at, colon }, max);
+            return Ok(Some(NameEnd { end: at, colon }));
+        }
+        // At each character, so that of two faults the first in the stream is told, however it is split.
+        if at - from > max as usize {
+            return Err(Limit::NameBytes.into());
         }
     }
-    too_long(at - from, max).map(|()| None)
-}
-
-fn finish(bytes: &[u8], from: usize, part: usize, name: NameEnd, max: u32) -> Result<Option<NameEnd>, Fault> {
-    too_long(name.end - from, max)?;
-    if name.end == part || bytes[name.end] == b':' {
-        return Err(Flaw::Name.into());
-    }
-    Ok(Some(name))
-}
-
-fn too_long(len: usize, max: u32) -> Result<(), Fault> {
-    if len > max as usize {
-        return Err(Limit::NameBytes.into());
-    }
-    Ok(())
+    Ok(None)
 }
 
 /// The end of the non-ASCII name character at `at`; `None` if the window cuts it.
