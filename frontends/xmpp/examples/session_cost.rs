@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use crosspoint_engine::envelope::{Kind, MessageKind};
 use crosspoint_engine::session::{Event, Form};
 
-#[allow(dead_code)]
 #[path = "../tests/session_support/mod.rs"]
 mod session_support;
 

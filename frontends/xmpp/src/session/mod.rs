@@ -101,6 +101,22 @@ impl XmppSession {
         }
     }
 
+    /// What is consumed of input for which this is not the time.
+    fn unread(&mut self, input: &[u8], cx: &mut Context<'_>) -> Option<usize> {
+        if matches!(self.state, State::Ended) {
+            return Some(input.len());
+        }
+        if matches!(&self.state, State::Negotiating(negotiation) if negotiation.is_between_streams()) {
+            return Some(input.len());
+        }
+        if self.holds() {
+            // Bytes may be offered before the awaited answer has come, for instance to a session that has just moved.
+            cx.actions.push(Action::Pause);
+            return Some(0);
+        }
+        None
+    }
+
     /// Bytes that this session occupies, its heap included, as far as it is not shared: for metrics and the limit's test.
     pub fn memory_bytes(&self) -> usize {
         let state = match &self.state {
@@ -131,16 +147,8 @@ impl XmppSession {
 
 impl Session for XmppSession {
     fn on_input(&mut self, input: &[u8], cx: &mut Context<'_>) -> usize {
-        if matches!(self.state, State::Ended) {
-            return input.len();
-        }
-        if matches!(&self.state, State::Negotiating(negotiation) if negotiation.is_between_streams()) {
-            return input.len();
-        }
-        if self.holds() {
-            // Bytes may be offered before the awaited answer has come, for instance to a session that has just moved.
-            cx.actions.push(Action::Pause);
-            return 0;
+        if let Some(consumed) = self.unread(input, cx) {
+            return consumed;
         }
         let mut run = Run::new(input);
         let mut at = 0;
