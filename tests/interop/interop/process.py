@@ -8,6 +8,10 @@ import subprocess
 import time
 
 
+# Where the id of each running process group is noted, so that `run` can end what a suite cut off left behind.
+NOTES = None
+
+
 class Child:
     """One started program. `log` gets its standard output and error. Ends with its own process group."""
 
@@ -24,6 +28,9 @@ class Child:
                 cwd=cwd,
                 start_new_session=True,
             )
+        self.note = NOTES / ("%d.group" % self.popen.pid) if NOTES else None
+        if self.note:
+            self.note.touch()
 
     @property
     def pid(self):
@@ -42,6 +49,7 @@ class Child:
         """kill -9, at once, the whole group; returns when the process is gone."""
         self._signal(signal.SIGKILL)
         self.popen.wait()
+        self.forget()
 
     def stop(self, seconds=10):
         """SIGTERM, then SIGKILL after `seconds`. Returns the exit status."""
@@ -51,7 +59,12 @@ class Child:
                 self.popen.wait(seconds)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self.forget()
         return self.popen.returncode
+
+    def forget(self):
+        if self.note:
+            self.note.unlink(missing_ok=True)
 
     def tail(self, lines=15):
         with open(self.log, "rb") as text:

@@ -3,18 +3,10 @@
 import slixmpp
 
 from interop.people import Cast
-from interop.stage import Skip, Stage, expect, expect_equal, quiet
+from interop.stage import Stage, expect, expect_equal, quiet
 
 stage = Stage()
 play = stage.play
-
-
-def run(server, only=()):
-    server.start()
-    try:
-        return stage.run("slixmpp", server, only)
-    finally:
-        server.stop()
 
 
 @play()

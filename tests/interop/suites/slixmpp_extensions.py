@@ -5,9 +5,9 @@ import datetime
 import slixmpp
 
 from interop.people import Cast
-from interop.stage import Skip, Stage, expect, expect_equal, quiet
+from interop.stage import Skip, expect, expect_equal, quiet
 
-from .slixmpp_plays import refused, stage
+from .slixmpp_people import refused, stage
 
 play = stage.play
 

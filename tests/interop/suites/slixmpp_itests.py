@@ -1,0 +1,114 @@
+"""slixmpp's own integration tests, from its source distribution, with the library as it was installed.
+
+They find their server by DNS, so the name of the test domain is answered here: SRV records for both ports, and the
+server's loopback address. Tests of services that Crosspoint does not have are listed with the reason.
+"""
+
+import os
+import pathlib
+import signal
+import socket
+import sys
+import unittest
+import warnings
+
+from slixmpp import xmlstream
+
+from interop import install, servers
+from interop.stage import Tally
+
+TEST_SECONDS = 40
+INAPPLICABLE = {
+    "test_component": "no external components (XEP-0114)",
+    "test_httpupload": "no HTTP upload (XEP-0363)",
+    "test_mam": "no archive (XEP-0313)",
+    "test_moderate": "no rooms (XEP-0045)",
+    "test_muc": "no rooms (XEP-0045)",
+    "test_pep": "no personal eventing (XEP-0163)",
+    "test_selfping": "no rooms (XEP-0045)",
+    "test_sos": "no service outage status (XEP-0455)",
+    "test_user_avatar": "no personal eventing (XEP-0163)",
+}
+
+
+def run(server, only=()):
+    server.start()
+    accounts = [("itest%d" % number, "secret-itest%d" % number) for number in (1, 2)]
+    server.add_accounts(accounts)
+    for number, (user, password) in enumerate(accounts, 1):
+        os.environ["CI_ACCOUNT%d" % number] = server.jid(user)
+        os.environ["CI_ACCOUNT%d_PASSWORD" % number] = password
+    os.environ["SSL_CERT_FILE"] = str(server.certificate)
+    answer_names(server)
+    try:
+        return perform(server, only)
+    finally:
+        server.stop()
+
+
+def answer_names(server):
+    """DNS for the test domain alone: `_xmpp-client` and `_xmpps-client` at the server's address."""
+    async def records(self, domain, port=None):
+        found = []
+        if self.enable_direct_tls:
+            found.append(("xmpps-client", domain, server.address, servers.XMPPS_PORT))
+        if self.enable_starttls:
+            found.append(("xmpp-client", domain, server.address, servers.XMPP_PORT))
+        return found
+    xmlstream.XMLStream.get_dns_records = records
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host, *arguments, **options):
+        return ask(server.address if host == server.domain else host, *arguments, **options)
+    socket.getaddrinfo = getaddrinfo
+
+
+def perform(server, only):
+    tally = Tally("slixmpp-itests")
+    folder = install.slixmpp_source() / "itests"
+    sys.path.insert(0, str(alone(folder)))
+    warnings.simplefilter("ignore")
+    for file in sorted(folder.glob("test_*.py")):
+        if file.stem in INAPPLICABLE:
+            tally.note("skip", file.stem, INAPPLICABLE[file.stem])
+        elif not only or any(word in file.stem for word in only):
+            perform_module(tally, server, file.stem)
+    return tally.close()
+
+
+def alone(folder):
+    """A folder in which only the tests are found, not the library's source beside them, which is not built."""
+    place = install.HOME / "itests"
+    place.mkdir(exist_ok=True)
+    link = place / "itests"
+    if not link.exists():
+        link.symlink_to(pathlib.Path(folder))
+    return place
+
+
+def perform_module(tally, server, name):
+    suite = __import__("itests." + name, fromlist=["suite"]).suite
+    signal.signal(signal.SIGALRM, too_long)
+    for test in suite:
+        title = "%s.%s" % (name, test.id().rpartition(".")[2])
+        if title in server.lacks:
+            tally.note("skip", title, server.lacks[title])
+            continue
+        result = unittest.TestResult()
+        signal.alarm(TEST_SECONDS)
+        try:
+            test.run(result)
+        finally:
+            signal.alarm(0)
+        faults = result.failures + result.errors
+        if faults:
+            print(faults[0][1], file=sys.stderr)
+            tally.note("FAIL", title, faults[0][1].strip().splitlines()[-1])
+        elif result.skipped:
+            tally.note("skip", title, result.skipped[0][1])
+        else:
+            tally.note("pass", title)
+
+
+def too_long(*_):
+    raise TimeoutError("the test took longer than %d s" % TEST_SECONDS)
