@@ -215,6 +215,11 @@ impl<F: DiskFile> DiskFile for FaultyFile<F> {
         }
     }
 
+    fn sync(&self) -> io::Result<()> {
+        self.faults.change()?;
+        self.file.sync()
+    }
+
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         self.file.read_at(offset, into)?;
         match self.faults.read_fault() {

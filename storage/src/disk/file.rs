@@ -137,15 +137,17 @@ impl DiskFile for FileDiskFile {
         self.writer.write_all_at(aligned.as_slice(), offset)
     }
 
+    fn sync(&self) -> io::Result<()> {
+        self.writer.sync_all()
+    }
+
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         self.reader.read_exact_at(into, offset)
     }
 }
 
+/// The folder's own name is made durable even if it exists: who made it may have died before doing so.
 fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
     fs::create_dir_all(folder)?;
     match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),

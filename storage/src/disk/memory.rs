@@ -146,6 +146,10 @@ impl DiskFile for MemFile {
         Ok(())
     }
 
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         let content = locked(&self.content);
         let start = offset as usize;

@@ -58,6 +58,9 @@ pub trait DiskFile: Send {
     /// comes from an [`AlignedBuffer`], nothing is copied. Writing past the end extends the file.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Makes durable what another process, now dead, has written to this file.
+    fn sync(&self) -> io::Result<()>;
+
     /// Fills `into` from `offset`; the end of the file comes as [`io::ErrorKind::UnexpectedEof`]. No alignment needed.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()>;
 }

@@ -12,6 +12,8 @@ use crate::log::{Log, LogOptions};
 use crate::seam::{BookRead, BookReply, BookWrite, JournalReply, Record, Table};
 use crate::{BookKeeper, LogKeeper};
 
+type Sink<R> = Box<dyn ReplySink<R>>;
+
 /// Stands for the mailbox of a shard.
 struct Mailbox<R>(Sender<Vec<R>>);
 
@@ -21,10 +23,10 @@ impl<R: Send> ReplySink<R> for Mailbox<R> {
     }
 }
 
-fn mailboxes<R: Send + 'static>(shards: usize) -> (Vec<Box<dyn ReplySink<R>>>, Vec<Receiver<Vec<R>>>) {
+fn mailboxes<R: Send + 'static>(shards: usize) -> (Vec<Sink<R>>, Vec<Receiver<Vec<R>>>) {
     let pair = |_| {
         let (sender, receiver) = unbounded();
-        (Box::new(Mailbox(sender)) as Box<dyn ReplySink<R>>, receiver)
+        (Box::new(Mailbox(sender)) as Sink<R>, receiver)
     };
     (0..shards).map(pair).unzip()
 }
@@ -101,7 +103,7 @@ fn each_shard_gets_its_own_replies_in_the_order_it_asked() {
 #[test]
 fn a_full_queue_gives_the_batch_back_and_takes_it_later() {
     let (sender, inbox) = bounded(0);
-    let sinks: Vec<Box<dyn ReplySink<_>>> = vec![Box::new(Mailbox(sender))];
+    let sinks: Vec<Sink<_>> = vec![Box::new(Mailbox(sender))];
     let log = Log::open(MemDisk::new(), options()).ok().unwrap();
     let bounds = KeeperOptions {
         queue_batches_max: 2,
@@ -135,7 +137,7 @@ fn a_full_queue_gives_the_batch_back_and_takes_it_later() {
 #[test]
 fn the_queue_is_bounded_in_bytes_but_takes_one_batch_of_any_size() {
     let (sender, inbox) = bounded(0);
-    let sinks: Vec<Box<dyn ReplySink<_>>> = vec![Box::new(Mailbox(sender))];
+    let sinks: Vec<Sink<_>> = vec![Box::new(Mailbox(sender))];
     let log = Log::open(MemDisk::new(), options()).ok().unwrap();
     let bounds = KeeperOptions {
         queue_bytes_max: 300,

@@ -22,8 +22,8 @@ pub enum LogError {
     },
     /// Something that was durable is not what was written. The log refuses to start rather than to lose it silently.
     #[error(
-        "the log is damaged: {file} at byte {offset}: {what}. Nothing was changed. Check the disk, then restore the log's \
-         folder from a backup; to give up what is at and after this place, move this file and all later segments away"
+        "the log is damaged: {file} at byte {offset}: {what}. Check the disk, then restore the log's folder from a \
+         backup; or, to go on without the messages in this segment and all later ones, move those files away"
     )]
     Damaged {
         /// Folder and name.

@@ -3,12 +3,14 @@
 //! Invariants:
 //! - Only a tail can be cut, and only in the last segment: a batch that is not whole is forgotten if no whole batch of
 //!   the same segment comes after it. Such a batch was never acknowledged.
+//! - What has been read is made durable before it is built upon: a process killed in the middle of a write or of a renaming
+//!   leaves what this one can read, but a power cut could still take away.
 //! - Everything else that is not as it was written is [`LogError::Damaged`], and nothing on the disk is changed.
 
 use super::error::LogError;
 use super::index::{Entry, Index};
 use super::layout::{
-    HeaderFault, Kind, LAYOUT_VERSION, Place, RecordFault, Records, SEGMENT_HEADER_BYTES, SegmentHeader,
+    HeaderFault, Kind, LAYOUT_VERSION, Place, RecordFault, RecordView, Records, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 use super::segment::{Segment, Segments, read_batch};
 use crate::disk::{Disk, DiskFile};
@@ -45,67 +47,64 @@ pub(super) fn recover<D: Disk>(segments: &mut Segments<D>) -> Result<Recovered, 
     }
     if let Some(last) = segments.active() {
         expect_nothing_after(segments, last)?;
+        segments.make_durable(last)?;
     }
     Ok(state)
 }
 
-/// Checks the header, and that it continues where the segment before ended.
+/// Opens the file of a segment that continues where the one before ended.
 fn open_segment<D: Disk>(
     segments: &Segments<D>,
     number: u32,
     first: bool,
     state: &mut Recovered,
 ) -> Result<Segment<D::File>, LogError> {
-    let path = segments.path_of(number);
-    let (file, length) = segments.open(number)?;
-    if length < BLOCK_BYTES as u64 {
-        return Err(damaged(path, length, "the file is shorter than a segment header"));
-    }
-    let mut bytes = [0; SEGMENT_HEADER_BYTES];
-    file.read_at(0, &mut bytes)
-        .map_err(LogError::io("read", path.clone()))?;
-    let header = match SegmentHeader::decode(&bytes) {
-        Ok(header) => header,
-        Err(HeaderFault::Version(found)) => {
-            return Err(LogError::Version {
-                file: path,
-                found,
-                known: LAYOUT_VERSION,
-            });
-        }
-        Err(HeaderFault::Damaged) => {
-            return Err(damaged(path, 0, "the segment header is not what was written"));
-        }
-    };
-    if header.segment != number || header.segment_bytes != length {
-        return Err(damaged(
-            path,
-            0,
-            "the segment header belongs to another file, or the file was cut",
-        ));
-    }
+    let (file, capacity) = segments.open(number)?;
+    let header = read_header(segments.path_of(number), &file, capacity, number)?;
     if first {
         (state.next_batch, state.chain, state.highest) = (header.first_batch, header.chain, header.highest);
     } else if (header.first_batch, header.chain) != (state.next_batch, state.chain) {
-        let (before, end) = segments
-            .active()
-            .map_or((number, 0), |segment| (segment.number, segment.filled));
+        let former = segments.active();
+        let (before, end) = former.map_or((number, 0), |segment| (segment.number, segment.filled));
         let what = format!(
             "batch {} is damaged, but segment {number} continues after it",
             state.next_batch
         );
         return Err(damaged(segments.path_of(before), end, &what));
     }
-    let filled = BLOCK_BYTES as u64;
+    let (salt, filled) = (header.salt, BLOCK_BYTES as u64);
     Ok(Segment {
         number,
         file,
-        salt: header.salt,
-        capacity: length,
+        salt,
+        capacity,
         filled,
         live_records: 0,
         live_bytes: 0,
     })
+}
+
+fn read_header<F: DiskFile>(path: String, file: &F, length: u64, number: u32) -> Result<SegmentHeader, LogError> {
+    if length < BLOCK_BYTES as u64 {
+        return Err(damaged(path, length, "the file is shorter than a segment header"));
+    }
+    let mut bytes = [0; SEGMENT_HEADER_BYTES];
+    file.read_at(0, &mut bytes)
+        .map_err(LogError::io("read", path.clone()))?;
+    match SegmentHeader::decode(&bytes) {
+        Ok(header) if header.segment == number && header.segment_bytes == length => Ok(header),
+        Ok(_) => Err(damaged(
+            path,
+            0,
+            "the segment header belongs to another file, or the file was cut",
+        )),
+        Err(HeaderFault::Version(found)) => Err(LogError::Version {
+            file: path,
+            found,
+            known: LAYOUT_VERSION,
+        }),
+        Err(HeaderFault::Damaged) => Err(damaged(path, 0, "the segment header is not what was written")),
+    }
 }
 
 /// Takes in the batches of the segment opened last, up to the first that is not the next one.
@@ -123,28 +122,16 @@ fn scan<D: Disk>(segments: &mut Segments<D>, state: &mut Recovered) -> Result<()
                 segment: number,
                 offset: offset as u32 + at as u32,
             };
-            let entry = Entry {
-                id: record.id,
-                place,
-                length: length as u32,
-            };
-            match record.kind {
-                Kind::Message | Kind::Relocated => {
-                    if let Some(former) = state.index.insert(record.user, entry, record.last) {
-                        segments.count_dead(former.place, former.length);
-                    }
-                    segments.count_live(place, entry.length);
-                    state.highest = state.highest.max(record.id).max(record.last);
-                }
-                Kind::Settled => {
-                    for former in record
-                        .settled_ids()
-                        .filter_map(|id| state.index.remove(record.user, id))
-                    {
-                        segments.count_dead(former.place, former.length);
-                    }
-                }
-            }
+            take_in(
+                segments,
+                state,
+                &record,
+                Entry {
+                    id: record.id,
+                    place,
+                    length: length as u32,
+                },
+            );
         }
         state.next_batch += 1;
         state.chain = header.check;
@@ -153,6 +140,25 @@ fn scan<D: Disk>(segments: &mut Segments<D>, state: &mut Recovered) -> Result<()
         }
     }
     Ok(())
+}
+
+fn take_in<D: Disk>(segments: &mut Segments<D>, state: &mut Recovered, record: &RecordView<'_>, entry: Entry) {
+    match record.kind {
+        Kind::Message | Kind::Relocated => {
+            if let Some(former) = state.index.insert(record.user, entry, record.last) {
+                segments.count_dead(former.place, former.length);
+            }
+            segments.count_live(entry.place, entry.length);
+            state.highest = state.highest.max(record.id).max(record.last);
+        }
+        Kind::Settled => {
+            for id in record.settled_ids() {
+                if let Some(former) = state.index.remove(record.user, id) {
+                    segments.count_dead(former.place, former.length);
+                }
+            }
+        }
+    }
 }
 
 /// A torn tail has nothing after it; a whole batch after the end means that the end is a wound.

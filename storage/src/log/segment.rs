@@ -107,6 +107,14 @@ impl<D: Disk> Segments<D> {
         self.path(&segment_name(number))
     }
 
+    /// Makes durable what a former process may have left half-way: the last segment's bytes, and all names.
+    pub fn make_durable(&self, last: &Segment<D::File>) -> Result<(), LogError> {
+        last.file
+            .sync()
+            .map_err(LogError::io("synchronise", self.path_of(last.number)))?;
+        self.sync_directory()
+    }
+
     pub fn len(&self) -> usize {
         self.live.len()
     }

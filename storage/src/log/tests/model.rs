@@ -16,7 +16,8 @@ enum Step {
     Fetch { user: usize },
     Commit,
     Upkeep,
-    Crash,
+    Kill,
+    PowerCut,
     DieAt { change: u64, torn: u64 },
 }
 
@@ -93,14 +94,18 @@ impl World {
             Step::Fetch { user } => self.fetch(*user),
             Step::Commit => self.commit(),
             Step::Upkeep => self.log.upkeep().is_ok(),
-            Step::Crash => false,
+            Step::Kill => {
+                self.start_again();
+                true
+            }
+            Step::PowerCut => false,
             Step::DieAt { change, torn } => {
                 self.faults.die_at(*change, *torn);
                 true
             }
         };
         if !sound {
-            self.crash();
+            self.power_cut();
         }
     }
 
@@ -142,8 +147,12 @@ impl World {
         sound
     }
 
-    fn crash(&mut self) {
+    fn power_cut(&mut self) {
         self.disk = self.disk.crash();
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
         let (faulty, faults) = FaultyDisk::new(self.disk.clone());
         self.log = open(faulty);
         self.faults = faults;
@@ -169,7 +178,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => user.prop_map(|user| Step::Fetch { user }),
         6 => Just(Step::Commit),
         4 => Just(Step::Upkeep),
-        1 => Just(Step::Crash),
+        1 => Just(Step::Kill),
+        1 => Just(Step::PowerCut),
         1 => (1..12u64, any::<u64>()).prop_map(|(change, torn)| Step::DieAt { change, torn }),
     ]
 }
@@ -183,6 +193,6 @@ proptest! {
         for step in &steps {
             world.play(step);
         }
-        world.crash();
+        world.power_cut();
     }
 }

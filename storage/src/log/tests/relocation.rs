@@ -146,3 +146,22 @@ fn a_segment_whose_living_cannot_be_read_is_kept() {
     assert!(log.stats().damaged.load(std::sync::atomic::Ordering::Relaxed) > 0);
     assert!(refusal(disk).contains("at byte 4096"));
 }
+
+#[test]
+fn what_is_acknowledged_after_a_kill_survives_a_power_cut_even_if_the_kill_came_before_a_name_was_durable() {
+    let (faulty, faults) = FaultyDisk::new(MemDisk::new());
+    live_a_while(&mut open(faulty), 1, 120).unwrap();
+    for step in 1..faults.changes() {
+        let disk = MemDisk::new();
+        let (faulty, faults) = FaultyDisk::new(disk.clone());
+        faults.die_at(step, u64::MAX);
+        if let Ok(mut log) = try_open(faulty) {
+            assert!(live_a_while(&mut log, 1, 120).is_err());
+        }
+        // Only the process has died: the names are as it left them, durable or not.
+        let mut log = open(disk.clone());
+        say(&mut log, ROMEO, 5000, 10);
+        let mut log = try_open(disk.crash()).unwrap_or_else(|error| panic!("killed at step {step}: {error}"));
+        assert_eq!(waiting(&mut log, ROMEO), [5000], "killed at step {step}");
+    }
+}
