@@ -259,6 +259,9 @@ pub enum Event {
         /// Which of the two.
         blocked: bool,
     },
+    /// Another connection of the same client resumes this session: say goodbye on this transport, if it is still there,
+    /// and keep everything; the next thing that happens is that the other one takes this one apart.
+    Superseded,
     /// The outbox, once above its soft limit, has drained below half of it.
     Drained,
     /// The transport is gone. The session pushes `Detach`, or `Return` (if it holds something) and `Close`.

@@ -49,9 +49,9 @@ impl Station {
             let cipher = self.shard.borrow_mut().cipher(frontend, listener);
             let Some(cipher) = cipher else { return };
             link.buffers.borrow_mut().cipher = Some(cipher);
-            rt::spawn(reader::handshake(self.clone(), link));
+            reader::start_encrypted(self.clone(), link);
         } else if self.open(&link, None) {
-            rt::spawn(reader::read(self.clone(), link));
+            reader::start(self.clone(), link);
         }
     }
 

@@ -20,8 +20,28 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// A closing connection has this long to take its last bytes and to close its side.
 const LINGER_MAX: Duration = Duration::from_secs(3);
 
+/// Starts the task that reads a connection. A panic in it ends that connection and nothing else.
+pub(super) fn start(station: Rc<Station>, link: Rc<Link>) {
+    rt::spawn(async move {
+        let known = Rc::downgrade(&link);
+        if let Err(panic) = rt::guard(read(station.clone(), link)).await {
+            station.reader_panicked(known.upgrade(), &panic);
+        }
+    });
+}
+
+/// As [`start`], after a TLS handshake.
+pub(super) fn start_encrypted(station: Rc<Station>, link: Rc<Link>) {
+    rt::spawn(async move {
+        let known = Rc::downgrade(&link);
+        if let Err(panic) = rt::guard(handshake(station.clone(), link)).await {
+            station.reader_panicked(known.upgrade(), &panic);
+        }
+    });
+}
+
 /// Reads until the connection ends, or moves to another shard.
-pub(super) async fn read(station: Rc<Station>, link: Rc<Link>) {
+async fn read(station: Rc<Station>, link: Rc<Link>) {
     station.offer_leftover(&link);
     loop {
         let readable = wait(&station, &link).await;
@@ -62,7 +82,7 @@ async fn wait(_station: &Station, link: &Link) -> bool {
 }
 
 /// The handshake of a direct TLS listener; a session is made when it is over.
-pub(super) async fn handshake(station: Rc<Station>, link: Rc<Link>) {
+async fn handshake(station: Rc<Station>, link: Rc<Link>) {
     station.handshaking.set(station.handshaking.get() + 1);
     let done = within(HANDSHAKE_MAX, async {
         while link.session.get().is_none() {
@@ -133,7 +153,8 @@ impl Station {
                 Ok(count) => count,
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             };
-            let alive = match link.buffers.borrow().cipher.is_some() {
+            let encrypted = link.buffers.borrow().cipher.is_some();
+            let alive = match encrypted {
                 true => self.decrypt(link, &received[..count], cipher, plain),
                 false => {
                     self.feed(link, &received[..count]);
@@ -236,6 +257,14 @@ impl Station {
     pub(super) fn offer_leftover(&self, link: &Link) {
         if !link.buffers.borrow().leftover.is_empty() {
             self.feed(link, &[]);
+        }
+    }
+
+    fn reader_panicked(&self, link: Option<Rc<Link>>, panic: &rt::Panicked) {
+        tracing::error!(panic = panic.0, "a panic while reading was caught; the connection is closed");
+        self.shard.borrow().metrics().panics.add(1);
+        if let Some(link) = link {
+            self.lost(&link);
         }
     }
 

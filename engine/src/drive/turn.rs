@@ -260,7 +260,7 @@ impl Station {
             Some(link) => {
                 self.attach(id, &link);
                 self.flush(id);
-                rt::spawn(reader::read(self.clone(), link));
+                reader::start(self.clone(), link);
             }
             None => {
                 self.enter(Some(id), |shard| shard.lost(id));

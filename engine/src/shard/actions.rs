@@ -7,6 +7,9 @@ use crate::session::{Action, BindFault, Event};
 use crate::slots::UserKey;
 use crate::store::RecordId;
 
+/// No commit takes longer, or nobody would wait for it.
+const HEIR_MS: u64 = 60_000;
+
 impl Shard {
     pub(super) fn perform(&mut self, id: SessionId, action: Action) {
         if self.sessions.get(id).is_none_or(|entry| entry.closing) {
@@ -169,6 +172,8 @@ impl Shard {
         let (address, token) = (old_entry.address.take(), old_entry.token.take());
         old_entry.user = None;
         old_entry.closing = true;
+        self.unpin(uid);
+        self.heirs.insert(old_id, (id, self.now.ms + HEIR_MS));
         self.replace_holder(uid, old_id, id);
         if let Some(resource) = self.users.get_mut(uid).and_then(|user| user.resource_of_mut(old_id)) {
             resource.session = id;

@@ -128,6 +128,8 @@ pub struct Shard {
     unauthenticated: HashMap<u128, u32>,
     wheel: Wheel,
     backlog: VecDeque<(SessionId, Action)>,
+    /// Who took the place of whom by resuming, and until when news for the old one may still come.
+    heirs: HashMap<SessionId, (SessionId, u64)>,
     scratch: Vec<Action>,
     accepted: Vec<(SessionId, u64)>,
     /// Given back by sessions that are ending; routed once those are gone.
@@ -163,6 +165,7 @@ impl Shard {
             unauthenticated: HashMap::new(),
             wheel: Wheel::new(TIMER_TICK_MS, 0),
             backlog: VecDeque::new(),
+            heirs: HashMap::new(),
             scratch: Vec::new(),
             accepted: Vec::new(),
             returned: Vec::new(),
@@ -201,6 +204,8 @@ impl Shard {
     pub fn tick(&mut self) {
         self.expire_timers();
         self.expire_idle_users();
+        let now = self.now.ms;
+        self.heirs.retain(|_, (_, until)| *until > now);
         self.run();
         self.metrics.connections.set(self.sessions.connections() as u64);
         self.metrics.users.set(self.users.len() as u64);

@@ -547,6 +547,12 @@ impl Shard {
 
     pub(super) fn tell_accepted(&mut self) {
         let mut accepted = std::mem::take(&mut self.accepted);
+        for (id, _) in &mut accepted {
+            // A chain is as long as the number of resumptions during one commit.
+            while let Some((heir, _)) = self.heirs.get(id) {
+                *id = *heir;
+            }
+        }
         accepted.sort_by_key(|(id, _)| *id);
         for group in accepted.chunk_by(|a, b| a.0 == b.0) {
             let seqs = group.iter().map(|(_, seq)| *seq).collect();

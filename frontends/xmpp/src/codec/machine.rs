@@ -201,24 +201,36 @@ impl Machine<'_> {
                 self.at.pos = at - 1;
                 return Ok(Step::More);
             }
-            let step = match &self.input[self.at.pos..] {
-                [b'=', quote @ (b'"' | b'\''), ..] => {
-                    self.at.pos += 2;
-                    self.at.state = State::Value(*quote);
-                    self.value(*quote)?
-                }
-                _ => {
-                    self.at.state = State::Equals;
-                    return Ok(Step::Next);
-                }
-            };
-            if !matches!(step, Step::Next) {
-                return Ok(step);
+            if !self.plain_value() {
+                self.at.state = State::Equals;
+                return Ok(Step::Next);
             }
         }
     }
 
-    #[inline]
+    /// Takes `='value'` in one go when all of it is here and it holds no reference; false leaves everything
+    /// to the careful states.
+    #[inline(always)]
+    fn plain_value(&mut self) -> bool {
+        let (bytes, start) = (self.input, self.at.pos + 2);
+        let quote = match bytes.get(self.at.pos..start) {
+            Some(&[b'=', quote @ (b'"' | b'\'')]) => quote,
+            _ => return false,
+        };
+        match (
+            memchr3(quote, b'<', b'&', &bytes[start..]),
+            self.work.attributes.last_mut(),
+        ) {
+            (Some(len), Some(attribute)) if bytes[start + len] == quote => {
+                attribute.value = Span::new(start, start + len);
+                self.at.pos = start + len + 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    #[inline(always)]
     fn attribute_name(&mut self, at: usize) -> Result<bool, Fault> {
         let Some(found) = name(self.input, at, self.limits.name_bytes_max)? else {
             return Ok(false);
@@ -275,7 +287,6 @@ impl Machine<'_> {
         }
     }
 
-    #[inline]
     fn value(&mut self, quote: u8) -> Result<Step, Fault> {
         let (bytes, start) = (self.input, self.at.pos);
         let mut at = self.at.probe.max(start);

@@ -173,17 +173,24 @@ fn entity(rest: &[u8]) -> Result<Option<usize>, Fault> {
 /// The window as text, if it is UTF-8 and has none but XML's characters (production Char).
 #[inline]
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Fault> {
-    // One pass that the compiler turns into vector code: any control, any high bit?
-    let (mut control, mut union) = (false, 0u8);
+    // One pass that the compiler turns into vector code. White space is rare enough to be looked at again.
+    let (mut low, mut union) = (false, 0u8);
     for &byte in bytes {
-        control |= (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+        low |= byte < b' ';
         union |= byte;
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Fault::UnsupportedEncoding)?;
-    if control || (union >= 0x80 && has_noncharacter(bytes)) {
+    if (low && has_control(bytes)) || (union >= 0x80 && has_noncharacter(bytes)) {
         return Err(Flaw::Character.into());
     }
     Ok(text)
+}
+
+/// Whether there is a control character other than XML's white space.
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |any, &byte| {
+        any | ((byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r'))
+    })
 }
 
 /// Whether U+FFFE or U+FFFF (EF BF BE, EF BF BF) stands in valid UTF-8.

@@ -20,6 +20,7 @@ impl XmppSession {
     pub(super) fn event(&mut self, event: Event, cx: &mut Context<'_>) {
         let flow = match event {
             Event::Lost => return self.lost(cx),
+            Event::Superseded => return self.superseded(cx),
             Event::Farewell(farewell) => Flow::Fail(self.parting(farewell)),
             Event::Resumed { old, address } => self.resumed(old, address, cx),
             event => match &mut self.state {
@@ -146,6 +147,13 @@ impl XmppSession {
     /// What the shard's farewell is in this protocol.
     fn parting(&self, farewell: Farewell) -> StreamError {
         StreamError::of(farewell, self.shared.config.see_other_host.is_some())
+    }
+
+    /// XEP-0198 section 5: the stream that a resumed one replaces ends with a conflict; what it holds stays where it is.
+    fn superseded(&self, cx: &mut Context<'_>) {
+        if self.is_heard() {
+            StreamError::Conflict.write(cx.outbox, None);
+        }
     }
 
     /// Time has passed: deadlines, the rate, silence.
