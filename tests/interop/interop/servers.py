@@ -131,6 +131,7 @@ class Prosody(Server):
     lacks = {
         "stream-limits": "this Prosody has no XEP-0478",
         "pre-approval": "this Prosody does not offer subscription pre-approval",
+        "scram-plus": "this Prosody binds to tls-unique only, which TLS 1.3 has not",
         "an_inactive_client_still_gets_its_messages": "Prosody may hold the message for longer than the play waits",
         "stanza-size": "this Prosody does not announce its limit",
         "deadline": "Prosody gives an unauthenticated client five minutes",

@@ -63,10 +63,10 @@ class Stage:
 
 
 def perform(tally, function, seconds, server, shared):
-    """Runs one play in its own event loop under its deadline and notes how it ended."""
+    """Runs one play in its own event loop under its deadline and notes how it ended, and what it returned to tell."""
     started = time.monotonic()
     try:
-        asyncio.run(asyncio.wait_for(function(server=server, **shared), seconds))
+        told = asyncio.run(asyncio.wait_for(function(server=server, **shared), seconds))
     except Skip as reason:
         tally.note("skip", function.__name__, str(reason))
     except Exception as error:
@@ -74,7 +74,7 @@ def perform(tally, function, seconds, server, shared):
         text = "%s %s" % (type(error).__name__, error)
         tally.note("FAIL", function.__name__, " ".join(text.split())[:300])
     else:
-        tally.note("pass", function.__name__, "%.2f s" % (time.monotonic() - started))
+        tally.note("pass", function.__name__, "%.2f s%s" % (time.monotonic() - started, told and "; " + told or ""))
 
 
 def expect(condition, what):
