@@ -1,5 +1,6 @@
 //! What the log finds when it is opened again.
 
+use super::super::layout::BatchHeader;
 use super::*;
 
 /// Three batches in the first segment: Juliet's 1, Romeo's 2, and Juliet's next ones of these sizes.
@@ -211,4 +212,19 @@ fn three_segments() -> MemDisk {
     }
     say(&mut log, JULIET, 1000, 10);
     disk.crash()
+}
+
+#[test]
+fn a_batch_that_does_not_follow_from_the_one_before_it_is_reported() {
+    let (disk, start, _) = three_batches(&[100]);
+    let header = BatchHeader::decode(&disk.content(FIRST)[start..]).unwrap();
+    let length = header.length as usize;
+    let stranger = BatchHeader {
+        previous: header.previous ^ 1,
+        ..header
+    };
+    disk.edit(FIRST, |bytes| {
+        stranger.seal(&mut bytes[start..start + length], 42);
+    });
+    assert!(refusal(disk).contains(&format!("at byte {start}")));
 }
