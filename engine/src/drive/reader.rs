@@ -261,7 +261,10 @@ impl Station {
     }
 
     fn reader_panicked(&self, link: Option<Rc<Link>>, panic: &rt::Panicked) {
-        tracing::error!(panic = panic.0, "a panic while reading was caught; the connection is closed");
+        tracing::error!(
+            panic = panic.0,
+            "a panic while reading was caught; the connection is closed"
+        );
         self.shard.borrow().metrics().panics.add(1);
         if let Some(link) = link {
             self.lost(&link);

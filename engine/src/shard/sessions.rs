@@ -357,7 +357,7 @@ impl Shard {
         if waiting > limits.outbox_soft_bytes {
             entry.above_soft = true;
         }
-        if waiting > limits.outbox_hard_bytes && !entry.closing {
+        if waiting > limits.outbox_hard_bytes && !entry.closing && !entry.dismissed {
             self.metrics.slow_closed.add(1);
             self.dismiss(id, Farewell::Policy);
         }

@@ -1,7 +1,7 @@
 //! A protocol for plays: one line a command, one line an event. Neutral contents only.
 //!
 //! ```text
-//!   login NODE · bind NAME · available PRIORITY · gone · send TO ID · ack · subscribe|subscribed|unsubscribe|unsubscribed TO
+//!   login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
 //!   to NODE · set CONTACT · block WHOM · unblock WHOM · resume TOKEN
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
@@ -60,6 +60,12 @@ impl LineSession {
                 token: Bytes::copy_from_slice(first.as_bytes()),
             }),
             "send" => self.send(first, second, cx),
+            "shout" => {
+                let mut envelope = Envelope::neutral(self.me(), address(first), Kind::Message(MessageKind::Headline));
+                envelope.id = Bytes::copy_from_slice(second.as_bytes());
+                cx.actions.push(Action::Route { envelope, seq: None });
+            }
+            "panic" => panic!("a play wants to see what a panic does"),
             "ack" => {
                 let records = self.unacknowledged.drain(..).filter_map(|(record, _)| record).collect();
                 cx.actions.push(Action::Settle(records));

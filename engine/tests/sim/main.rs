@@ -9,6 +9,7 @@ mod client;
 mod crash;
 mod offline;
 mod presence;
+mod pressure;
 mod routing;
 mod world;
 

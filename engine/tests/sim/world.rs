@@ -27,6 +27,16 @@ const STEPS_MAX: u32 = 200_000;
 /// Everybody who has an account.
 pub const CAST: [&str; 4] = ["romeo", "juliet", "nurse", "mercutio"];
 
+/// Small, so that plays reach them.
+pub const LIMITS: Limits = Limits {
+    queue_records: 50,
+    queue_page_records: 4,
+    queue_page_bytes: 1000,
+    outbox_soft_bytes: 300,
+    outbox_hard_bytes: 3000,
+    ..Limits::DEFAULT
+};
+
 /// A seeded generator (splitmix64).
 #[derive(Clone)]
 pub struct Dice(pub u64);
@@ -59,6 +69,8 @@ struct Wire {
     /// Where the session is; `None` while it moves, and when it is over.
     at: Option<(usize, SessionId)>,
     alive: bool,
+    /// The client does not read what it is sent.
+    stalled: bool,
     /// Typed and not read yet.
     typed: VecDeque<String>,
     heard: Vec<String>,
@@ -103,11 +115,7 @@ impl World {
         let setup = Arc::new(Setup {
             domain: DOMAIN.parse().expect("a good name"),
             table: SlotTable::even(NonZeroU16::new(3).expect("not zero")),
-            limits: Limits {
-                queue_records: 50,
-                queue_page_records: 4,
-                ..Limits::DEFAULT
-            },
+            limits: LIMITS,
             registration: Registration::Closed,
             registrations: Rate::per_minute(n(1), n(1)),
             logins: LoginRates::default(),
@@ -191,6 +199,7 @@ impl World {
         self.wires.push(Wire {
             at: Some((shard, id)),
             alive: true,
+            stalled: false,
             typed: VecDeque::new(),
             heard: Vec::new(),
         });
@@ -213,6 +222,40 @@ impl World {
             self.shards[shard].lost(id);
             self.carry(shard);
         }
+    }
+
+    /// A client stops reading...
+    pub fn stall(&mut self, line: Line) {
+        self.wires[line.0].stalled = true;
+    }
+
+    /// ...and reads again.
+    pub fn unstall(&mut self, line: Line) {
+        self.wires[line.0].stalled = false;
+        if let Some((shard, id)) = self.wires[line.0].at {
+            let now = self.now();
+            self.shards[shard].begin(now);
+            self.flush(shard, id);
+            self.carry(shard);
+        }
+    }
+
+    /// Everybody is told to go.
+    pub fn drain(&mut self) {
+        for shard in 0..self.shards.len() {
+            self.receive(shard, vec![Item::Drain]);
+        }
+        self.settle();
+    }
+
+    /// Whether nothing is left to say, to write or to wait for.
+    pub fn is_drained(&self) -> bool {
+        self.shards.iter().all(Shard::is_drained)
+    }
+
+    /// A figure, summed over the shards.
+    pub fn count(&self, figure: impl Fn(&crosspoint_engine::metrics::ShardMetrics) -> u64) -> u64 {
+        self.shards.iter().map(|shard| figure(shard.metrics())).sum()
     }
 
     /// Everything that a client has been told.
@@ -418,6 +461,9 @@ impl World {
         let Some(wire) = self.wires.iter_mut().find(|wire| wire.at == Some((shard, id))) else {
             return;
         };
+        if wire.stalled {
+            return;
+        }
         let Some(bytes) = self.shards[shard].outbox(id).map(std::mem::take) else {
             return;
         };

@@ -1,0 +1,100 @@
+//! Plays about clients that do not read, sessions that break, and the end of the day.
+
+use super::play;
+
+fn numbers(said: &[String]) -> Vec<usize> {
+    said.iter()
+        .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn a_client_that_does_not_read_gets_everything_in_order_when_it_reads_again() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let juliet = world.enter("juliet", "balcony", false);
+        world.type_in(juliet, "available 0");
+        world.until(juliet, "Available");
+        world.stall(juliet);
+        for number in 0..50 {
+            world.type_in(romeo, &format!("send juliet {number}"));
+        }
+        world.settle();
+        assert!(
+            world.pending("juliet") > 20,
+            "above the soft bound, messages wait in the log"
+        );
+        world.unstall(juliet);
+        world.settle();
+        assert_eq!(numbers(&world.heard_of(juliet, "message")), (0..50).collect::<Vec<_>>());
+        assert_eq!(world.pending("juliet"), 0);
+    });
+}
+
+#[test]
+fn a_client_that_lets_the_hard_bound_be_reached_ends_and_nobody_else_does() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let juliet = world.enter("juliet", "balcony", false);
+        let nurse = world.enter("nurse", "chamber", false);
+        for line in [juliet, nurse] {
+            world.type_in(line, "available 0");
+            world.until(line, "Available");
+        }
+        world.stall(juliet);
+        for number in 0..200 {
+            world.type_in(romeo, &format!("shout juliet {number}"));
+        }
+        world.settle();
+        assert_eq!(world.count(|shard| shard.slow_closed.get()), 1);
+        world.type_in(romeo, "send nurse hello");
+        world.until(nurse, "message romeo/orchard hello");
+        world.type_in(romeo, "send juliet hello");
+        world.settle();
+        assert_eq!(world.pending("juliet"), 1, "she is away now");
+    });
+}
+
+#[test]
+fn a_panic_ends_one_session_and_no_other() {
+    std::panic::set_hook(Box::new(|_| {}));
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", true);
+        let juliet = world.enter("juliet", "balcony", false);
+        let friend = world.enter("juliet", "chamber", false);
+        for line in [juliet, friend] {
+            world.type_in(line, "available 0");
+            world.until(line, "Available");
+        }
+        world.type_in(juliet, "panic");
+        world.until(friend, "Unavailable juliet/balcony");
+        world.type_in(romeo, "send juliet hello");
+        world.until(friend, "message romeo/orchard hello");
+        assert_eq!(world.count(|shard| shard.panics.get()), 1);
+    });
+    drop(std::panic::take_hook());
+}
+
+#[test]
+fn at_the_end_of_the_day_everybody_is_told_and_nothing_accepted_is_lost() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", true);
+        let juliet = world.enter("juliet", "balcony", true);
+        world.type_in(juliet, "available 0");
+        world.until(juliet, "Available");
+        for number in 1..=10 {
+            world.type_in(romeo, &format!("send juliet {number}"));
+        }
+        world.stumble(80);
+        world.drain();
+        for line in [romeo, juliet] {
+            assert_eq!(world.heard(line).last().map(String::as_str), Some("bye"));
+        }
+        assert!(world.is_drained());
+        let promised = numbers(&world.heard_of(romeo, "accepted")).len();
+        assert!(
+            world.pending("juliet") as usize >= promised,
+            "she confirmed nothing, so all that was promised waits"
+        );
+    });
+}
