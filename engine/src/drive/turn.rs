@@ -3,6 +3,7 @@
 //! Order matters: the log's requests go first, so that whoever hears of a message by mail finds it in the log; sockets are
 //! written before chunks are shipped, because clients wait and shards do not.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use super::Station;
@@ -124,7 +125,8 @@ impl Station {
         let written = {
             let mut shard = self.shard.borrow_mut();
             let Some(outbox) = shard.outbox(id) else { return };
-            link.write(outbox)
+            // A cipher that panics ends its own connection.
+            catch_unwind(AssertUnwindSafe(|| link.write(outbox))).unwrap_or(Written::Broken)
         };
         match written {
             Written::All(bytes) => {
