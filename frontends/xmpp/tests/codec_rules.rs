@@ -103,6 +103,8 @@ fn names_follow_the_fifth_edition() {
         ("<_a-1.b/>", None),
         ("<\u{e9}l\u{e9}ment/>", None),
         ("<\u{10000}/>", None),
+        ("<\u{fdf0}\u{fffd}/>", None),
+        ("<\u{fdd0}/>", flaw(Flaw::Name)),
         ("<a\u{f0000}/>", flaw(Flaw::Name)),
         ("<a \u{d7}='1'/>", flaw(Flaw::Name)),
         ("<a 1='1'/>", flaw(Flaw::Name)),
