@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{Scratch, Server, done, fails, free_port, run, text};
+use common::{Scratch, Server, address, done, fails, run, text};
 
 #[test]
 fn check_config_says_ok_or_the_wrong_key_and_line() {
@@ -160,15 +160,15 @@ fn accounts_are_managed_while_the_server_runs_and_a_drain_ends_it() {
 fn a_second_server_on_the_same_folder_is_refused_and_the_first_goes_on() {
     let scratch = Scratch::new();
     let server = Server::anywhere(&scratch.path().join("data"), &[]);
-    let (xmpp, xmpps) = (free_port().to_string(), free_port().to_string());
+    let any = common::ANY.to_string();
     let said = fails(
         &[
             "--data",
             &server.data(),
             "--xmpp",
-            &xmpp,
+            &any,
             "--xmpps",
-            &xmpps,
+            &any,
             "--admin",
             "off",
         ],
@@ -195,8 +195,8 @@ fn the_banner_says_where_it_listens_and_what_to_do_next() {
 #[test]
 fn the_admin_port_tells_of_health_readiness_and_figures() {
     let scratch = Scratch::new();
-    let admin = free_port();
-    let _server = Server::anywhere(&scratch.path().join("data"), &["--admin", &admin.to_string()]);
+    let server = Server::anywhere(&scratch.path().join("data"), &["--admin", "127.0.0.1:0"]);
+    let admin = address(&server.banner, "/metrics");
     let get = |path: &str| {
         let mut stream = TcpStream::connect(admin).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

@@ -167,14 +167,14 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
 }
 
 fn encryption(config: &Config, findings: &mut Findings<'_>) {
-    if config.xmpp.tls == TlsMode::Off && !config.xmpp.tls_terminated_by_proxy {
-        if let Some(open) = config.xmpp.listen.iter().find(|address| !address.ip().is_loopback()) {
-            let what = format!(
-                "\"off\" would let {open}, which is not loopback, talk in the clear; use \"required\", or set \
-                 xmpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
-            );
-            findings.add("xmpp.tls", what);
-        }
+    let clear = config.xmpp.tls == TlsMode::Off && !config.xmpp.tls_terminated_by_proxy;
+    let open = config.xmpp.listen.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| clear) {
+        let what = format!(
+            "\"off\" would let {open}, which is not loopback, talk in the clear; use \"required\", or set \
+             xmpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
+        );
+        findings.add("xmpp.tls", what);
     }
     let tls = &config.tls;
     match (tls.certificate.as_os_str().is_empty(), tls.key.as_os_str().is_empty()) {
@@ -191,10 +191,10 @@ fn encryption(config: &Config, findings: &mut Findings<'_>) {
             let before = findings.wrongs.len();
             readable("tls.certificate", &tls.certificate, findings);
             readable("tls.key", &tls.key, findings);
-            if findings.wrongs.len() == before {
-                if let Err(what) = crate::certificate::load(&tls.certificate, &tls.key) {
-                    findings.add("tls.certificate", what.to_string());
-                }
+            let both_read = findings.wrongs.len() == before;
+            let loaded = both_read.then(|| crate::certificate::load(&tls.certificate, &tls.key));
+            if let Some(Err(what)) = loaded {
+                findings.add("tls.certificate", what.to_string());
             }
         }
     }

@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,11 +90,18 @@ impl Drop for Scratch {
     }
 }
 
-/// A port that nobody uses now, for servers that are to come back at the same one.
-pub fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
+/// Any port of the loopback; the banner says which it became.
+pub const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The address in front of these words of the banner.
+pub fn address(banner: &str, words: &str) -> SocketAddr {
+    let before = banner
+        .split(words)
+        .next()
+        .and_then(|before| before.split([' ', '/']).next_back());
+    before
+        .and_then(|address| address.parse().ok())
+        .unwrap_or_else(|| panic!("{words} in {banner}"))
 }
 
 /// A running server; killed when dropped.
@@ -132,6 +139,7 @@ impl Server {
         }
         // What it says later is read by nobody, and must not stop it.
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        let (xmpp, xmpps) = (address(&banner, ", STARTTLS"), address(&banner, ", direct TLS"));
         Server {
             child,
             banner,
@@ -141,9 +149,9 @@ impl Server {
         }
     }
 
-    /// On ports of its own.
+    /// On any ports.
     pub fn anywhere(data: &Path, more: &[&str]) -> Server {
-        Server::start(data, free_port(), free_port(), more)
+        Server::start(data, ANY, ANY, more)
     }
 
     /// Its data folder, for commands.
