@@ -9,7 +9,7 @@ import tarfile
 
 from .servers import REPOSITORY
 
-HOME = pathlib.Path(os.environ.get("CROSSPOINT_INTEROP_HOME", REPOSITORY / "target" / "interop"))
+HOME = pathlib.Path(os.environ.get("INTEROP_HOME", REPOSITORY / "target" / "interop"))
 VENV = HOME / "venv"
 SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"

@@ -90,7 +90,7 @@ class Server:
 
 
 class Crosspoint(Server):
-    """The server of this repository. CROSSPOINT_BIN names the binary; else the newest one under the target folder."""
+    """The server of this repository. INTEROP_SERVER names the binary; else the newest one under the target folder."""
 
     name = "crosspoint"
     strict = True
@@ -104,7 +104,7 @@ class Crosspoint(Server):
         return [*self.prefix, binary(), "serve", "--domain", self.domain, "--data", self.data,
                 "--xmpp", "%s:%d" % (self.address, XMPP_PORT), "--xmpp-tls", self.tls,
                 "--xmpps", "%s:%d" % (self.address, XMPPS_PORT),
-                "--shards", str(self.settings.get("shards", 2)),
+                "--shards", str(self.settings.get("shards", int(os.environ.get("INTEROP_SHARDS", 2)))),
                 "--admin", "%s:%d" % (self.address, ADMIN_PORT),
                 "--registration", self.settings.get("registration", "closed"),
                 *self.settings.get("arguments", [])]
@@ -131,6 +131,7 @@ class Prosody(Server):
     lacks = {
         "stream-limits": "this Prosody has no XEP-0478",
         "pre-approval": "this Prosody does not offer subscription pre-approval",
+        "a_friends_query_reaches_a_resource_and_a_strangers_does_not": "Prosody delivers a stranger's query",
         "scram-plus": "this Prosody binds to tls-unique only, which TLS 1.3 has not",
         "an_inactive_client_still_gets_its_messages": "Prosody may hold the message for longer than the play waits",
         "stanza-size": "this Prosody does not announce its limit",
@@ -179,6 +180,8 @@ class Ejabberd(Server):
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
         "pre-approval": "this ejabberd does not offer subscription pre-approval",
+        "a_friends_query_reaches_a_resource_and_a_strangers_does_not": "ejabberd delivers a stranger's query",
+        "scram-plus": "this ejabberd binds to tls-unique only, which TLS 1.3 has not",
         "test_last_activity.test_activity": "ejabberd refuses the query to a stranger's resource",
         "test_privatestorage.test_privatestorage": "ejabberd writes the stored element with other declarations",
         "stanza-size": "this ejabberd does not announce its limit",
@@ -240,14 +243,14 @@ SERVERS = {kind.name: kind for kind in (Crosspoint, Prosody, Ejabberd)}
 
 
 def binary():
-    """The built server: CROSSPOINT_BIN, or the newest of the usual profiles' outputs."""
-    named = os.environ.get("CROSSPOINT_BIN")
+    """The built server: INTEROP_SERVER, or the newest of the usual profiles' outputs."""
+    named = os.environ.get("INTEROP_SERVER")
     if named:
         return pathlib.Path(named)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     built = [path for profile in ("release", "ci", "debug") if (path := target / profile / "crosspoint").exists()]
     if not built:
-        raise SystemExit("no crosspoint binary: build it (cargo build --release) or set CROSSPOINT_BIN")
+        raise SystemExit("no crosspoint binary: build it (cargo build --release) or set INTEROP_SERVER")
     return max(built, key=lambda path: path.stat().st_mtime)
 
 

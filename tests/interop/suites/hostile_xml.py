@@ -74,7 +74,7 @@ CONSTRUCTS = {
     "unknown_stanza": (b"<telegram xmlns='jabber:client'/>", ("unsupported-stanza-type",)),
     "stanza_of_another_namespace": (b"<message xmlns='jabber:server'/>", ("unsupported-stanza-type",
                                                                           "invalid-namespace")),
-    "a_second_stream_header": (b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
+    "a_second_stream_header": (b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'></stream:stream>",
                                BROKEN + ("unsupported-stanza-type", "conflict", "policy-violation")),
     "someone_elses_from": (b"<message to='king@interop.test' from='king@interop.test'><body>obey</body></message>", ("invalid-from",)),
 }

@@ -57,6 +57,17 @@ async def a_query_to_an_absent_resource_is_refused(server):
 
 
 @play()
+async def a_friends_query_reaches_a_resource_and_a_strangers_does_not(server):
+    async with Cast(server) as cast:
+        romeo, juliet = await cast.friends("romeo", "juliet")
+        info = await romeo.ask("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", to=juliet.boundjid.full)
+        expect_equal(info["from"].full, juliet.boundjid.full, "who answers")
+        paris = await cast.online("paris")
+        await refused(paris.ask("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+                                to=juliet.boundjid.full), "service-unavailable")
+
+
+@play()
 async def negative_priority_gets_no_messages_to_the_bare_address(server):
     async with Cast(server) as cast:
         romeo = await cast.online("romeo")
@@ -319,7 +330,7 @@ async def an_inactive_client_still_gets_its_messages(server):
 async def the_stream_announces_its_limits(server):
     async with Cast(server) as cast:
         romeo = await cast.online("romeo")
-        expect((romeo.limits.max_bytes or 0) >= 10000, "max-bytes of %r" % romeo.limits)
+        expect((romeo.limits.max_bytes or 0) >= 10000, "max-bytes of %r" % (romeo.limits,))
 
 
 @play("pre-approval")

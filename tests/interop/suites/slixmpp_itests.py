@@ -4,6 +4,7 @@ They find their server by DNS, so the name of the test domain is answered here: 
 server's loopback address. Tests of services that Crosspoint does not have are listed with the reason.
 """
 
+import asyncio
 import os
 import pathlib
 import signal
@@ -15,6 +16,7 @@ import warnings
 from slixmpp import xmlstream
 
 from interop import install, servers
+from interop.raw import Raw
 from interop.stage import Tally
 
 TEST_SECONDS = 40
@@ -38,12 +40,26 @@ def run(server, only=()):
     for number, (user, password) in enumerate(accounts, 1):
         os.environ["CI_ACCOUNT%d" % number] = server.jid(user)
         os.environ["CI_ACCOUNT%d_PASSWORD" % number] = password
+    asyncio.run(befriend(server, *accounts))
     os.environ["SSL_CERT_FILE"] = str(server.certificate)
     answer_names(server)
     try:
         return perform(server, only)
     finally:
         server.stop()
+
+
+async def befriend(server, first, second):
+    """Subscribes the two accounts to each other: a server need not deliver a stranger's query (RFC 6121, 8.5.3.1)."""
+    for one, other in ((first, second), (second, first)):
+        asker, giver = await Raw.session(server, *one), await Raw.session(server, *other)
+        asker.say("<presence to='%s' type='subscribe'/>" % server.jid(other[0]))
+        await asker.ping()
+        giver.say("<presence/><presence to='%s' type='subscribed'/>" % server.jid(one[0]))
+        await giver.ping()
+        for raw in (asker, giver):
+            raw.say("</stream:stream>")
+            await raw.ended()
 
 
 def answer_names(server):
