@@ -1,0 +1,180 @@
+//! SCRAM from the client's side (RFC 5802, RFC 7677), without channel binding; and PLAIN (RFC 4616).
+//!
+//! Pure: the nonce is an argument. The client checks the server's signature, so that a run against a server that does
+//! not know the password fails.
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, Mac};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+/// Rounds that a server may ask for; more would stall the whole run.
+const ITERATIONS_MAX: u32 = 1_000_000;
+
+/// The hash function under a mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
+    Sha1,
+    Sha256,
+}
+
+impl Hash {
+    fn digest(self, data: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha1 => Sha1::digest(data).to_vec(),
+            Self::Sha256 => Sha256::digest(data).to_vec(),
+        }
+    }
+
+    fn hmac(self, key: &[u8], data: &[u8]) -> Result<Vec<u8>> {
+        Ok(match self {
+            Self::Sha1 => Hmac::<Sha1>::new_from_slice(key)?
+                .chain_update(data)
+                .finalize()
+                .into_bytes()
+                .to_vec(),
+            Self::Sha256 => Hmac::<Sha256>::new_from_slice(key)?
+                .chain_update(data)
+                .finalize()
+                .into_bytes()
+                .to_vec(),
+        })
+    }
+
+    fn salted_password(self, password: &str, salt: &[u8], iterations: u32) -> Vec<u8> {
+        match self {
+            Self::Sha1 => pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(password.as_bytes(), salt, iterations).to_vec(),
+            Self::Sha256 => pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt, iterations).to_vec(),
+        }
+    }
+}
+
+/// One exchange. `first` and `last` give what goes into `<auth/>` and `<response/>`, in base64.
+#[derive(Debug)]
+pub struct Scram {
+    hash: Hash,
+    first_bare: String,
+    nonce: String,
+    signature: Vec<u8>,
+}
+
+impl Scram {
+    pub fn new(hash: Hash, user: &str, nonce: String) -> Self {
+        let user = user.replace('=', "=3D").replace(',', "=2C");
+        Self {
+            hash,
+            first_bare: format!("n={user},r={nonce}"),
+            nonce,
+            signature: Vec::new(),
+        }
+    }
+
+    pub fn first(&self) -> String {
+        BASE64.encode(format!("n,,{}", self.first_bare))
+    }
+
+    /// Answers the server's challenge.
+    pub fn last(&mut self, challenge: &str, password: &str) -> Result<String> {
+        let challenge = String::from_utf8(BASE64.decode(challenge.trim())?)?;
+        let nonce = attribute(&challenge, "r=")?;
+        let salt = BASE64.decode(attribute(&challenge, "s=")?)?;
+        let iterations: u32 = attribute(&challenge, "i=")?.parse()?;
+        ensure!(nonce.starts_with(&self.nonce), "the server changed our nonce");
+        ensure!(
+            (1..=ITERATIONS_MAX).contains(&iterations),
+            "the server asks for {iterations} rounds"
+        );
+        let salted = self.hash.salted_password(password, &salt, iterations);
+        let without_proof = format!("c=biws,r={nonce}");
+        let signed = format!("{},{challenge},{without_proof}", self.first_bare);
+        let client_key = self.hash.hmac(&salted, b"Client Key")?;
+        let signature = self.hash.hmac(&self.hash.digest(&client_key), signed.as_bytes())?;
+        let proof: Vec<u8> = client_key
+            .iter()
+            .zip(&signature)
+            .map(|(key, sign)| key ^ sign)
+            .collect();
+        let server_key = self.hash.hmac(&salted, b"Server Key")?;
+        self.signature = self.hash.hmac(&server_key, signed.as_bytes())?;
+        Ok(BASE64.encode(format!("{without_proof},p={}", BASE64.encode(proof))))
+    }
+
+    /// Checks what came with `<success/>`.
+    pub fn verify(&self, outcome: &str) -> Result<()> {
+        let outcome = String::from_utf8(BASE64.decode(outcome.trim())?)?;
+        let signature = BASE64.decode(attribute(&outcome, "v=")?)?;
+        if self.signature.is_empty() || signature != self.signature {
+            bail!("the server does not know the password");
+        }
+        Ok(())
+    }
+}
+
+/// What goes into `<auth/>` for PLAIN, in base64.
+pub fn plain(user: &str, password: &str) -> String {
+    BASE64.encode(format!("\0{user}\0{password}"))
+}
+
+/// 18 random bytes in base64, which holds no comma.
+pub fn nonce() -> Result<String> {
+    let mut bytes = [0; 18];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(BASE64.encode(bytes))
+}
+
+fn attribute<'a>(message: &'a str, name: &str) -> Result<&'a str> {
+    message
+        .split(',')
+        .find_map(|part| part.strip_prefix(name))
+        .with_context(|| format!("no {name} in the server's SCRAM message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(hash: Hash, nonce: &str, challenge: &str, outcome: &str) -> (String, Result<()>) {
+        let mut scram = Scram::new(hash, "user", nonce.to_owned());
+        let last = scram.last(&BASE64.encode(challenge), "pencil").unwrap();
+        let last = String::from_utf8(BASE64.decode(last).unwrap()).unwrap();
+        (last, scram.verify(&BASE64.encode(outcome)))
+    }
+
+    #[test]
+    fn the_exchange_of_rfc_5802_section_5() {
+        let (last, verified) = exchange(
+            Hash::Sha1,
+            "fyko+d2lbbFgONRv9qkxdawL",
+            "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",
+            "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=",
+        );
+        assert_eq!(
+            last,
+            "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="
+        );
+        verified.unwrap();
+    }
+
+    #[test]
+    fn the_exchange_of_rfc_7677_section_3() {
+        let (last, verified) = exchange(
+            Hash::Sha256,
+            "rOprNGfwEbeRWgbNEkqO",
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+            "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+        );
+        assert!(
+            last.ends_with(",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
+            "{last}"
+        );
+        verified.unwrap();
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_the_password_is_found_out() {
+        let (_, verified) = exchange(Hash::Sha1, "abc", "r=abcd,s=QSXCR+Q6sek8bf92,i=1", "v=AAAA");
+        assert!(verified.is_err());
+    }
+}
