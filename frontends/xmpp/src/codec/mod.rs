@@ -49,6 +49,7 @@ pub mod limits;
 mod machine;
 mod reserialise;
 mod scan;
+mod state;
 mod token;
 pub mod tree;
 mod value;
