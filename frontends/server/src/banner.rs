@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crosspoint_xmpp::config::{Listener, TlsPolicy};
 
+use crate::certificate::Loaded;
 use crate::config::{Config, Registration};
 
 /// The facts of a start.
@@ -15,14 +16,8 @@ pub struct Banner<'a> {
     pub listeners: &'a [(SocketAddr, Listener)],
     /// The admin port, where there is one.
     pub admin: &'a [SocketAddr],
-    /// The certificate, and whether it is of our own making.
-    pub fingerprint: &'a str,
-    /// The certificate is the self-signed one.
-    pub self_signed: bool,
-    /// Number of shards.
-    pub shards: usize,
-    /// Connections that all shards together may have.
-    pub connections: usize,
+    /// What clients are shown.
+    pub certificate: &'a Loaded,
     /// The limit of file descriptors, if that is what bounds them.
     pub descriptors: Option<u64>,
     /// Whether the data folder was made just now.
@@ -51,20 +46,19 @@ impl Banner<'_> {
             Some(descriptors) => format!(", as {descriptors} file descriptors allow"),
             None => String::new(),
         };
-        let shards = format!(
-            "{}, for up to {} connections in all{bound}",
-            self.shards, self.connections
-        );
+        let shards = self.config.shard_count();
+        let connections = self.config.limits.connections_per_shard * shards;
+        let shards = format!("{shards}, for up to {connections} connections in all{bound}");
         line(&mut text, "shards", &shards);
         let made = if self.first_start { " (new)" } else { "" };
         line(&mut text, "data", &format!("{}{made}", self.config.data.display()));
-        let kind = if self.self_signed {
+        let kind = if self.certificate.self_signed {
             "self-signed; clients will ask whether to trust it"
         } else {
             "as configured"
         };
         line(&mut text, "certificate", kind);
-        line(&mut text, "", &format!("SHA-256 {}", self.fingerprint));
+        line(&mut text, "", &format!("SHA-256 {}", self.certificate.fingerprint));
         text.push_str(&self.next_steps());
         text
     }
@@ -115,25 +109,31 @@ fn encryption(listener: Listener) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate;
+    use crate::home::Home;
+    use crate::testing::Scratch;
 
     #[test]
     fn a_start_says_where_it_listens_and_what_to_do() {
-        let config = Config {
+        let mut config = Config {
             data: "/srv/chat".into(),
+            shards: 2,
             ..Config::default()
         };
+        config.limits.connections_per_shard = 500;
         let listeners = [
             (config.xmpp.listen[0], Listener::STARTTLS),
             (config.xmpp.listen_tls[0], Listener::DIRECT_TLS),
         ];
+        let scratch = Scratch::new();
+        let home = Home::at(scratch.path());
+        home.create().unwrap();
+        let certificate = certificate::of(&config.tls, &"localhost".parse().unwrap(), &home).unwrap();
         let banner = Banner {
             config: &config,
             listeners: &listeners,
             admin: &config.admin.listen,
-            fingerprint: "AB:CD",
-            self_signed: true,
-            shards: 2,
-            connections: 1000,
+            certificate: &certificate,
             descriptors: Some(1256),
             first_start: true,
         };
@@ -144,7 +144,7 @@ mod tests {
             "http://127.0.0.1:5280/metrics",
             "2, for up to 1000 connections in all, as 1256 file descriptors allow",
             "/srv/chat (new)",
-            "SHA-256 AB:CD",
+            &certificate.fingerprint,
             "crosspoint user add --data /srv/chat someone@localhost",
         ] {
             assert!(text.contains(part), "{part} in {text}");

@@ -1,7 +1,7 @@
 //! The server's certificate: loaded, or made and signed by itself on first start.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -26,15 +26,23 @@ pub struct Loaded {
     pub config: TlsConfig,
     /// SHA-256 of the certificate, as people compare it.
     pub fingerprint: String,
+    /// It is of our own making.
+    pub self_signed: bool,
 }
 
-/// Where certificate and key are: as configured, or in the data folder.
-pub fn places(tls: &Tls, home: &Home) -> (PathBuf, PathBuf) {
-    if tls.certificate.as_os_str().is_empty() {
-        (home.certificate(), home.key())
-    } else {
-        (tls.certificate.clone(), tls.key.clone())
+/// The certificate that the configuration names, or our own, which is made if there is none.
+///
+/// # Errors
+/// Says which file is wrong, and what to do.
+pub fn of(tls: &Tls, domain: &Jid, home: &Home) -> Result<Loaded> {
+    if !tls.certificate.as_os_str().is_empty() {
+        return load(&tls.certificate, &tls.key);
     }
+    ensure(domain, home)?;
+    Ok(Loaded {
+        self_signed: true,
+        ..load(&home.certificate(), &home.key())?
+    })
 }
 
 /// Reads a chain and its key.
@@ -44,9 +52,11 @@ pub fn places(tls: &Tls, home: &Home) -> (PathBuf, PathBuf) {
 pub fn load(certificate: &Path, key: &Path) -> Result<Loaded> {
     let identity = Identity::load(certificate, key)?;
     let fingerprint = fingerprint(identity.certificate());
+    let config = TlsConfig::new(identity, PROTOCOLS)?;
     Ok(Loaded {
-        config: TlsConfig::new(identity, PROTOCOLS)?,
+        config,
         fingerprint,
+        self_signed: false,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Prometheus text for what is not counted by shards: the process, the log and the book.
 
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crosspoint_engine::rt;
@@ -30,103 +31,60 @@ pub fn process(text: &mut String) {
         "Resident memory.",
         rt::process_rss_bytes(),
     );
-}
-
-/// Appends what log and book and their keepers count.
-pub fn storage(
-    text: &mut String,
-    log: &LogStats,
-    log_keeper: &KeeperStats,
-    book: &BookStats,
-    book_keeper: &KeeperStats,
-) {
-    let counters = [
-        (
-            "crosspoint_log_commits_total",
-            "Group commits of the log.",
-            &log.commits,
-        ),
-        (
-            "crosspoint_log_written_bytes_total",
-            "Bytes written by them.",
-            &log.bytes,
-        ),
-        ("crosspoint_log_records_total", "Records written by them.", &log.records),
-        (
-            "crosspoint_log_relocated_total",
-            "Records written again to free a segment.",
-            &log.relocated,
-        ),
-        (
-            "crosspoint_log_damaged_total",
-            "Records that could not be read back.",
-            &log.damaged,
-        ),
-        (
-            "crosspoint_book_commits_total",
-            "Durable transactions of the book.",
-            &book.commits,
-        ),
-        (
-            "crosspoint_book_reads_total",
-            "Look-ups answered by the book.",
-            &book.reads,
-        ),
-        (
-            "crosspoint_book_writes_total",
-            "Batches written to the book.",
-            &book.writes,
-        ),
-        (
-            "crosspoint_book_failures_total",
-            "Requests that the book could not serve.",
-            &book.failures,
-        ),
-    ];
-    for (name, help, value) in counters {
-        one(text, "counter", name, help, value.load(Relaxed));
-    }
-    let gauges = [
-        (
-            "crosspoint_log_pending_records",
-            "Messages that wait for their addressees.",
-            &log.pending_records,
-        ),
-        ("crosspoint_log_pending_bytes", "Their bytes.", &log.pending_bytes),
-        ("crosspoint_log_segments", "Segment files in use.", &log.segments),
-        (
-            "crosspoint_log_queue_requests",
-            "Requests that wait for the log.",
-            &log_keeper.queue_requests,
-        ),
-        (
-            "crosspoint_book_queue_requests",
-            "Requests that wait for the book.",
-            &book_keeper.queue_requests,
-        ),
-    ];
-    for (name, help, value) in gauges {
-        one(text, "gauge", name, help, value.load(Relaxed));
-    }
+    let help = "Lines of the server's own log that nobody read in time.";
     one(
         text,
-        "gauge",
-        "crosspoint_log_poisoned",
-        "1: a write failed, nothing is stored any more.",
-        u8::from(log.poisoned.load(Relaxed)),
+        "counter",
+        "crosspoint_log_lines_dropped_total",
+        help,
+        crate::logs::dropped(),
     );
-    histogram(
-        text,
-        "crosspoint_log_commit_seconds",
-        "Time of a group of requests to the log, its commit included.",
-        &log_keeper.group_ns,
-    );
-    histogram(
-        text,
-        "crosspoint_book_commit_seconds",
-        "Time of a group of requests to the book, its commit included.",
-        &book_keeper.group_ns,
-    );
+}
+
+/// What log and book and their keepers count.
+pub struct Storage {
+    /// The log.
+    pub log: Arc<LogStats>,
+    /// Its thread.
+    pub log_keeper: Arc<KeeperStats>,
+    /// The book.
+    pub book: Arc<BookStats>,
+    /// Its thread.
+    pub book_keeper: Arc<KeeperStats>,
+}
+
+/// Kind, name, help and value of a figure.
+type Figure = (&'static str, &'static str, &'static str, fn(&Storage) -> u64);
+
+#[rustfmt::skip]
+const FIGURES: &[Figure] = &[
+    ("counter", "crosspoint_log_commits_total", "Group commits of the log.", |all| all.log.commits.load(Relaxed)),
+    ("counter", "crosspoint_log_written_bytes_total", "Bytes written by them.", |all| all.log.bytes.load(Relaxed)),
+    ("counter", "crosspoint_log_records_total", "Records written by them.", |all| all.log.records.load(Relaxed)),
+    ("counter", "crosspoint_log_relocated_total", "Records written again to free a segment.", |all| all.log.relocated.load(Relaxed)),
+    ("counter", "crosspoint_log_damaged_total", "Records that could not be read back.", |all| all.log.damaged.load(Relaxed)),
+    ("gauge", "crosspoint_log_pending_records", "Messages that wait for their addressees.", |all| all.log.pending_records.load(Relaxed)),
+    ("gauge", "crosspoint_log_pending_bytes", "Their bytes.", |all| all.log.pending_bytes.load(Relaxed)),
+    ("gauge", "crosspoint_log_segments", "Segment files in use.", |all| all.log.segments.load(Relaxed)),
+    ("gauge", "crosspoint_log_poisoned", "1: a write failed, nothing is stored any more.", |all| all.log.poisoned.load(Relaxed).into()),
+    ("gauge", "crosspoint_log_queue_requests", "Requests that wait for the log.", |all| all.log_keeper.queue_requests.load(Relaxed)),
+    ("counter", "crosspoint_log_refusals_total", "Batches given back because the log's queue was full.", |all| all.log_keeper.refusals.load(Relaxed)),
+    ("counter", "crosspoint_book_commits_total", "Durable transactions of the book.", |all| all.book.commits.load(Relaxed)),
+    ("counter", "crosspoint_book_reads_total", "Look-ups answered by the book.", |all| all.book.reads.load(Relaxed)),
+    ("counter", "crosspoint_book_writes_total", "Batches written to the book.", |all| all.book.writes.load(Relaxed)),
+    ("counter", "crosspoint_book_failures_total", "Requests that the book could not serve.", |all| all.book.failures.load(Relaxed)),
+    ("gauge", "crosspoint_book_queue_requests", "Requests that wait for the book.", |all| all.book_keeper.queue_requests.load(Relaxed)),
+    ("counter", "crosspoint_book_refusals_total", "Batches given back because the book's queue was full.", |all| all.book_keeper.refusals.load(Relaxed)),
+];
+
+/// Appends the figures of log and book.
+pub fn storage(text: &mut String, all: &Storage) {
+    for (kind, name, help, value) in FIGURES {
+        one(text, kind, name, help, value(all));
+    }
+    let help = "Time of a group of requests, its commit included.";
+    histogram(text, "crosspoint_log_commit_seconds", help, &all.log_keeper.group_ns);
+    histogram(text, "crosspoint_book_commit_seconds", help, &all.book_keeper.group_ns);
 }
 
 fn one(text: &mut String, kind: &str, name: &str, help: &str, value: impl Display) {
@@ -158,11 +116,20 @@ mod tests {
 
     #[test]
     fn every_line_is_prometheus_text() {
-        let (log, book, keeper) = (LogStats::default(), BookStats::default(), KeeperStats::default());
+        let keeper = Arc::new(KeeperStats::default());
         keeper.group_ns.record(1_500);
         let mut text = String::new();
         process(&mut text);
-        storage(&mut text, &log, &keeper, &book, &keeper);
+        let (log, book) = (Arc::default(), Arc::default());
+        storage(
+            &mut text,
+            &Storage {
+                log,
+                log_keeper: keeper.clone(),
+                book,
+                book_keeper: keeper,
+            },
+        );
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').unwrap();
             assert!(value.parse::<f64>().is_ok(), "{line}");

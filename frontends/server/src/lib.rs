@@ -44,6 +44,8 @@ const DRAIN_MARGIN: Duration = Duration::from_secs(10);
 /// The whole program; returns the exit code.
 pub fn main() -> i32 {
     let cli = Cli::parse();
+    // Whatever this program writes is for its own user only.
+    crosspoint_engine::rt::restrict_umask();
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(settings) => serve::run(&settings),
         Command::User(command) => users::commands::run(&command),
@@ -59,6 +61,7 @@ pub fn main() -> i32 {
             Exit::Failed
         }
     });
+    logs::flush();
     exit as i32
 }
 

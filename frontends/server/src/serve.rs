@@ -51,14 +51,13 @@ const CONNECTIONS_EXPECTED: usize = 10_000;
 pub fn run(settings: &Settings) -> Result<Exit> {
     // First of all: threads started before would not have them blocked.
     let signals = rt::signals::block().context("cannot take over signals")?;
-    rt::restrict_umask();
     let loaded = sources::load(settings)?;
     let wrongs = check(&loaded);
     if !wrongs.is_empty() {
         wrongs.iter().for_each(|wrong| eprintln!("crosspoint: {wrong}"));
         return Ok(Exit::Usage);
     }
-    logs::start(&loaded.config.log);
+    logs::start(&loaded.config.log).context("cannot start the server's own log")?;
     let server = start(loaded)?;
     server.attend(&signals)
 }
@@ -89,53 +88,33 @@ fn start(mut loaded: Loaded) -> Result<Server> {
     let domain = Jid::parse(&config.domain).map_err(|error| anyhow!("domain {}: {error}", config.domain))?;
     let home = Home::at(&config.data);
     let first_start = prepare(&home, &domain)?;
-    let (chain, key) = certificate::places(&config.tls, &home);
-    let self_signed = chain == home.certificate();
-    if self_signed {
-        certificate::ensure(&domain, &home)?;
-    }
-    let certificate = certificate::load(&chain, &key)?;
-    let certificates = Certificates::new(certificate.config);
-
+    let certificate = certificate::of(&config.tls, &domain, &home)?;
+    let certificates = Certificates::new(certificate.config.clone());
     let late: LateDesk = Arc::default();
     let admin = serve_http(&config, &late)?;
     let metrics = Arc::new(Metrics::new(config.shard_count()));
     let switch = wiring::start(&config, &domain, metrics.clone(), &certificates)?;
+    let (control, iterations) = (switch.control(), config.accounts.scram_iterations);
     let desk = Arc::new(Desk {
-        control: switch.control(),
+        control,
         metrics,
-        domain: domain.clone(),
-        iterations: config.accounts.scram_iterations,
+        domain,
+        iterations,
         began,
     });
-    // The book is open, so no other server of this folder runs: what it says and where it is asked are ours.
-    home.note_domain(domain.as_str())
-        .with_context(|| format!("cannot write to {}", home.root().display()))?;
-    admin::server::serve(&home.admin_socket(), desk.clone())
-        .with_context(|| format!("cannot make the admin socket {}", home.admin_socket().display()))?;
+    open_office(&home, &desk)?;
     // Only set here.
     let _ = late.set(desk.clone());
-
-    let listeners: Vec<_> = switch
-        .addresses()
-        .iter()
-        .copied()
-        .zip(wiring::listeners(&config))
-        .map(|(bound, (_, how))| (bound, how))
-        .collect();
     let banner = Banner {
         config: &config,
-        listeners: &listeners,
+        listeners: &wiring::bound(&switch, &config),
         admin: &admin,
-        fingerprint: &certificate.fingerprint,
-        self_signed,
-        shards: config.shard_count(),
-        connections: config.limits.connections_per_shard * config.shard_count(),
+        certificate: &certificate,
         descriptors,
         first_start,
     };
     println!("{}", banner.text());
-    tracing::info!(domain = %domain, shards = config.shard_count(), "serving");
+    tracing::info!(domain = config.domain, shards = config.shard_count(), "serving");
     Ok(Server {
         config,
         switch,
@@ -143,6 +122,14 @@ fn start(mut loaded: Loaded) -> Result<Server> {
         certificates,
         home,
     })
+}
+
+/// The book is open, so no other server of this folder runs: what it says and where it is asked are ours.
+fn open_office(home: &Home, desk: &Arc<Desk>) -> Result<()> {
+    home.note_domain(desk.domain.as_str())
+        .with_context(|| format!("cannot write to {}", home.root().display()))?;
+    admin::server::serve(&home.admin_socket(), desk.clone())
+        .with_context(|| format!("cannot make the admin socket {}", home.admin_socket().display()))
 }
 
 /// Makes the data folder, and says what is strange about an old one.
@@ -260,8 +247,7 @@ impl Server {
 
     /// Reads the certificate again. What is wrong with it is logged; the old one stays.
     fn reload(&self) {
-        let (chain, key) = certificate::places(&self.config.tls, &self.home);
-        match certificate::load(&chain, &key) {
+        match certificate::of(&self.config.tls, &self.desk.domain, &self.home) {
             Ok(certificate) => {
                 self.certificates.replace(certificate.config);
                 tracing::info!(

@@ -40,6 +40,8 @@ pub enum Stage {
     Serving,
     /// Saying goodbye.
     Draining,
+    /// The log has failed: clients are connected, but nothing is stored any more.
+    Failed,
 }
 
 /// One shard.
@@ -98,6 +100,7 @@ impl fmt::Display for Stage {
             Stage::Starting => "starting",
             Stage::Serving => "serving",
             Stage::Draining => "draining",
+            Stage::Failed => "failed",
         })
     }
 }
@@ -129,27 +132,40 @@ impl fmt::Display for Status {
         if self.shards.len() > 1 {
             row(out, "all", &self.total())?;
         }
-        let log = &self.log;
-        let health = if log.poisoned {
-            "FAILED, nothing is stored any more: look at the server's log, then restart it"
-        } else {
-            "well"
-        };
-        writeln!(
-            out,
-            "\nlog    {health}; {} messages wait ({} bytes), {} segments, {} commits, queue {}",
-            log.pending_records, log.pending_bytes, log.segments, log.commits, log.queue_requests
-        )?;
-        let book = &self.book;
-        write!(
-            out,
-            "book   {} commits, {} failures, queue {}",
-            book.commits, book.failures, book.queue_requests
-        )
+        self.storage(out)
     }
 }
 
 impl Status {
+    fn storage(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LogStatus {
+            pending_records,
+            pending_bytes,
+            segments,
+            commits,
+            queue_requests,
+            ..
+        } = &self.log;
+        let health = match self.log.poisoned {
+            true => "FAILED, nothing is stored any more: look at the server's log, then restart it",
+            false => "well",
+        };
+        write!(
+            out,
+            "\nlog    {health}; {pending_records} messages wait ({pending_bytes} bytes), "
+        )?;
+        writeln!(out, "{segments} segments, {commits} commits, queue {queue_requests}")?;
+        let BookStatus {
+            commits,
+            failures,
+            queue_requests,
+        } = &self.book;
+        write!(
+            out,
+            "book   {commits} commits, {failures} failures, queue {queue_requests}"
+        )
+    }
+
     fn total(&self) -> ShardStatus {
         self.shards
             .iter()

@@ -1,27 +1,28 @@
 //! Where the parts meet: from a configuration to a running switch, and from the engine's control to what the admin port
 //! and the admin socket show. The only file that knows the engine's start and control by name.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use crosspoint_engine::control::ControlError;
 use crosspoint_engine::jid::Jid;
-use crosspoint_engine::metrics::Metrics;
+use crosspoint_engine::metrics::{Metrics, ShardMetrics};
 use crosspoint_engine::rt;
 use crosspoint_engine::service::Frontend;
 use crosspoint_engine::shard::Registration as InBand;
 use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Switch};
 use crosspoint_xmpp::XmppFront;
-use crosspoint_xmpp::config::{Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
+use crosspoint_xmpp::config::{CipherFactory, Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
 
 use crate::admin::server::Office;
 use crate::cipher::Certificates;
 use crate::config::{Config, Registration, TlsMode};
+use crate::figures::{self, Storage};
 use crate::status::{BookStatus, LogStatus, ShardStatus, Stage, Status};
 use crate::users::{Accounts, NewAccount, PAGE_ROWS_MAX, Page, Refusal, keys, offline};
 
@@ -38,27 +39,61 @@ pub fn book_path(data: &Path) -> PathBuf {
 /// # Errors
 /// What could not be opened or bound, and what to do.
 pub fn start(config: &Config, domain: &Jid, metrics: Arc<Metrics>, certificates: &Certificates) -> Result<Switch> {
-    let xmpp = Arc::new(xmpp_config(config, domain, certificates.clone()));
-    let frontends: MakeFrontends =
-        Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> { vec![Box::new(XmppFront::new(xmpp.clone()))] });
-    switch::start(plan(config, domain, metrics), frontends).context("the switch did not start")
+    let certificates = certificates.clone();
+    let cipher: CipherFactory = Arc::new(move || certificates.cipher());
+    let mut plan = plan(config, domain, metrics);
+    for listen in &mut plan.listeners {
+        listen.address = one_port(listen.address)?;
+    }
+    switch::start(plan, frontends(config, domain, cipher)).context("the switch did not start")
+}
+
+/// Removes an account while no server runs: by a switch that listens nowhere, so that contacts' rosters and waiting
+/// messages are taken care of by the same rules as ever.
+///
+/// # Errors
+/// The switch does not start, or refuses.
+pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
+    let config = Config {
+        shards: 1,
+        pin: false,
+        ..config.clone()
+    };
+    let domain = jid.to_domain();
+    let mut plan = plan(&config, &domain, Arc::new(Metrics::new(1)));
+    plan.listeners.clear();
+    let switch = switch::start(plan, frontends(&config, &domain, Arc::new(|| None)))?;
+    let outcome = switch.control().remove_account(jid).map_err(refusal);
+    switch.drain(Duration::from_secs(config.drain.deadline_s));
+    Ok(outcome?)
+}
+
+fn frontends(config: &Config, domain: &Jid, cipher: CipherFactory) -> MakeFrontends {
+    let xmpp = Arc::new(xmpp_config(config, domain, cipher));
+    Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> { vec![Box::new(XmppFront::new(xmpp.clone()))] })
+}
+
+/// All shards listen on the same port: where the kernel is to choose it, it is asked once.
+fn one_port(address: SocketAddr) -> Result<SocketAddr> {
+    if address.port() != 0 {
+        return Ok(address);
+    }
+    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    bound.with_context(|| format!("cannot listen on {address}"))
 }
 
 fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
+    let listen = |(listener, (address, _))| Listen {
+        address,
+        frontend: XMPP,
+        listener,
+    };
     Plan {
         domain: domain.clone(),
         shards: config.shard_count(),
         pin: config.pin,
         data: config.data.clone(),
-        listeners: listeners(config)
-            .into_iter()
-            .enumerate()
-            .map(|(listener, (address, _))| Listen {
-                address,
-                frontend: XMPP,
-                listener,
-            })
-            .collect(),
+        listeners: listeners(config).into_iter().enumerate().map(listen).collect(),
         limits: config.limits.limits(),
         registration: match config.accounts.registration {
             Registration::Open => InBand::Open,
@@ -98,7 +133,13 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         .collect()
 }
 
-fn xmpp_config(config: &Config, domain: &Jid, certificates: Certificates) -> XmppConfig {
+/// What listens: each address with the port that it was given, and how it speaks.
+pub fn bound(switch: &Switch, config: &Config) -> Vec<(SocketAddr, Listener)> {
+    let how = listeners(config).into_iter().map(|(_, how)| how);
+    switch.addresses().iter().copied().zip(how).collect()
+}
+
+fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConfig {
     let xmpp = &config.xmpp;
     let redirect = SeeOtherHost {
         target: xmpp.redirect_to.clone(),
@@ -121,7 +162,7 @@ fn xmpp_config(config: &Config, domain: &Jid, certificates: Certificates) -> Xmp
         registration_open: config.accounts.registration == Registration::Open,
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
         features,
-        ..XmppConfig::new(domain.clone(), Arc::new(move || certificates.cipher()))
+        ..XmppConfig::new(domain.clone(), cipher)
     }
 }
 
@@ -143,16 +184,18 @@ impl Desk {
     /// Prometheus text: the engine's figures and the process's.
     pub fn metrics_text(&self) -> String {
         let mut text = self.metrics.render();
-        crate::figures::process(&mut text);
-        let (log, book) = (self.control.log_stats(), self.control.book_stats());
-        crate::figures::storage(
-            &mut text,
-            &log,
-            &self.control.log_keeper_stats(),
-            &book,
-            &self.control.book_keeper_stats(),
-        );
+        figures::process(&mut text);
+        figures::storage(&mut text, &self.storage());
         text
+    }
+
+    fn storage(&self) -> Storage {
+        Storage {
+            log: self.control.log_stats(),
+            log_keeper: self.control.log_keeper_stats(),
+            book: self.control.book_stats(),
+            book_keeper: self.control.book_keeper_stats(),
+        }
     }
 
     /// What it does now.
@@ -160,15 +203,30 @@ impl Desk {
         match (self.control.is_draining(), self.control.ready()) {
             (true, _) => Stage::Draining,
             (false, true) => Stage::Serving,
-            (false, false) => Stage::Starting,
+            (false, false) => Stage::Failed,
         }
+    }
+
+    fn shards(&self) -> Vec<ShardStatus> {
+        let shard = |shard: &ShardMetrics| ShardStatus {
+            connections: shard.connections.get(),
+            sessions: shard.sessions.get(),
+            users: shard.users.get(),
+            messages: shard.messages.get(),
+            cpu_ms: shard.cpu_ns.get() / 1_000_000,
+        };
+        self.metrics.shards().map(shard).collect()
     }
 }
 
 impl Office for Desk {
     fn status(&self) -> Status {
-        let (log, log_keeper) = (self.control.log_stats(), self.control.log_keeper_stats());
-        let (book, book_keeper) = (self.control.book_stats(), self.control.book_keeper_stats());
+        let Storage {
+            log,
+            log_keeper,
+            book,
+            book_keeper,
+        } = self.storage();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             domain: self.domain.to_string(),
@@ -177,17 +235,7 @@ impl Office for Desk {
             stage: self.stage(),
             resident_bytes: rt::process_rss_bytes(),
             cpu_s: rt::process_cpu().as_secs_f64(),
-            shards: self
-                .metrics
-                .shards()
-                .map(|shard| ShardStatus {
-                    connections: shard.connections.get(),
-                    sessions: shard.sessions.get(),
-                    users: shard.users.get(),
-                    messages: shard.messages.get(),
-                    cpu_ms: shard.cpu_ns.get() / 1_000_000,
-                })
-                .collect(),
+            shards: self.shards(),
             log: LogStatus {
                 poisoned: log.poisoned.load(Relaxed),
                 pending_records: log.pending_records.load(Relaxed),
@@ -206,6 +254,10 @@ impl Office for Desk {
 
     fn drain(&self) {
         self.control.begin_drain();
+    }
+
+    fn remove(&self, jid: &Jid) -> Result<(), Refusal> {
+        self.control.remove_account(jid).map_err(refusal)
     }
 
     fn accounts(&self) -> Box<dyn Accounts> {
@@ -240,10 +292,6 @@ impl Accounts for Running {
         } else {
             Err(Refusal::Exists)
         }
-    }
-
-    fn remove(&mut self, jid: &Jid) -> Result<(), Refusal> {
-        self.control.remove_account(jid).map_err(refusal)
     }
 
     fn set_password(&mut self, jid: &Jid, password: &str) -> Result<(), Refusal> {

@@ -220,3 +220,21 @@ fn the_admin_port_tells_of_health_readiness_and_figures() {
     }
     assert!(get("/").starts_with("HTTP/1.1 404 "));
 }
+
+#[test]
+fn a_hangup_reads_the_certificate_again_and_a_termination_drains() {
+    let scratch = Scratch::new();
+    let server = Server::anywhere(&scratch.path().join("data"), &[]);
+    let signal = |name: &str| {
+        let pid = server.pid().to_string();
+        let sent = std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(sent.success());
+    };
+    let status = || run(&["status", "--data", &server.data()], "").status.code();
+    // Even when there is nothing good to be read: the old one stays.
+    fs::write(server.data.join("tls/cert.pem"), "no certificate").unwrap();
+    signal("-HUP");
+    assert_eq!(status(), Some(0));
+    signal("-TERM");
+    assert_eq!(server.wait(), Some(0));
+}

@@ -88,6 +88,15 @@ impl Client {
         })
     }
 
+    /// Removes an account and what belongs to it.
+    ///
+    /// # Errors
+    /// There is none, or the server does not answer.
+    pub fn remove(&mut self, jid: &Jid) -> Result<(), Refusal> {
+        let jid = jid.as_str().to_owned();
+        self.done(&Request::UserDel { jid })
+    }
+
     fn ask(&mut self, request: &Request) -> Result<Reply, Refusal> {
         write_line(self.stream.get_mut(), request).map_err(lost)?;
         let line = read_line(&mut self.stream).map_err(lost)?;
@@ -118,12 +127,6 @@ impl Accounts for Client {
         self.done(&Request::UserAdd {
             jid: jid.as_str().to_owned(),
             password: password.to_owned(),
-        })
-    }
-
-    fn remove(&mut self, jid: &Jid) -> Result<(), Refusal> {
-        self.done(&Request::UserDel {
-            jid: jid.as_str().to_owned(),
         })
     }
 

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crosspoint_engine::jid::Jid;
+
 use super::{Reply, Request, reachable, read_line, write_line};
 use crate::status::Status;
 use crate::users::{Accounts, PAGE_ROWS_MAX, Refusal, account_address};
@@ -32,6 +34,11 @@ pub trait Office: Send + Sync {
     fn status(&self) -> Status;
     /// Asks it to end gracefully; returns at once.
     fn drain(&self);
+    /// Removes an account and what belongs to it.
+    ///
+    /// # Errors
+    /// There is none, or the book cannot be written.
+    fn remove(&self, jid: &Jid) -> Result<(), Refusal>;
     /// Its accounts.
     fn accounts(&self) -> Box<dyn Accounts>;
 }
@@ -98,23 +105,23 @@ fn attend(stream: &UnixStream, office: &dyn Office) -> io::Result<()> {
 }
 
 fn answer(request: Request, office: &dyn Office) -> Reply {
-    let mut accounts = match request {
-        Request::Status => return Reply::Status(Box::new(office.status())),
+    match request {
+        Request::Status => Reply::Status(Box::new(office.status())),
         Request::Drain => {
             office.drain();
-            return Reply::Done;
+            Reply::Done
         }
-        _ => office.accounts(),
-    };
-    user_request(request, &mut *accounts).unwrap_or_else(refused)
+        request => user_request(request, office).unwrap_or_else(refused),
+    }
 }
 
-fn user_request(request: Request, accounts: &mut dyn Accounts) -> Result<Reply, Refusal> {
+fn user_request(request: Request, office: &dyn Office) -> Result<Reply, Refusal> {
+    let mut accounts = office.accounts();
     let domain = accounts.domain();
     let address = |jid: &str| account_address(jid, domain.as_deref());
     match request {
         Request::UserAdd { jid, password } => accounts.add(&address(&jid)?, &password).map(|()| Reply::Done),
-        Request::UserDel { jid } => accounts.remove(&address(&jid)?).map(|()| Reply::Done),
+        Request::UserDel { jid } => office.remove(&address(&jid)?).map(|()| Reply::Done),
         Request::UserPasswd { jid, password } => {
             accounts.set_password(&address(&jid)?, &password).map(|()| Reply::Done)
         }

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::keys::{ITERATIONS_MAX, ITERATIONS_MIN};
+use toml::Value;
 
-use super::layers::{Loaded, Wrong};
+use super::layers::{Loaded, Wrong, leaves};
 use super::{Config, TlsMode};
 
 /// Most shards: more are a slip of the finger, not a machine.
@@ -16,6 +17,21 @@ pub const SHARDS_MAX: usize = 512;
 
 /// Longest wait for sessions to end.
 pub const DRAIN_DEADLINE_S_MAX: u64 = 3_600;
+
+/// Keys whose value must be above 0.
+pub(super) const POSITIVE: &[&str] = &[
+    "accounts.registrations_per_hour",
+    "limits.connections_per_shard",
+    "limits.logins",
+    "limits.logins_per_account",
+    "limits.logins_per_address",
+    "limits.sessions_per_user",
+    "limits.unauthenticated_per_address",
+    "limits.unauthenticated_per_shard",
+    "limits.wrong_passwords_per_account",
+    "limits.wrong_passwords_per_address",
+    "limits.wrong_passwords_per_second",
+];
 
 /// Everything that is wrong, in the order of the file.
 pub fn check(loaded: &Loaded) -> Vec<Wrong> {
@@ -100,38 +116,9 @@ fn ranges(config: &Config, findings: &mut Findings<'_>) {
             format!("{} is above {DRAIN_DEADLINE_S_MAX}", config.drain.deadline_s),
         );
     }
-    for (key, value) in [
-        ("limits.connections_per_shard", config.limits.connections_per_shard),
-        (
-            "limits.unauthenticated_per_shard",
-            config.limits.unauthenticated_per_shard,
-        ),
-        (
-            "limits.unauthenticated_per_address",
-            config.limits.unauthenticated_per_address,
-        ),
-        ("limits.sessions_per_user", config.limits.sessions_per_user),
-        (
-            "limits.wrong_passwords_per_address",
-            config.limits.wrong_passwords_per_address as usize,
-        ),
-        ("limits.logins_per_address", config.limits.logins_per_address as usize),
-        (
-            "limits.wrong_passwords_per_account",
-            config.limits.wrong_passwords_per_account as usize,
-        ),
-        ("limits.logins_per_account", config.limits.logins_per_account as usize),
-        (
-            "limits.wrong_passwords_per_second",
-            config.limits.wrong_passwords_per_second as usize,
-        ),
-        ("limits.logins", config.limits.logins as usize),
-        (
-            "accounts.registrations_per_hour",
-            config.accounts.registrations_per_hour as usize,
-        ),
-    ] {
-        if value == 0 {
+    let values = leaves(config);
+    for key in POSITIVE {
+        if values.get(*key).and_then(Value::as_integer) == Some(0) {
             findings.add(key, "0 would let nobody in; name a number above it".to_owned());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::check::check;
+use super::check::{POSITIVE, check};
 use super::layers::{FlagSetting, Origin, Sources, leaves, load, variable};
 use super::{Config, TlsMode};
 
@@ -202,6 +202,23 @@ fn the_defaults_are_those_of_the_parts() {
     assert_eq!(limits.limits(), crosspoint_engine::limits::Limits::DEFAULT);
     assert_eq!(limits.xmpp_limits(), crosspoint_xmpp::limits::Limits::DEFAULT);
     assert_eq!(limits.login_rates(), crosspoint_engine::guard::LoginRates::default());
+}
+
+#[test]
+fn zero_is_refused_where_it_would_let_nobody_in() {
+    let known = leaves(&Config::default());
+    for key in POSITIVE {
+        assert!(
+            known.get(*key).is_some_and(toml::Value::is_integer),
+            "{key} is a number"
+        );
+        let (table, name) = key.split_once('.').unwrap();
+        let said = wrong(&format!("[{table}]\n{name} = 0\n"));
+        assert!(
+            said.starts_with(&format!("x.toml:2: {key}: 0 would let nobody in")),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use crosspoint_engine::jid::Jid;
 use crosspoint_storage::book::BookCore;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -16,6 +17,7 @@ use super::offline::Offline;
 use super::{Accounts, BATCH_ROWS_MAX, account_address, password};
 use crate::admin::client::Client;
 use crate::cli::{ListForm, Place, User};
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::home::Home;
 use crate::{sources, wiring};
@@ -34,12 +36,7 @@ pub fn run(command: &User) -> Result<Exit> {
                 .with_context(|| jid.to_string())?;
             println!("{jid} can log in");
         }
-        User::Del { place, jid } => {
-            let mut accounts = open(place, false)?;
-            let jid = account_address(jid, accounts.domain().as_deref())?;
-            accounts.remove(&jid).with_context(|| jid.to_string())?;
-            println!("{jid} is gone");
-        }
+        User::Del { place, jid } => println!("{} is gone", remove(place, jid)?),
         User::Passwd { place, jid } => {
             let mut accounts = open(place, false)?;
             let jid = account_address(jid, accounts.domain().as_deref())?;
@@ -64,12 +61,19 @@ pub fn run(command: &User) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Finds the accounts: by the running server, or else in the book's file.
-fn open(place: &Place, create: bool) -> Result<Box<dyn Accounts>> {
+/// Where the accounts are.
+enum Found {
+    /// A server runs.
+    Running(Client),
+    /// None does; its folder, and the configuration as far as it is known.
+    Stopped(Home, Box<Config>),
+}
+
+fn find(place: &Place, create: bool) -> Result<Found> {
     let config = sources::load(&place.settings())?.config;
     let home = Home::at(&config.data);
     if let Some(client) = Client::connect(&home.admin_socket())? {
-        return Ok(Box::new(client));
+        return Ok(Found::Running(client));
     }
     let folder = home.root().display();
     if !home.exists() && !create {
@@ -77,16 +81,47 @@ fn open(place: &Place, create: bool) -> Result<Box<dyn Accounts>> {
     }
     home.create()
         .with_context(|| format!("cannot make the data folder {folder}"))?;
-    let book = BookCore::open(wiring::book_path(home.root())).with_context(|| {
-        format!(
-            "cannot open the accounts in {folder}, and no server answers at {}",
-            home.admin_socket().display()
-        )
-    })?;
-    let domain = home
-        .domain()
-        .or_else(|| place.config.as_ref().map(|_| config.domain.clone()));
-    Ok(Box::new(Offline::new(book, domain, config.accounts.scram_iterations)))
+    Ok(Found::Stopped(home, Box::new(config)))
+}
+
+/// The accounts: through the running server, or else in the book's file. A folder is made where none is, if `create`.
+fn open(place: &Place, create: bool) -> Result<Box<dyn Accounts>> {
+    match find(place, create)? {
+        Found::Running(client) => Ok(Box::new(client)),
+        Found::Stopped(home, config) => {
+            let domain = domain(place, &home, &config);
+            let book = BookCore::open(wiring::book_path(home.root())).with_context(|| {
+                let (folder, socket) = (home.root().display(), home.admin_socket());
+                format!(
+                    "cannot open the accounts in {folder}, and no server answers at {}",
+                    socket.display()
+                )
+            })?;
+            Ok(Box::new(Offline::new(book, domain, config.accounts.scram_iterations)))
+        }
+    }
+}
+
+/// The domain that the folder's server serves, if that can be known.
+fn domain(place: &Place, home: &Home, config: &Config) -> Option<String> {
+    let configured = place.config.as_ref().map(|_| config.domain.clone());
+    home.domain().or(configured)
+}
+
+/// Removes an account. More than its rows hang on it, so without a server a switch is started for that alone.
+fn remove(place: &Place, jid: &str) -> Result<Jid> {
+    match find(place, false)? {
+        Found::Running(mut client) => {
+            let jid = account_address(jid, client.domain().as_deref())?;
+            client.remove(&jid).with_context(|| jid.to_string())?;
+            Ok(jid)
+        }
+        Found::Stopped(home, config) => {
+            let jid = account_address(jid, domain(place, &home, &config).as_deref())?;
+            wiring::remove_account(&config, &jid).with_context(|| jid.to_string())?;
+            Ok(jid)
+        }
+    }
 }
 
 fn list(accounts: &mut dyn Accounts, after: &str, limit: usize, format: ListForm) -> Result<()> {

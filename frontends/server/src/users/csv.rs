@@ -4,7 +4,7 @@
 //! closing quote, a quote that is never closed.
 //!
 //! Invariants:
-//! - A row occupies at most [`ROW_BYTES_MAX`] bytes of memory; longer ones are an error.
+//! - A row occupies at most [`ROW_BYTES_MAX`] bytes of memory and [`ROW_LINES_MAX`] lines; longer ones are an error.
 //! - After an error the reader goes on at the next line; a quote that is never closed takes what follows it with it, up to
 //!   the bound of a row.
 
@@ -13,6 +13,9 @@ use std::io::{self, BufRead};
 
 /// Most bytes of a row, quotes included.
 pub const ROW_BYTES_MAX: usize = 16 * 1024;
+
+/// Most lines of a row: a quoted field may hold line ends, although no password may.
+pub const ROW_LINES_MAX: u64 = 64;
 
 /// A row and the line on which it begins, counted from one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub enum RowError {
     AfterQuote,
     /// The input ends within quotes.
     Unclosed,
-    /// More than [`ROW_BYTES_MAX`].
+    /// More than [`ROW_BYTES_MAX`] or [`ROW_LINES_MAX`].
     TooLong,
     /// Not UTF-8.
     NotUtf8,
@@ -52,7 +55,10 @@ impl fmt::Display for RowError {
                 "something follows a closing quote; expected a comma or the end of the line"
             ),
             RowError::Unclosed => write!(out, "a quoted field is never closed"),
-            RowError::TooLong => write!(out, "the row is longer than {ROW_BYTES_MAX} bytes"),
+            RowError::TooLong => write!(
+                out,
+                "the row is longer than {ROW_BYTES_MAX} bytes or {ROW_LINES_MAX} lines"
+            ),
             RowError::NotUtf8 => write!(out, "the row is not UTF-8"),
             RowError::Io(error) => write!(out, "cannot read on: {error}"),
         }
@@ -79,7 +85,7 @@ impl<R: BufRead> Rows<R> {
 
     /// Reads one row: more than one line when a quoted field holds line ends. `None`: the end, or an empty line.
     fn read_row(&mut self) -> Result<Option<Vec<String>>, RowError> {
-        let first = self.line == 1;
+        let begun = self.line;
         let mut bytes = Vec::new();
         loop {
             let before = bytes.len();
@@ -89,14 +95,14 @@ impl<R: BufRead> Rows<R> {
                 return if before == 0 { Ok(None) } else { Err(RowError::Unclosed) };
             }
             self.line += 1;
-            if !fits {
+            if !fits || self.line - begun > ROW_LINES_MAX {
                 return Err(RowError::TooLong);
             }
             let text = std::str::from_utf8(&bytes)
                 .map_err(|_| RowError::NotUtf8)?
                 .trim_end_matches(['\r', '\n']);
             // A byte order mark is what some spreadsheets put before everything.
-            let text = if first {
+            let text = if begun == 1 {
                 text.trim_start_matches('\u{feff}')
             } else {
                 text

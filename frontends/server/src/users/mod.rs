@@ -4,6 +4,8 @@
 //! - [`crate::admin::client`]: the server runs; it is asked through its admin socket.
 //! - [`crate::wiring`]: the server itself, answering that socket.
 //!
+//! Removing an account is not among it: that takes a switch, see [`commands`].
+//!
 //! Invariants:
 //! - A change that is reported as done is durable.
 //! - No password is logged, shown or put into an error.
@@ -34,9 +36,6 @@ pub trait Accounts {
 
     /// Makes an account.
     fn add(&mut self, jid: &Jid, password: &str) -> Result<(), Refusal>;
-
-    /// Removes an account and what belongs to it.
-    fn remove(&mut self, jid: &Jid) -> Result<(), Refusal>;
 
     /// Sets a new password.
     fn set_password(&mut self, jid: &Jid, password: &str) -> Result<(), Refusal>;

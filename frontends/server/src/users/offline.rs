@@ -55,11 +55,6 @@ impl Accounts for Offline {
         }
     }
 
-    fn remove(&mut self, jid: &Jid) -> Result<(), Refusal> {
-        self.find(jid)?;
-        self.write(&accounts::removal(jid)).map(|_| ())
-    }
-
     fn set_password(&mut self, jid: &Jid, password: &str) -> Result<(), Refusal> {
         let old = self.find(jid)?;
         let mut account = keys::account(password, self.iterations)?;
@@ -143,15 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_made_once_listed_and_removed() {
+    fn an_account_is_made_once_and_listed() {
         let mut offline = offline();
         offline.add(&jid("romeo@x"), "secret").unwrap();
         assert_eq!(offline.add(&jid("romeo@x"), "other"), Err(Refusal::Exists));
         offline.add(&jid("juliet@x"), "secret").unwrap();
         assert_eq!(listed(&mut offline), ["juliet@x", "romeo@x"]);
-        offline.remove(&jid("romeo@x")).unwrap();
-        assert_eq!(listed(&mut offline), ["juliet@x"]);
-        assert_eq!(offline.remove(&jid("romeo@x")), Err(Refusal::NotFound));
     }
 
     #[test]
