@@ -28,6 +28,7 @@ class Server:
 
     name = "?"
     strict = False
+    OPEN_REGISTRATION = {}
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -128,10 +129,13 @@ class Prosody(Server):
     """Prosody as Debian packages it, with the modules that match what Crosspoint offers."""
 
     name = "prosody"
+    OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
+                         "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
     lacks = {
         "stream-limits": "this Prosody has no XEP-0478",
         "pre-approval": "this Prosody does not offer subscription pre-approval",
         "a_friends_query_reaches_a_resource_and_a_strangers_does_not": "Prosody delivers a stranger's query",
+        "guess-budget": "Prosody sets no limit by default",
         "scram-plus": "this Prosody binds to tls-unique only, which TLS 1.3 has not",
         "an_inactive_client_still_gets_its_messages": "Prosody may hold the message for longer than the play waits",
         "stanza-size": "this Prosody does not announce its limit",
@@ -181,6 +185,7 @@ class Ejabberd(Server):
         "stream-limits": "this ejabberd has no XEP-0478",
         "pre-approval": "this ejabberd does not offer subscription pre-approval",
         "a_friends_query_reaches_a_resource_and_a_strangers_does_not": "ejabberd delivers a stranger's query",
+        "guess-budget": "ejabberd sets no limit by default",
         "scram-plus": "this ejabberd binds to tls-unique only, which TLS 1.3 has not",
         "test_last_activity.test_activity": "ejabberd refuses the query to a stranger's resource",
         "test_privatestorage.test_privatestorage": "ejabberd writes the stored element with other declarations",

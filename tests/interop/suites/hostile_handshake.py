@@ -307,6 +307,23 @@ async def too_many_attempts_end_the_stream(server, bystander, **_):
     raise AssertionError("50 guesses on one stream")
 
 
+@play("guess-budget")
+async def guessing_one_account_is_stopped_and_its_owner_is_not(server, bystander, **_):
+    server.add_accounts([("treasurer", "secret-treasurer")])
+    home, answers = fresh_source(), set()
+    await Raw.session(server, "treasurer", "secret-treasurer", source=home, encrypted=True)
+    for guess in range(40):
+        try:
+            await Raw.session(server, "treasurer", "guess%d" % guess, source=fresh_source(), encrypted=True)
+        except Refused as refusal:
+            answers.add(str(refusal))
+        except StreamEnd as end:
+            answers.add(str(end.condition))
+    expect(answers - {"not-authorized"}, "40 guesses were all judged: %s" % answers)
+    await Raw.session(server, "treasurer", "secret-treasurer", source=home, encrypted=True)
+    bystander.check()
+
+
 @play()
 async def resuming_what_never_was_is_refused(server, **_):
     raw = await encrypted(server)
