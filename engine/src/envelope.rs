@@ -241,6 +241,13 @@ impl Envelope {
     /// Gives the payload memory of its own. Whatever outlives the turn is compacted first, so that a hundred bytes kept
     /// never hold on to the whole read buffer that they arrived in.
     pub fn compact(&mut self) {
+        self.compact_content();
+        self.from = self.from.detached();
+        self.to = self.to.detached();
+    }
+
+    /// As [`Envelope::compact`], for an envelope whose addresses have memory of their own already.
+    pub fn compact_content(&mut self) {
         for part in [&mut self.id, &mut self.content.head, &mut self.content.body] {
             *part = if part.is_empty() {
                 Bytes::new()
@@ -248,8 +255,6 @@ impl Envelope {
                 Bytes::copy_from_slice(part)
             };
         }
-        self.from = self.from.detached();
-        self.to = self.to.detached();
     }
 
     /// Bytes that it occupies beside the struct: what the bounds count.

@@ -47,8 +47,9 @@ async fn read(station: Rc<Station>, link: Rc<Link>) {
         let readable = wait(&station, &link).await;
         match link.state.get() {
             State::Open => {}
-            State::Closing => return close(&link).await,
-            State::Leaving => return station.leave(link).await,
+            // Boxed: what ends a connection need not weigh on those that are idle.
+            State::Closing => return Box::pin(close(&link)).await,
+            State::Leaving => return Box::pin(station.leave(link)).await,
         }
         if !readable || link.paused.get() {
             continue;
@@ -95,7 +96,7 @@ async fn handshake(station: Rc<Station>, link: Rc<Link>) {
     let done = done.await.unwrap_or(false);
     station.handshaking.set(station.handshaking.get() - 1);
     if done {
-        read(station, link).await;
+        start(station, link);
     }
 }
 

@@ -208,11 +208,10 @@ impl Shard {
             let Some(keys) = keys else {
                 return then(Err(Condition::NotAcceptable), shard);
             };
-            let Some(present) = shard.user_at_mut(&user).and_then(|user| user.present_mut()) else {
+            let Some(created_unix_ms) = shard.present_at(&user).map(|present| present.created_unix_ms) else {
                 return then(Err(Condition::ItemNotFound), shard);
             };
-            present.account.keys = keys;
-            let batch = vec![accounts::replacement(&user, &present.account)];
+            let batch = vec![accounts::replacement(&user, &Account { keys, created_unix_ms })];
             shard.commit(batch, then);
         });
     }

@@ -122,6 +122,8 @@ impl Shard {
 
     fn enter(&mut self, id: SessionId, uid: super::user::UserId, full: crate::jid::Jid) {
         let Some(user) = self.users.get_mut(uid) else { return };
+        // Most users have one session: no room for four.
+        user.resources.reserve_exact(1);
         user.resources.push(super::user::Resource {
             session: id,
             address: full.clone(),

@@ -20,9 +20,10 @@ impl Shard {
         let (Some(address), Some(uid)) = (entry.address.clone(), entry.user) else {
             return;
         };
-        envelope.from = address;
+        let Some(user) = self.users.get(uid) else { return };
         // It is kept for as long as the session shows it, so it must not hold on to a read buffer.
-        envelope.compact();
+        envelope.compact_content();
+        (envelope.from, envelope.to) = (address, user.address.clone());
         if envelope.kind == Kind::Presence(PresenceKind::Unavailable) {
             return self.became_unavailable(id, uid, envelope);
         }

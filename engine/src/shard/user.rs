@@ -12,7 +12,6 @@ use super::Shard;
 use super::mail::Routed;
 use super::queue::Queue;
 use super::sessions::SessionId;
-use crate::accounts::Account;
 use crate::blocking::BlockList;
 use crate::envelope::Envelope;
 use crate::jid::Jid;
@@ -67,7 +66,8 @@ pub(super) struct Loading {
 }
 
 pub(super) struct Present {
-    pub(super) account: Account,
+    /// When the account was made, in Unix milliseconds. Its keys stay in the book: they are looked up to log in.
+    pub(super) created_unix_ms: u64,
     pub(super) roster: Roster,
     pub(super) blocks: BlockList,
 }

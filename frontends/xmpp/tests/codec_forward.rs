@@ -163,6 +163,23 @@ fn all_forged_children_are_cut_and_nothing_else() {
     );
 }
 
+/// `]]` and `>` are legal text on two sides of an element, and illegal once it is gone.
+#[test]
+fn a_cut_joins_no_text_to_a_cdata_end() {
+    let plays = [
+        ("a]]<x/>>b", "a]&#93;>b"),
+        ("a]<x/>]>b", "a&#93;]>b"),
+        ("a]<x/><x/>]<x/>>b", "a&#93;&#93;>b"),
+        ("]]<x/>&gt;<![CDATA[]]]><x/>>", "]]&gt;<![CDATA[]]]>>"),
+    ];
+    for (body, expected) in plays {
+        with(HEADER, &format!("<message>{body}</message>"), |scanner, stanza| {
+            let cut = cut(&stanza, scanner, |child| child.name == "x");
+            assert_eq!(String::from_utf8_lossy(cut.as_bytes()), expected);
+        });
+    }
+}
+
 #[test]
 fn what_leans_on_its_stream_is_not_verbatim_and_can_be_made_so() {
     let usual = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \

@@ -1,8 +1,10 @@
 //! Cutting first-level children out of a stanza: those that only we may speak (delay, stanza-id,
 //! occupant-id... in our name) and that a peer has forged.
 //!
-//! Invariant: works on the spans of the scan and parses nothing; every child for which the predicate
-//! holds is gone, and every other byte of the body stays as it is.
+//! Invariants: works on the spans of the scan and parses nothing; every child for which the predicate
+//! holds is gone, and everything else of the body means what it meant. Its bytes stay as they are but for one
+//! case: where the texts on both sides of a cut would join to `]]>`, which is illegal in text, the last
+//! bracket before the cut becomes a reference.
 
 use super::frame::{Child, Stanza};
 use super::scan::Scanner;
@@ -34,15 +36,25 @@ pub fn cut<'a>(stanza: &Stanza<'a>, scanner: &Scanner, mut forged: impl FnMut(&C
     for child in scanner.children(stanza) {
         if forged(&child) {
             let body = rebuilt.get_or_insert_with(|| Vec::with_capacity(stanza.body().len()));
-            body.extend_from_slice(&raw[copied..child.range.start]);
+            join(body, &raw[copied..child.range.start]);
             copied = child.range.end;
         }
     }
     match rebuilt {
         None => Cut::Whole(stanza.body()),
         Some(mut body) => {
-            body.extend_from_slice(&raw[copied..stanza.body_end]);
+            join(&mut body, &raw[copied..stanza.body_end]);
             Cut::Rebuilt(body)
         }
     }
+}
+
+/// Appends the next piece of the body.
+fn join(body: &mut Vec<u8>, piece: &[u8]) {
+    // A body that ends with a bracket ends with text: tags and CDATA sections end with `>`.
+    if body.last() == Some(&b']') && matches!(piece.first(), Some(b']' | b'>')) {
+        body.pop();
+        body.extend_from_slice(b"&#93;");
+    }
+    body.extend_from_slice(piece);
 }

@@ -14,7 +14,7 @@ use super::negotiate::{Negotiation, Stage};
 use super::{Flow, State, XmppSession, bind, register, sasl, starttls, stream_management};
 
 /// Silence after which the scanner's buffers are freed, in milliseconds: a conversation keeps them, an idle client does not.
-const REST_AFTER_MS: u64 = 30_000;
+const REST_AFTER_MS: u64 = 3_000;
 
 impl XmppSession {
     pub(super) fn event(&mut self, event: Event, cx: &mut Context<'_>) {

@@ -28,7 +28,7 @@
 use std::collections::BTreeMap;
 
 use crosspoint_xmpp::codec::tree::Node;
-use crosspoint_xmpp::codec::{Element, Fault, Flaw, Frame, Scan, ScanLimits, Scanner, reserialise};
+use crosspoint_xmpp::codec::{Element, Fault, Flaw, Frame, Scan, ScanLimits, Scanner, cut, reserialise};
 use rxml::{Event, Parse, WithOptions};
 
 /// A tree that both can be turned into.
@@ -145,6 +145,7 @@ pub fn by_us(input: &[u8]) -> (Vec<Plain>, End<Fault>) {
                     let tree = plain(&scanner.tree(&stanza).expect("a scanned stanza has a tree"));
                     hold_children(&scanner, &stanza, &tree);
                     hold_reserialised(&scanner, &stanza, &tree);
+                    hold_cut(&scanner, &stanza, &tree);
                     done.push(tree);
                 }
                 rest = &rest[consumed..];
@@ -192,6 +193,77 @@ fn hold_reserialised(scanner: &Scanner, stanza: &crosspoint_xmpp::codec::Stanza<
         }
         other => panic!("{other:?} from {}", String::from_utf8_lossy(&out)),
     }
+}
+
+/// Without its odd children a stanza is the tree without them, and still valid.
+fn hold_cut(scanner: &Scanner, stanza: &crosspoint_xmpp::codec::Stanza<'_>, tree: &Plain) {
+    if stanza.self_closing {
+        return;
+    }
+    let mut count = 0;
+    let body = cut(stanza, scanner, |_| {
+        count += 1;
+        count % 2 == 1
+    });
+    let tail = &stanza.raw.as_bytes()[stanza.body_end..];
+    let rest = [stanza.head().as_bytes(), body.as_bytes(), tail].concat();
+    let mut header = String::from("<stream:stream");
+    let default = [("", scanner.stream_default())]
+        .into_iter()
+        .filter(|(_, name)| !name.is_empty());
+    for (prefix, name) in default.chain(scanner.stream_prefixes()) {
+        let colon = if prefix.is_empty() { "" } else { ":" };
+        let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('\"', "&quot;");
+        header += &format!(" xmlns{colon}{prefix}=\"{name}\"");
+    }
+    if !header.contains(" xmlns:stream=") {
+        header += " xmlns:stream='http://etherx.jabber.org/streams'";
+    }
+    let document = [header.as_bytes(), b">", &rest].concat();
+    let mut again = Scanner::new(ScanLimits::AFTER_AUTH);
+    let start = match again.scan(&document) {
+        Ok(Scan::Frame {
+            frame: Frame::Header(_),
+            consumed,
+        }) => consumed,
+        // The peer's own `stream` prefix meant something else.
+        _ => return,
+    };
+    match again.scan(&document[start..]) {
+        Ok(Scan::Frame {
+            frame: Frame::Stanza(copy),
+            ..
+        }) => {
+            assert_eq!(
+                plain(&again.tree(&copy).expect("tree")),
+                without_odd_children(tree),
+                "{}",
+                copy.raw
+            );
+        }
+        other => panic!("{other:?} from {}", String::from_utf8_lossy(&rest)),
+    }
+}
+
+fn without_odd_children(tree: &Plain) -> Plain {
+    let mut left = Plain {
+        nodes: Vec::new(),
+        ..tree.clone()
+    };
+    let mut count = 0;
+    for node in &tree.nodes {
+        match (node, left.nodes.last_mut()) {
+            (PlainNode::Element(_), _) => {
+                count += 1;
+                if count % 2 == 0 {
+                    left.nodes.push(node.clone());
+                }
+            }
+            (PlainNode::Text(text), Some(PlainNode::Text(before))) => before.push_str(text),
+            (PlainNode::Text(_), _) => left.nodes.push(node.clone()),
+        }
+    }
+    left
 }
 
 /// Faults of ours that rxml does not know, besides our limits.
