@@ -165,11 +165,12 @@ fn all_forged_children_are_cut_and_nothing_else() {
 
 /// `]]` and `>` are legal text on two sides of an element, and illegal once it is gone.
 #[test]
-fn a_cut_joins_no_text_to_a_cdata_end() {
+fn a_cut_joins_no_text_to_something_else() {
     let plays = [
         ("a]]<x/>>b", "a]&#93;>b"),
         ("a]<x/>]>b", "a&#93;]>b"),
         ("a]<x/><x/>]<x/>>b", "a&#93;&#93;>b"),
+        ("\r<x/>\nb", "\n\nb"),
         ("]]<x/>&gt;<![CDATA[]]]><x/>>", "]]&gt;<![CDATA[]]]>>"),
     ];
     for (body, expected) in plays {

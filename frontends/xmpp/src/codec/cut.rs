@@ -2,9 +2,9 @@
 //! occupant-id... in our name) and that a peer has forged.
 //!
 //! Invariants: works on the spans of the scan and parses nothing; every child for which the predicate
-//! holds is gone, and everything else of the body means what it meant. Its bytes stay as they are but for one
-//! case: where the texts on both sides of a cut would join to `]]>`, which is illegal in text, the last
-//! bracket before the cut becomes a reference.
+//! holds is gone, and everything else of the body means what it meant. Its bytes stay as they are but for two
+//! cases, where the texts on both sides of a cut would join to something else: `]]>` is illegal in text, so
+//! the last bracket before the cut becomes a reference; and two line ends must not become one.
 
 use super::frame::{Child, Stanza};
 use super::scan::Scanner;
@@ -55,6 +55,10 @@ fn join(body: &mut Vec<u8>, piece: &[u8]) {
     if body.last() == Some(&b']') && matches!(piece.first(), Some(b']' | b'>')) {
         body.pop();
         body.extend_from_slice(b"&#93;");
+    }
+    if body.last() == Some(&b'\r') && piece.first() == Some(&b'\n') {
+        body.pop();
+        body.push(b'\n');
     }
     body.extend_from_slice(piece);
 }
