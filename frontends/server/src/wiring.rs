@@ -1,13 +1,13 @@
 //! Where the parts meet: from a configuration to a running switch, and from the engine's control to what the admin port
 //! and the admin socket show. The only file that knows the engine's start and control by name.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use crosspoint_engine::control::ControlError;
 use crosspoint_engine::jid::Jid;
@@ -29,6 +29,9 @@ use crate::users::{Accounts, NewAccount, PAGE_ROWS_MAX, Page, Refusal, keys, off
 /// XMPP is the first, and so far the only, front-end of each shard.
 const XMPP: usize = 0;
 
+/// How long somebody who listens on one of our own addresses may take to answer.
+const ANSWER_TIME: Duration = Duration::from_millis(250);
+
 /// Where the book is within a data folder.
 pub fn book_path(data: &Path) -> PathBuf {
     switch::book_path(data)
@@ -43,7 +46,7 @@ pub fn start(config: &Config, domain: &Jid, metrics: Arc<Metrics>, certificates:
     let cipher: CipherFactory = Arc::new(move || certificates.cipher());
     let mut plan = plan(config, domain, metrics);
     for listen in &mut plan.listeners {
-        listen.address = one_port(listen.address)?;
+        listen.address = alone(listen.address)?;
     }
     switch::start(plan, frontends(config, domain, cipher)).context("the switch did not start")
 }
@@ -73,13 +76,18 @@ fn frontends(config: &Config, domain: &Jid, cipher: CipherFactory) -> MakeFronte
     Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> { vec![Box::new(XmppFront::new(xmpp.clone()))] })
 }
 
-/// All shards listen on the same port: where the kernel is to choose it, it is asked once.
-fn one_port(address: SocketAddr) -> Result<SocketAddr> {
-    if address.port() != 0 {
-        return Ok(address);
+/// The address, with a port chosen if it has none: all shards must listen on the same one. Shards share a port by
+/// SO_REUSEPORT, which would also share it with another server of this user, each getting some of the clients; so nobody
+/// may answer there yet. (Binding the port alone would tell, too, but also fails for what a killed server has left.)
+fn alone(address: SocketAddr) -> Result<SocketAddr> {
+    if address.port() == 0 {
+        let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+        return bound.with_context(|| format!("cannot listen on {address}"));
     }
-    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
-    bound.with_context(|| format!("cannot listen on {address}"))
+    match TcpStream::connect_timeout(&address, ANSWER_TIME) {
+        Ok(_) => bail!("cannot listen on {address}: somebody does already; end that, or choose another address"),
+        Err(_) => Ok(address),
+    }
 }
 
 fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {

@@ -179,6 +179,19 @@ fn a_second_server_on_the_same_folder_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
+fn a_port_is_not_shared_with_another_server() {
+    let scratch = Scratch::new();
+    let server = Server::anywhere(&scratch.path().join("one"), &[]);
+    let (taken, any) = (server.xmpp.to_string(), common::ANY.to_string());
+    let data = scratch.at("two");
+    let said = fails(
+        &["--data", &data, "--xmpp", &taken, "--xmpps", &any, "--admin", "off"],
+        1,
+    );
+    assert!(said.contains(&format!("cannot listen on {taken}")), "{said}");
+}
+
+#[test]
 fn the_banner_says_where_it_listens_and_what_to_do_next() {
     let scratch = Scratch::new();
     let server = Server::anywhere(&scratch.path().join("data"), &["--domain", "example.org"]);
