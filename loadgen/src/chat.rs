@@ -20,10 +20,10 @@ use crate::secure::Security;
 use crate::text::{Bodies, Envelope};
 use crate::track::{Track, Wrong};
 
-/// How long messages may still be under way when no more are sent.
-const DRAIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
 const EVENTS: usize = 1024;
+/// More than any window needs: beyond it, something multiplies messages, or nobody reads.
+const OUTBOX_BYTES_MAX: usize = 64 << 20;
 /// Latencies up to a minute, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
 
@@ -33,6 +33,8 @@ pub struct Plan {
     pub window: u32,
     pub warmup: Duration,
     pub time: Duration,
+    /// How long messages may still be under way when no more are sent.
+    pub drain: Duration,
 }
 
 /// What came of it.
@@ -197,7 +199,7 @@ impl Chat {
     /// Everything has arrived, or will not any more.
     fn is_over(&self, plan: &Plan) -> bool {
         self.phase == Phase::Draining
-            && (self.start.elapsed() >= plan.warmup + plan.time + DRAIN
+            && (self.start.elapsed() >= plan.warmup + plan.time + plan.drain
                 || self
                     .directions
                     .iter()
@@ -243,6 +245,3 @@ impl Handler for Turn<'_> {
         Ok(After::Continue)
     }
 }
-
-/// More than any window: beyond it something multiplies messages.
-const OUTBOX_BYTES_MAX: usize = 64 << 20;

@@ -27,8 +27,10 @@ pub enum Mechanism {
     /// PLAIN.
     Plain,
     /// SCRAM-SHA-1.
+    #[value(name = "scram-sha-1")]
     ScramSha1,
     /// SCRAM-SHA-256.
+    #[value(name = "scram-sha-256")]
     ScramSha256,
 }
 

@@ -15,6 +15,9 @@ use crate::process;
 use crate::secure::Security;
 use crate::text::{BODY_BYTES_MAX, BODY_BYTES_MIN, Bodies};
 
+/// How long the last messages of a chat may take.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// A load for any XMPP server, and what it cost.
 ///
 /// Accounts must exist: the prefix and a number, all with the same password. Ends with 1 if anything failed, or was
@@ -254,6 +257,7 @@ impl Load {
             window: self.window,
             warmup: Duration::from_secs(self.warmup),
             time: Duration::from_secs(self.seconds),
+            drain: DRAIN,
         }
     }
 

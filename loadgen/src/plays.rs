@@ -37,6 +37,8 @@ fn chat_through(mischief: Mischief) -> Outcome {
         window: 10,
         warmup: Duration::ZERO,
         time: Duration::from_millis(50),
+        // Only what is lost is waited for.
+        drain: Duration::from_secs(2),
     };
     let addresses = ["u0@localhost".to_owned(), "u1@localhost".to_owned()];
     let gauge = Gauge::default();

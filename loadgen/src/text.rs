@@ -56,7 +56,7 @@ impl Bodies {
     fn bytes(&self, number: u64) -> usize {
         // Fibonacci hashing: spreads the lengths evenly, and neighbours apart.
         let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        self.shortest + (spread * self.lengths >> 32) as usize
+        self.shortest + ((spread * self.lengths) >> 32) as usize
     }
 }
 
