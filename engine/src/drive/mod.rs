@@ -41,6 +41,8 @@ pub type Chunk = Vec<Item>;
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// How often a shard looks at its clock when nothing happens.
 const TICK: Duration = Duration::from_millis(100);
+/// How often a draining shard looks whether it is done.
+const DRAIN_GLANCE: Duration = Duration::from_millis(5);
 /// Chunks taken from the mailbox before others get their turn.
 const CHUNKS_IN_A_ROW_MAX: usize = 64;
 
@@ -223,12 +225,15 @@ impl Station {
             if taken == CHUNKS_IN_A_ROW_MAX {
                 // More may be waiting; the others have their turn first.
                 let _ = rt::breathe().await;
+                continue;
+            }
+            if self.draining.get() {
+                // The end is not announced by mail.
+                rt::sleep(DRAIN_GLANCE).await;
             } else if inbox.park_prepare() {
                 let _ = doorbell.rung().await;
-                inbox.awake();
-            } else {
-                inbox.awake();
             }
+            inbox.awake();
         }
     }
 

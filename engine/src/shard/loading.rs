@@ -271,7 +271,8 @@ fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option
     blocks
         .block(blocked.map_err(|_| ())?.iter().map(Jid::detached))
         .map_err(|_| ())?;
-    Ok(Some(Box::new(Present { created_unix_ms: account.created_unix_ms,
+    Ok(Some(Box::new(Present {
+        created_unix_ms: account.created_unix_ms,
         roster,
         blocks,
     })))

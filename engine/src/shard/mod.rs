@@ -243,6 +243,7 @@ impl Shard {
     /// Moves what the driver must do with connections into `into`, in order.
     pub fn take_orders(&mut self, into: &mut Vec<Order>) {
         into.append(&mut self.orders);
+        self.sessions.recycle();
     }
 
     /// Whether there is anything to carry away: the turn is not over.

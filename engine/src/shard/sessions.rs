@@ -7,6 +7,7 @@
 //! ```
 //! Invariants:
 //! - A [`SessionId`] never names two sessions: indexes are reused, generations are not.
+//! - A place is not used again before the driver has taken the orders about whoever had it: it finds connections by place.
 //! - A session that panics is gone when its call returns; what it held in the log is pending again.
 
 use std::net::IpAddr;
@@ -99,6 +100,8 @@ pub(super) struct Entry {
 pub(super) struct Sessions {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Free once the driver has taken the orders that still name their last sessions.
+    freed: Vec<u32>,
     used: usize,
     sleeping: usize,
     max: usize,
@@ -115,6 +118,7 @@ impl Sessions {
         Sessions {
             slots: Vec::new(),
             free: Vec::new(),
+            freed: Vec::new(),
             used: 0,
             sleeping: 0,
             max,
@@ -150,6 +154,11 @@ impl Sessions {
         self.used - self.sleeping
     }
 
+    /// The driver has taken all orders so far.
+    pub(super) fn recycle(&mut self) {
+        self.free.append(&mut self.freed);
+    }
+
     fn insert(&mut self, mut entry: Box<Entry>) -> SessionId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
@@ -172,7 +181,7 @@ impl Sessions {
     fn remove(&mut self, id: SessionId) -> Option<Box<Entry>> {
         self.get(id)?;
         let entry = self.slots[id.index as usize].entry.take()?;
-        self.free.push(id.index);
+        self.freed.push(id.index);
         self.used -= 1;
         self.sleeping -= usize::from(entry.sleeps_until.is_some());
         Some(entry)

@@ -89,3 +89,10 @@ fn a_second_session_of_the_same_name_replaces_the_first() {
         assert!(world.heard_of(first, "message").is_empty());
     });
 }
+
+#[test]
+fn a_place_is_not_given_away_while_its_last_session_is_still_moving() {
+    // Once the driver looked the mover up by its place, found the newcomer there, and the mover's login hung for ever.
+    let (mover, newcomer) = super::world::World::new(0).places_of_a_move_and_an_arrival();
+    assert_ne!(mover, newcomer);
+}

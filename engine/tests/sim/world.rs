@@ -207,6 +207,22 @@ impl World {
         Line(self.wires.len() - 1)
     }
 
+    /// Somebody logs in whose home is elsewhere, and before the driver has heard of the move somebody else connects:
+    /// their places.
+    pub fn places_of_a_move_and_an_arrival(&mut self) -> (u32, u32) {
+        let peer = Peer {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            tls: None,
+            listener: 0,
+        };
+        let home = usize::from(self.setup.table.home(&address("juliet")));
+        let shard = &mut self.shards[(home + 1) % 3];
+        let juliet = shard.open(0, 0, &peer).expect("there is room");
+        shard.input(juliet, b"login juliet\n");
+        let next = shard.open(0, 0, &peer).expect("there is room");
+        (juliet.index, next.index)
+    }
+
     /// Types a command; it is read when the dice say so.
     pub fn type_in(&mut self, line: Line, command: &str) {
         self.wires[line.0].typed.push_back(format!("{command}\n"));
