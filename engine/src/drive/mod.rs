@@ -81,7 +81,7 @@ pub struct Listen {
 struct Station {
     shard: RefCell<Shard>,
     clock: Clock,
-    links: RefCell<Vec<Option<(u32, Rc<Link>)>>>,
+    links: RefCell<Vec<Option<Attached>>>,
     scratch: RefCell<Scratch>,
     post: RefCell<Outlets>,
     /// There is something to carry away.
@@ -94,8 +94,14 @@ struct Station {
     handshaking: Cell<usize>,
     draining: Cell<bool>,
     /// Links whose readers are about to let go of them.
-    moves: RefCell<Vec<(Rc<Link>, u16, Box<Adopt>)>>,
+    moves: RefCell<Vec<Departure>>,
 }
+
+/// A link and the generation of the session that it belongs to, at the session's place.
+type Attached = (u32, Rc<Link>);
+
+/// A link that its reader is about to let go of, where it goes, and with what.
+type Departure = (Rc<Link>, u16, Box<Adopt>);
 
 struct Scratch {
     received: Box<[u8]>,

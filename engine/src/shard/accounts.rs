@@ -317,7 +317,7 @@ impl Shard {
 /// One IPv6 subscriber has a /64.
 fn network_of(address: IpAddr) -> u128 {
     match address {
-        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped().to_bits()),
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
         IpAddr::V6(v6) => v6.to_bits() & !u128::from(u64::MAX),
     }
 }

@@ -18,7 +18,7 @@ impl Shard {
             return self.elsewhere(routed);
         }
         if to.node().is_none() {
-            return self.to_server(routed);
+            return self.arrive_at_server(routed);
         }
         let key = UserKey::of(to);
         let home = self.home_of(key);
@@ -130,7 +130,7 @@ impl Shard {
     }
 
     /// To the domain itself.
-    fn to_server(&mut self, routed: Routed) {
+    fn arrive_at_server(&mut self, routed: Routed) {
         match routed.envelope.kind {
             Kind::Query(QueryKind::Get | QueryKind::Set) if routed.envelope.to.is_bare() => {
                 self.metrics.queries.add(1);
