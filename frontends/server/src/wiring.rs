@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +30,9 @@ use crate::users::{Accounts, NewAccount, PAGE_ROWS_MAX, Page, Refusal, keys, off
 /// XMPP is the first, and so far the only, front-end of each shard.
 const XMPP: usize = 0;
 
+/// The kernel takes a killed server's rings apart after the process is gone, and its listeners answer until then. A
+/// server that is started again at once waits for that.
+const LAST_BREATH: Duration = Duration::from_secs(3);
 /// How long somebody who listens on one of our own addresses may take to answer.
 const ANSWER_TIME: Duration = Duration::from_millis(250);
 
@@ -84,10 +88,20 @@ fn alone(address: SocketAddr) -> Result<SocketAddr> {
         let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
         return bound.with_context(|| format!("cannot listen on {address}"));
     }
-    match TcpStream::connect_timeout(&address, ANSWER_TIME) {
-        Ok(_) => bail!("cannot listen on {address}: somebody does already; end that, or choose another address"),
-        Err(_) => Ok(address),
+    let until = Instant::now() + LAST_BREATH;
+    while answers(address) {
+        if Instant::now() > until {
+            bail!("cannot listen on {address}: somebody does already; end that, or choose another address");
+        }
+        thread::sleep(ANSWER_TIME);
     }
+    Ok(address)
+}
+
+/// Whether somebody takes connections there. (A connection to a port of the ephemeral range may meet itself.)
+fn answers(address: SocketAddr) -> bool {
+    let connected = TcpStream::connect_timeout(&address, ANSWER_TIME);
+    connected.is_ok_and(|stream| stream.local_addr().ok() != stream.peer_addr().ok())
 }
 
 fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
