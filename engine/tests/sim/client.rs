@@ -1,7 +1,7 @@
 //! A protocol for plays: one line a command, one line an event. Neutral contents only.
 //!
 //! ```text
-//!   login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
+//!   login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
 //!   to NODE · set CONTACT · block WHOM · unblock WHOM · resume TOKEN
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
@@ -63,6 +63,20 @@ impl LineSession {
             "shout" => {
                 let mut envelope = Envelope::neutral(self.me(), address(first), Kind::Message(MessageKind::Headline));
                 envelope.id = Bytes::copy_from_slice(second.as_bytes());
+                cx.actions.push(Action::Route { envelope, seq: None });
+            }
+            // `normal TO ID` and the like, worth keeping as far as the client knows.
+            "normal" | "chat" | "groupchat" | "headline" | "error" => {
+                let kind = match verb {
+                    "chat" => MessageKind::Chat,
+                    "groupchat" => MessageKind::Groupchat,
+                    "headline" => MessageKind::Headline,
+                    "error" => MessageKind::Error,
+                    _ => MessageKind::Normal,
+                };
+                let mut envelope = Envelope::neutral(self.me(), address(first), Kind::Message(kind));
+                envelope.id = Bytes::copy_from_slice(second.as_bytes());
+                envelope.hints = Hints::STORE;
                 cx.actions.push(Action::Route { envelope, seq: None });
             }
             "panic" => panic!("a play wants to see what a panic does"),
@@ -200,7 +214,9 @@ impl Session for LineSession {
         let Envelope { from, kind, id, .. } = delivery.envelope;
         let from = from.as_str().replace(&format!("@{DOMAIN}"), "");
         match kind {
-            Kind::Message(MessageKind::Error) => say(cx, format_args!("error {from} {}", String::from_utf8_lossy(id))),
+            Kind::Message(MessageKind::Error) if delivery.envelope.error.is_some() => {
+                say(cx, format_args!("error {from} {}", String::from_utf8_lossy(id)));
+            }
             Kind::Message(_) => {
                 say(cx, format_args!("message {from} {}", String::from_utf8_lossy(id)));
                 if self.reliable {

@@ -7,6 +7,7 @@
 
 mod client;
 mod crash;
+mod delivery;
 mod offline;
 mod presence;
 mod pressure;
