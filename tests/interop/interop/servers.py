@@ -85,7 +85,8 @@ class Server:
             return
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=" + self.domain,
-             "-addext", "subjectAltName=DNS:" + self.domain, "-keyout", self.key, "-out", self.certificate],
+             "-addext", "subjectAltName=DNS:" + self.domain, "-addext", "basicConstraints=critical,CA:FALSE",
+             "-keyout", self.key, "-out", self.certificate],
             check=True, capture_output=True)
         os.chmod(self.key, 0o644)
 

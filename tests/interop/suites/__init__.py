@@ -1,0 +1,1 @@
+"""One module a suite, each with `run(server, only)`, which performs it and returns its exit status."""

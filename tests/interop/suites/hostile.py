@@ -1,10 +1,11 @@
 """The hostile suite: bad input ends in its defined error, and another connected session never notices."""
 
 from . import hostile_xml
+from . import hostile_load
 from . import hostile_handshake
 from .hostile_stage import Bystander, stage
 
-assert hostile_xml and hostile_handshake
+assert hostile_xml and hostile_load and hostile_handshake
 
 
 def run(server, only=()):
