@@ -220,6 +220,9 @@ impl Shard {
     pub(super) fn delete_account(&mut self, user: &Jid, then: Then) {
         let user = user.to_bare().detached();
         self.cancel_subscriptions(&user);
+        if let Some(present) = self.user_at_mut(&user).and_then(|user| user.present_mut()) {
+            present.leaving = true;
+        }
         let batch = accounts::removal(&user);
         self.commit_here(batch, move |shard, result| {
             let gone = result.is_ok();

@@ -2,7 +2,7 @@
 
 use super::sessions::{Order, SessionId};
 use super::{Routed, Shard, Ticket};
-use crate::envelope::{Envelope, Kind, PresenceKind, QueryKind};
+use crate::envelope::{Condition, Envelope, Kind, PresenceKind, QueryKind};
 use crate::session::{Action, BindFault, Event};
 use crate::slots::UserKey;
 use crate::store::RecordId;
@@ -64,6 +64,14 @@ impl Shard {
             seq,
         });
         let routed = Routed { envelope, ticket };
+        if self
+            .users
+            .get(user)
+            .and_then(|user| user.present())
+            .is_some_and(|present| present.leaving)
+        {
+            return self.refuse_session(id, routed, Condition::NotAuthorized);
+        }
         match routed.envelope.kind {
             Kind::Message(_) => self.message_from(id, user, routed),
             Kind::Query(QueryKind::Get | QueryKind::Set) => self.query_from(id, user, routed),

@@ -273,6 +273,7 @@ fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option
         .map_err(|_| ())?;
     Ok(Some(Box::new(Present {
         created_unix_ms: account.created_unix_ms,
+        leaving: false,
         roster,
         blocks,
     })))

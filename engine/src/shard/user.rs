@@ -68,6 +68,8 @@ pub(super) struct Loading {
 pub(super) struct Present {
     /// When the account was made, in Unix milliseconds. Its keys stay in the book: they are looked up to log in.
     pub(super) created_unix_ms: u64,
+    /// The account is being removed: nothing more is taken from its sessions, or it would outlive it.
+    pub(super) leaving: bool,
     pub(super) roster: Roster,
     pub(super) blocks: BlockList,
 }

@@ -275,6 +275,7 @@ impl Frontend for LineFront {
             "remove" => host.roster_remove(&user, &address(whom), then),
             "block" => host.block(&user, vec![address(whom)], then),
             "unblock" => host.unblock(&user, vec![address(whom)], then),
+            "leave" => host.remove_account(&user, then),
             "copies" => {
                 host.set_copies(&session, true);
                 then(Ok(()), host);

@@ -96,3 +96,26 @@ fn a_place_is_not_given_away_while_its_last_session_is_still_moving() {
     let (mover, newcomer) = super::world::World::new(0).places_of_a_move_and_an_arrival();
     assert_ne!(mover, newcomer);
 }
+
+#[test]
+fn an_account_that_is_removed_takes_everything_with_it() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let juliet = world.enter("juliet", "balcony", false);
+        world.type_in(romeo, "send juliet m1");
+        world.settle();
+        world.type_in(juliet, "set romeo");
+        world.type_in(juliet, "leave");
+        world.type_in(juliet, "set mercutio");
+        world.until(juliet, "bye");
+        world.settle();
+        assert_eq!(world.heard_of(juliet, "Result leave").len(), 1);
+        assert!(
+            world.heard_of(juliet, "Result set mercutio").is_empty(),
+            "nothing is taken after the farewell"
+        );
+        assert_eq!(world.pending("juliet"), 0);
+        world.type_in(romeo, "send juliet m2");
+        world.until(romeo, "error juliet m2");
+    });
+}
