@@ -27,6 +27,8 @@ pub(super) struct Link {
     /// `None` until a direct TLS handshake is done.
     pub(super) session: Cell<Option<SessionId>>,
     pub(super) state: Cell<State>,
+    /// In a direct TLS handshake, counted as unauthenticated.
+    pub(super) knocking: Cell<bool>,
     /// Told to stop reading.
     pub(super) paused: Cell<bool>,
     /// The socket took no more; a task waits until it does.
@@ -77,6 +79,7 @@ impl Link {
             origin,
             session: Cell::new(None),
             state: Cell::new(State::Open),
+            knocking: Cell::new(false),
             paused: Cell::new(false),
             blocked: Cell::new(false),
             interrupt: Notify::new(),

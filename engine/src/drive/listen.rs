@@ -48,6 +48,10 @@ impl Station {
         if direct {
             let cipher = self.shard.borrow_mut().cipher(frontend, listener);
             let Some(cipher) = cipher else { return };
+            if !self.shard.borrow_mut().begin_handshake(link.peer.ip()) {
+                return;
+            }
+            link.knocking.set(true);
             link.buffers.borrow_mut().cipher = Some(cipher);
             reader::start_encrypted(self.clone(), link);
         } else if self.open(&link, None) {

@@ -90,8 +90,6 @@ struct Station {
     congested: Cell<bool>,
     /// Links that found the shard congested.
     waiting: RefCell<Vec<Rc<Link>>>,
-    /// Connections in a direct TLS handshake.
-    handshaking: Cell<usize>,
     draining: Cell<bool>,
     /// Links whose readers are about to let go of them.
     moves: RefCell<Vec<Departure>>,
@@ -160,7 +158,6 @@ pub async fn run(shard: Shard, post: Post, bound: impl FnOnce(std::io::Result<Ve
         work: Notify::new(),
         congested: Cell::new(false),
         waiting: RefCell::default(),
-        handshaking: Cell::new(0),
         draining: Cell::new(false),
         moves: RefCell::default(),
     });

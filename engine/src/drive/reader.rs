@@ -84,7 +84,6 @@ async fn wait(_station: &Station, link: &Link) -> bool {
 
 /// The handshake of a direct TLS listener; a session is made when it is over.
 async fn handshake(station: Rc<Station>, link: Rc<Link>) {
-    station.handshaking.set(station.handshaking.get() + 1);
     let done = within(HANDSHAKE_MAX, async {
         while link.session.get().is_none() {
             if link.socket.readable().await.is_err() || !station.receive(&link) {
@@ -94,7 +93,7 @@ async fn handshake(station: Rc<Station>, link: Rc<Link>) {
         true
     });
     let done = done.await.unwrap_or(false);
-    station.handshaking.set(station.handshaking.get() - 1);
+    station.let_in(&link);
     if done {
         start(station, link);
     }
@@ -218,6 +217,13 @@ impl Station {
         flushed && state != CipherState::Closed
     }
 
+    /// A connection stands before the door no more, whether it is inside now or gone.
+    fn let_in(&self, link: &Link) {
+        if link.knocking.replace(false) {
+            self.shard.borrow_mut().end_handshake(link.peer.ip());
+        }
+    }
+
     /// A handshake is over: the session is told, or made.
     fn secured(&self, link: &Rc<Link>, facts: crate::session::TlsFacts) -> bool {
         match link.session.get() {
@@ -225,7 +231,10 @@ impl Station {
                 self.enter(Some(id), |shard| shard.secured(id, facts));
                 true
             }
-            None => self.open(link, Some(facts)),
+            None => {
+                self.let_in(link);
+                self.open(link, Some(facts))
+            }
         }
     }
 
@@ -268,6 +277,7 @@ impl Station {
         );
         self.shard.borrow().metrics().panics.add(1);
         if let Some(link) = link {
+            self.let_in(&link);
             self.lost(&link);
         }
     }

@@ -222,6 +222,21 @@ impl Shard {
         Ok(id)
     }
 
+    /// A connection that begins with a TLS handshake counts as unauthenticated before it has a session. False if it is not
+    /// let in; else `end_handshake` must follow, before `open`.
+    pub fn begin_handshake(&mut self, peer: IpAddr) -> bool {
+        let welcome = !self.draining && self.unauthenticated_enter(peer);
+        if !welcome {
+            self.metrics.refused.add(1);
+        }
+        welcome
+    }
+
+    /// The handshake is over, however it ended.
+    pub fn end_handshake(&mut self, peer: IpAddr) {
+        self.unauthenticated_leave(peer);
+    }
+
     fn admit(&mut self, peer: &Peer) -> Result<(), Refused> {
         if self.draining {
             return Err(Refused::Draining);

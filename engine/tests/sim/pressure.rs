@@ -98,3 +98,10 @@ fn at_the_end_of_the_day_everybody_is_told_and_nothing_accepted_is_lost() {
         );
     });
 }
+
+#[test]
+fn half_finished_handshakes_of_one_address_are_bounded() {
+    let (count, one_more) = super::world::World::new(0).knock();
+    assert_eq!(count, super::world::LIMITS.unauthenticated_per_address);
+    assert!(one_more);
+}

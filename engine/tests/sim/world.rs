@@ -223,6 +223,14 @@ impl World {
         (juliet.index, next.index)
     }
 
+    /// How many connections of one address may stand before the door at a time, and whether one more may when one leaves.
+    pub fn knock(&mut self) -> (usize, bool) {
+        let (peer, shard) = (IpAddr::V4(Ipv4Addr::LOCALHOST), &mut self.shards[0]);
+        let count = (0..).take_while(|_| shard.begin_handshake(peer)).count();
+        shard.end_handshake(peer);
+        (count, shard.begin_handshake(peer) && !shard.begin_handshake(peer))
+    }
+
     /// Types a command; it is read when the dice say so.
     pub fn type_in(&mut self, line: Line, command: &str) {
         self.wires[line.0].typed.push_back(format!("{command}\n"));
