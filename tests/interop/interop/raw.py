@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+import socket
 import ssl
 import xml.etree.ElementTree as ElementTree
 
@@ -47,13 +48,14 @@ class Raw:
         self.restart()
 
     @classmethod
-    async def connect(cls, server, source=None, direct=None):
-        """Opens a TCP connection, from `source` if given; `direct` is the TLS context for the direct TLS port."""
+    async def connect(cls, server, source=None, direct=None, narrow=False):
+        """Opens a TCP connection, from `source` if given; `direct` is the TLS context for the direct TLS port; a `narrow`
+        one takes few bytes before the program reads them."""
         port = servers.XMPPS_PORT if direct else servers.XMPP_PORT
-        local = (source, 0) if source else None
         hostname = server.domain if direct else None
+        plain = await asyncio.wait_for(dial(server.address, port, source, narrow), WAIT_SECONDS)
         reader, writer = await asyncio.wait_for(asyncio.open_connection(
-            server.address, port, local_addr=local, ssl=direct, server_hostname=hostname), WAIT_SECONDS)
+            sock=plain, ssl=direct, server_hostname=hostname), WAIT_SECONDS)
         return cls(server, reader, writer)
 
     def restart(self):
@@ -200,15 +202,31 @@ class Raw:
             raise AssertionError("ping was refused")
 
     @classmethod
-    async def session(cls, server, user, password, resource=None, source=None, encrypted=False, mechanism=None):
+    async def session(cls, server, user, password, resource=None, source=None, encrypted=False, mechanism=None, narrow=False):
         """A whole login on a new connection: [TLS,] SCRAM, bind."""
-        raw = await cls.connect(server, source)
+        raw = await cls.connect(server, source, narrow=narrow)
         await raw.open()
         if encrypted or server.tls == "required":
             await raw.encrypt(server.trust())
         await raw.login(user, password, mechanism or "SCRAM-SHA-256")
         await raw.bind(resource)
         return raw
+
+
+async def dial(address, port, source, narrow):
+    """A connected socket that does not block."""
+    plain = socket.socket()
+    plain.setblocking(False)
+    try:
+        if narrow:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        if source:
+            plain.bind((source, 0))
+        await asyncio.get_running_loop().sock_connect(plain, (address, port))
+    except BaseException:
+        plain.close()
+        raise
+    return plain
 
 
 def scram_final(algorithm, password, bare, challenge, binding):

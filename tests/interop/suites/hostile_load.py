@@ -70,7 +70,7 @@ async def everything_at_once(server, bystander, **_):
 @play(seconds=60)
 async def who_does_not_read_loses_nothing_and_harms_nobody(server, bystander, **_):
     server.add_accounts([("sleeper", "secret-sleeper")])
-    sleeper = await Raw.session(server, "sleeper", "secret-sleeper", source=fresh_source())
+    sleeper = await Raw.session(server, "sleeper", "secret-sleeper", source=fresh_source(), narrow=True)
     sleeper.say("<presence/>")
     await sleeper.ping()
     sleeper.writer.transport.pause_reading()
