@@ -184,6 +184,11 @@ fn hold_reserialised(scanner: &Scanner, stanza: &crosspoint_xmpp::codec::Stanza<
             consumed,
         }) => {
             assert_eq!(consumed, out.len());
+            if scanner.content_namespace() != "jabber:client" {
+                // Between servers the content namespace is another one; the copy leaves it to the stream it is put into,
+                // and `again` reads it as a client's.
+                return;
+            }
             assert_eq!(plain(&again.tree(&copy).expect("tree")), *tree, "{}", copy.raw);
             assert_eq!(copy.verbatim, stanza.namespace == "jabber:client", "{}", copy.raw);
             // Verbatim means: the bytes alone, in a plain stream, are the same stanza.
