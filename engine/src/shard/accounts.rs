@@ -5,7 +5,7 @@
 //! - Whether an account exists shows in neither the answer nor the time: unknown accounts have keys too, made up from the
 //!   installation's secret, and the same work is done with them.
 //! - No key derivation runs here: passwords go to the support thread.
-//! - Every attempt counts against the budgets of its address, its account and the whole switch.
+//! - Every attempt counts against the budgets of its address, its account and the whole switch, kept at the account's home.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ use super::sessions::{Order, SessionId};
 use super::{Registration, Shard};
 use crate::accounts::{self, Account};
 use crate::envelope::Condition;
-use crate::guard::NetworkKey;
+use crate::guard::{Attempt, NetworkKey};
 use crate::jid::Jid;
 use crate::scram::AccountKeys;
 use crate::scram::keys::{self, SALT_BYTES};
@@ -52,31 +52,26 @@ pub enum KeyRequest {
 impl Shard {
     /// SCRAM wants an account's keys.
     pub(super) fn fetch_keys(&mut self, id: SessionId, account: Jid) {
-        if !self.may_try(id, &account) {
-            return self.event(id, Event::AuthUnavailable { throttled: true });
-        }
-        self.look_up_keys(account, move |shard, keys| match keys {
-            Some(keys) => shard.event(id, Event::Keys(keys)),
-            None => shard.event(id, Event::AuthUnavailable { throttled: false }),
+        self.begin_attempt(id, account, |shard, id, account| {
+            shard.look_up_keys(account, move |shard, keys| match keys {
+                Some(keys) => shard.event(id, Event::Keys(keys)),
+                None => shard.event(id, Event::AuthUnavailable { throttled: false }),
+            });
         });
     }
 
     /// PLAIN shows a password.
     pub(super) fn check_password(&mut self, id: SessionId, account: Jid, password: String) {
-        if !self.may_try(id, &account) {
-            return self.event(id, Event::AuthUnavailable { throttled: true });
-        }
-        self.look_up_keys(account, move |shard, keys| {
-            let Some(keys) = keys else {
-                return shard.event(id, Event::AuthUnavailable { throttled: false });
-            };
-            let token = shard.expect(move |shard, outcome| {
-                shard.event(id, Event::PasswordChecked(matches!(outcome, Outcome::Checked(true))));
-            });
-            shard.outgoing.keys.push(KeyRequest::Check {
-                token,
-                password,
-                keys: Box::new(keys),
+        self.begin_attempt(id, account, |shard, id, account| {
+            shard.look_up_keys(account, move |shard, keys| {
+                let Some(keys) = keys else {
+                    return shard.event(id, Event::AuthUnavailable { throttled: false });
+                };
+                let token = shard.expect(move |shard, outcome| {
+                    shard.event(id, Event::PasswordChecked(matches!(outcome, Outcome::Checked(true))));
+                });
+                let keys = Box::new(keys);
+                shard.outgoing.keys.push(KeyRequest::Check { token, password, keys });
             });
         });
     }
@@ -104,22 +99,46 @@ impl Shard {
         });
     }
 
-    /// Pays for an attempt; what it cost comes back if it succeeds.
-    fn may_try(&mut self, id: SessionId, account: &Jid) -> bool {
-        let Some(peer) = self.peer_of(id) else { return false };
-        match self.logins.begin(peer, account.bare_str(), self.now.ms) {
-            Ok(attempt) => {
-                if let Some(entry) = self.sessions.get_mut(id) {
-                    entry.attempt = Some(Box::new(attempt));
-                }
-                true
+    /// Pays for an attempt at the account's home, which alone knows how often it was tried and from where it was opened;
+    /// goes on if it may be made. What it cost comes back if it succeeds.
+    fn begin_attempt(
+        &mut self,
+        id: SessionId,
+        account: Jid,
+        then: impl FnOnce(&mut Shard, SessionId, Jid) + Send + 'static,
+    ) {
+        let Some(peer) = self.peer_of(id) else { return };
+        let (home, asked) = (self.home_of(UserKey::of(&account)), account.detached());
+        let token = self.expect(move |shard, outcome| {
+            let Outcome::Admitted(Some(attempt)) = outcome else {
+                shard.metrics.auth_throttled.add(1);
+                return shard.event(id, Event::AuthUnavailable { throttled: true });
+            };
+            if let Some(entry) = shard.sessions.get_mut(id) {
+                entry.attempt = Some(Box::new(attempt));
             }
-            Err(refusal) => {
-                self.metrics.auth_throttled.add(1);
-                tracing::debug!(%peer, scope = ?refusal.scope, "too many failed logins");
-                false
-            }
+            then(shard, id, account);
+        });
+        if home == self.id {
+            let attempt = self.judge_attempt(peer, &asked);
+            return self.admitted(token, attempt);
         }
+        let item = super::Item::Attempt {
+            shard: self.id,
+            token,
+            account: asked,
+            peer,
+        };
+        self.outgoing.lanes[home as usize].push(item);
+    }
+
+    /// May somebody try to open this account of ours?
+    pub(super) fn judge_attempt(&mut self, peer: IpAddr, account: &Jid) -> Option<Attempt> {
+        let outcome = self.logins.begin(peer, account.bare_str(), self.now.ms);
+        if let Err(refusal) = &outcome {
+            tracing::debug!(%peer, scope = ?refusal.scope, "too many failed logins");
+        }
+        outcome.ok()
     }
 
     /// The attempt stays paid for.
@@ -133,12 +152,11 @@ impl Shard {
     /// The client is who it says: it goes home.
     pub(super) fn authenticated(&mut self, id: SessionId, account: Jid) {
         self.metrics.authenticated.add(1);
-        if let Some(attempt) = self.sessions.get_mut(id).and_then(|entry| entry.attempt.take()) {
-            self.logins.succeeded(*attempt, account.bare_str());
-        }
         self.mark_authenticated(id);
         let home = self.home_of(UserKey::of(&account));
         if home == self.id {
+            let attempt = self.sessions.get_mut(id).and_then(|entry| entry.attempt.take());
+            self.attempt_succeeded(attempt, &account);
             return self.come_home(id, account.detached());
         }
         if let Some(adopt) = self.depart(id, account.detached()) {
@@ -147,6 +165,13 @@ impl Shard {
                 shard: home,
                 adopt,
             });
+        }
+    }
+
+    /// What the attempt cost comes back, and its network is trusted.
+    pub(super) fn attempt_succeeded(&mut self, attempt: Option<Box<Attempt>>, account: &Jid) {
+        if let Some(attempt) = attempt {
+            self.logins.succeeded(*attempt, account.bare_str());
         }
     }
 

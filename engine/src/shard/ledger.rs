@@ -8,6 +8,7 @@ use slab::Slab;
 use super::mail::KeyReply;
 use super::user::UserId;
 use super::{Shard, Ticket};
+use crate::guard::Attempt;
 use crate::scram::AccountKeys;
 
 /// Called once with the outcome of a request.
@@ -35,6 +36,8 @@ pub(super) enum Outcome {
     Rows(Vec<Vec<Row>>),
     /// A page of pending messages.
     Records(Vec<Record>, bool),
+    /// Whether a login may be tried, and what was paid for it.
+    Admitted(Option<Attempt>),
     /// Whether a password opens an account.
     Checked(bool),
     /// Keys of a new password, or none if it cannot be one.
@@ -145,6 +148,10 @@ impl Shard {
                 self.resolve(token, Outcome::Failed);
             }
         }
+    }
+
+    pub(super) fn admitted(&mut self, token: Token, attempt: Option<Attempt>) {
+        self.resolve(token, Outcome::Admitted(attempt));
     }
 
     pub(super) fn keys_replied(&mut self, reply: KeyReply) {

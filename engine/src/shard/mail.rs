@@ -8,6 +8,7 @@ use crosspoint_storage::seam::{BookReply, BookRequest, JournalReply, JournalRequ
 use super::accounts::KeyRequest;
 use super::sessions::SessionId;
 use crate::envelope::Envelope;
+use crate::guard::Attempt;
 use crate::jid::Jid;
 use crate::scram::AccountKeys;
 use crate::session::Session;
@@ -25,6 +26,24 @@ pub enum Item {
     },
     /// A client that has authenticated elsewhere and lives here.
     Adopt(Box<Adopt>),
+    /// Somebody wants to prove that he is an account that lives here.
+    Attempt {
+        /// Who asks.
+        shard: u16,
+        /// Echoed.
+        token: u64,
+        /// Bare.
+        account: Jid,
+        /// Where he comes from.
+        peer: IpAddr,
+    },
+    /// The answer to `Attempt`.
+    Admitted {
+        /// Echoed.
+        token: u64,
+        /// What was paid; nothing if it may not be tried now.
+        attempt: Option<Attempt>,
+    },
     /// From the log.
     Journal(JournalReply),
     /// From the book.
@@ -80,6 +99,8 @@ pub struct Adopt {
     pub address: IpAddr,
     /// Who it has proved to be; bare.
     pub account: Jid,
+    /// What it paid for the proof, to be given back.
+    pub attempt: Option<Box<Attempt>>,
 }
 
 /// The support thread's answer to a [`KeyRequest`].
@@ -135,6 +156,16 @@ impl super::Shard {
             Item::Route(routed) => self.arrive(routed),
             Item::Accepted { session, seq } => self.accepted.push((session, seq)),
             Item::Adopt(adopt) => self.adopt(*adopt),
+            Item::Attempt {
+                shard,
+                token,
+                account,
+                peer,
+            } => {
+                let attempt = self.judge_attempt(peer, &account);
+                self.outgoing.lanes[shard as usize].push(Item::Admitted { token, attempt });
+            }
+            Item::Admitted { token, attempt } => self.admitted(token, attempt),
             Item::Journal(reply) => self.journal_replied(reply),
             Item::Book(reply) => self.book_replied(reply),
             Item::Keys(reply) => self.keys_replied(reply),

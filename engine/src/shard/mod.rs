@@ -100,13 +100,13 @@ const TIMER_TICK_MS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 /// Networks that have registered accounts lately and are told apart.
 const REGISTERING_NETWORKS_MAX: usize = 1024;
 
-/// Connections fall to shards at random, so each has its share of what a network or everybody may do. Attempts for one
-/// account do too.
+/// Attempts are counted at the home of the account that they are for, so each shard has its share of what a network or
+/// everybody may do, and one alone has what an account may see.
 fn share_rates(rates: LoginRates, shards: u16) -> LoginRates {
     let shards = NonZeroU32::new(u32::from(shards)).unwrap_or(NonZeroU32::MIN);
     LoginRates {
         network: rates.network.shared_by(shards),
-        account: rates.account.shared_by(shards),
+        account: rates.account,
         global: rates.global.shared_by(shards),
     }
 }

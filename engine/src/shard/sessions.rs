@@ -472,12 +472,14 @@ impl Shard {
             listener: entry.listener as usize,
             address: entry.peer,
             account,
+            attempt: entry.attempt,
         }))
     }
 
     /// A session arrives at its home.
     pub(super) fn adopt(&mut self, adopt: Adopt) {
         self.metrics.moved.add(1);
+        self.attempt_succeeded(adopt.attempt, &adopt.account);
         let mut entry = Box::new(Entry::new(adopt.address, adopt.frontend, adopt.listener));
         entry.session = Some(adopt.session);
         entry.authenticated = true;

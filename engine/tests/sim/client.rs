@@ -1,7 +1,7 @@
 //! A protocol for plays: one line a command, one line an event. Neutral contents only.
 //!
 //! ```text
-//!   login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
+//!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
 //!   to NODE · set CONTACT · block WHOM · unblock WHOM · resume TOKEN
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
@@ -51,6 +51,10 @@ impl LineSession {
                     account: address(first),
                 });
             }
+            "try" => cx.actions.push(Action::CheckPassword {
+                account: address(first),
+                password: second.to_owned(),
+            }),
             "bind" => cx.actions.push(Action::Bind {
                 resource: Some(first.to_owned()),
             }),
@@ -181,6 +185,8 @@ impl Session for LineSession {
                 };
                 say(cx, format_args!("resumed"));
             }
+            Event::PasswordChecked(good) => say(cx, format_args!("judged {good}")),
+            Event::AuthUnavailable { throttled } => say(cx, format_args!("unavailable {throttled}")),
             Event::ResumeFailed => say(cx, format_args!("unknown")),
             Event::Accepted(seqs) => {
                 for seq in seqs {

@@ -105,3 +105,23 @@ fn half_finished_handshakes_of_one_address_are_bounded() {
     assert_eq!(count, super::world::LIMITS.unauthenticated_per_address);
     assert!(one_more);
 }
+
+#[test]
+fn an_account_has_one_budget_for_guesses_whichever_shard_they_arrive_at() {
+    // One seed: each guess derives keys.
+    let mut world = super::world::World::new(3);
+    let guessers: Vec<_> = (0..15).map(|_| world.connect()).collect();
+    for guesser in &guessers {
+        world.type_in(*guesser, "try juliet wrong");
+    }
+    world.settle();
+    let judged = guessers
+        .iter()
+        .filter(|guesser| world.heard(**guesser) == ["judged false"])
+        .count();
+    let refused = guessers
+        .iter()
+        .filter(|guesser| world.heard(**guesser) == ["unavailable true"])
+        .count();
+    assert_eq!((judged, refused), (10, 5), "ten at once, as LoginRates has it");
+}
