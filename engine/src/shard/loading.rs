@@ -28,7 +28,10 @@ impl Shard {
 
     fn request_user(&mut self, uid: UserId) {
         let Some(user) = self.users.get_mut(uid) else { return };
-        user.state = State::Loading(Box::default());
+        match &mut user.state {
+            State::Loading(loading) => (loading.found, loading.counted, loading.stale) = (None, false, false),
+            other => *other = State::Loading(Box::default()),
+        }
         let (address, key) = (user.address.clone(), user.key);
         let rows_max = u32::MAX;
         let own = |table| BookRead::Prefix {
@@ -91,6 +94,9 @@ impl Shard {
         };
         if !loading.counted || loading.found.is_none() {
             return;
+        }
+        if loading.stale {
+            return self.request_user(uid);
         }
         let Loading {
             parked,
@@ -218,9 +224,10 @@ impl Shard {
         let Some(uid) = self.users.find(key, account) else {
             return;
         };
-        let Some(user) = self.users.get(uid) else { return };
+        let Some(user) = self.users.get_mut(uid) else { return };
         let sessions: Vec<SessionId> = user.resources.iter().map(|resource| resource.session).collect();
-        if matches!(user.state, State::Loading(_)) {
+        if let State::Loading(loading) = &mut user.state {
+            loading.stale = true;
             return;
         }
         for session in sessions {

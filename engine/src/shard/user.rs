@@ -63,6 +63,8 @@ pub(super) struct Loading {
     pub(super) found: Option<Option<Box<Present>>>,
     /// Whether the log has said what is pending.
     pub(super) counted: bool,
+    /// The account has changed meanwhile: what the book says may be old.
+    pub(super) stale: bool,
 }
 
 pub(super) struct Present {

@@ -281,6 +281,7 @@ impl Frontend for LineFront {
             "remove" => host.roster_remove(&user, &address(whom), then),
             "block" => host.block(&user, vec![address(whom)], then),
             "unblock" => host.unblock(&user, vec![address(whom)], then),
+            "found" => host.register(&address(whom), "pencil".to_owned(), then),
             "leave" => host.remove_account(&user, then),
             "copies" => {
                 host.set_copies(&session, true);

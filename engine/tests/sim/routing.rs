@@ -119,3 +119,25 @@ fn an_account_that_is_removed_takes_everything_with_it() {
         world.until(romeo, "error juliet m2");
     });
 }
+
+#[test]
+fn an_account_made_while_somebody_asks_for_it_is_there() {
+    let scene = |world: &mut super::world::World| {
+        let nurse = world.enter("nurse", "chamber", false);
+        let romeo = world.enter("romeo", "orchard", false);
+        world.type_in(nurse, "found paris");
+        for number in 0..6 {
+            world.type_in(romeo, &format!("send paris m{number}"));
+        }
+        world.until(nurse, "Result found paris");
+        world.settle();
+        let paris = world.enter("paris", "square", false);
+        world.type_in(paris, "available 0");
+        world.until(paris, "Available");
+    };
+    // Fewer seeds than usual: each derives keys.
+    for seed in 0..40 {
+        let mut world = super::world::World::new(seed);
+        scene(&mut world);
+    }
+}

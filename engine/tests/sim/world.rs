@@ -116,7 +116,7 @@ impl World {
             domain: DOMAIN.parse().expect("a good name"),
             table: SlotTable::even(NonZeroU16::new(3).expect("not zero")),
             limits: LIMITS,
-            registration: Registration::Closed,
+            registration: Registration::Open,
             registrations: Rate::per_minute(n(1), n(1)),
             logins: LoginRates::default(),
             scram_iterations: keys::ITERATIONS_MIN,
