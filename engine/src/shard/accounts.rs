@@ -12,7 +12,8 @@ use std::net::IpAddr;
 use crosspoint_storage::seam::{BookRead, BookRequest, Table};
 
 use super::ledger::Outcome;
-use super::sessions::{Order, SessionId};
+use super::sessions::Order;
+use super::table::SessionId;
 use super::{Registration, Shard};
 use crate::accounts::{self, Account};
 use crate::envelope::Condition;

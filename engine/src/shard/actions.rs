@@ -1,6 +1,7 @@
 //! What sessions ask for, carried out in order.
 
-use super::sessions::{Order, SessionId};
+use super::sessions::Order;
+use super::table::SessionId;
 use super::{Routed, Shard, Ticket};
 use crate::envelope::{Condition, Envelope, Kind, PresenceKind, QueryKind};
 use crate::session::{Action, BindFault, Event};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crosspoint_storage::seam::{BookWrite, Table};
 
 use super::Shard;
-use super::sessions::SessionId;
+use super::table::SessionId;
 use super::user::UserId;
 use crate::envelope::Condition;
 use crate::jid::Jid;

@@ -8,7 +8,7 @@ use crosspoint_storage::seam::{BookRead, BookRequest, JournalRequest, Row, Table
 
 use super::Shard;
 use super::ledger::{Outcome, Waiting};
-use super::sessions::SessionId;
+use super::table::SessionId;
 use super::user::{Loading, Present, State, User, UserId};
 use crate::accounts::Account;
 use crate::blocking::BlockList;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crosspoint_storage::seam::{BookReply, BookRequest, JournalReply, JournalRequest};
 
 use super::accounts::KeyRequest;
-use super::sessions::SessionId;
+use super::table::SessionId;
 use crate::envelope::Envelope;
 use crate::guard::Attempt;
 use crate::jid::Jid;

@@ -15,7 +15,7 @@
 
 use super::Shard;
 use super::mail::Routed;
-use super::sessions::SessionId;
+use super::table::SessionId;
 use super::user::{User, UserId};
 use crate::envelope::{Condition, Hints, Kind, MessageKind};
 use crate::session::Form;

@@ -13,6 +13,7 @@
 mod accounts;
 mod actions;
 mod blocks;
+mod calls;
 mod host;
 mod ledger;
 mod loading;
@@ -25,6 +26,8 @@ mod roster_ops;
 mod router;
 mod sessions;
 mod subscriptions;
+mod table;
+mod timers;
 mod user;
 
 use std::collections::{HashMap, VecDeque};
@@ -43,10 +46,11 @@ use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
-pub use sessions::{Order, Refused, SessionId};
+pub use sessions::{Order, Refused};
+pub use table::SessionId;
 
 use ledger::Ledger;
-use sessions::Sessions;
+use table::Sessions;
 use user::Users;
 
 /// What all shards of a switch have in common.

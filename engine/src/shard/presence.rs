@@ -7,7 +7,7 @@
 
 use super::Shard;
 use super::mail::Routed;
-use super::sessions::SessionId;
+use super::table::SessionId;
 use super::user::{Shown, UserId};
 use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
 use crate::jid::Jid;

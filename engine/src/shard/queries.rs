@@ -7,7 +7,7 @@
 
 use super::Shard;
 use super::mail::Routed;
-use super::sessions::SessionId;
+use super::table::SessionId;
 use super::user::{User, UserId};
 use crate::envelope::{Condition, Envelope, QueryKind};
 use crate::jid::Jid;

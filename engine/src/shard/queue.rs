@@ -12,7 +12,7 @@
 use crosspoint_storage::seam::{JournalRequest, Record};
 
 use super::ledger::{Outcome, Waiting};
-use super::sessions::SessionId;
+use super::table::SessionId;
 use super::user::UserId;
 use super::{Shard, Ticket};
 use crate::envelope::{Condition, Envelope};

@@ -4,7 +4,7 @@
 
 use super::Shard;
 use super::mail::{Item, Routed};
-use super::sessions::SessionId;
+use super::table::SessionId;
 use super::user::{State, UserId};
 use crate::envelope::{Condition, Envelope, Kind, MessageKind, PresenceKind, QueryKind};
 use crate::session::Form;

@@ -9,7 +9,7 @@ use crosspoint_storage::seam::{BookWrite, Table};
 
 use super::Shard;
 use super::mail::Routed;
-use super::sessions::SessionId;
+use super::table::SessionId;
 use super::user::{User, UserId};
 use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
 use crate::jid::Jid;

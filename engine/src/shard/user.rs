@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use super::Shard;
 use super::mail::Routed;
 use super::queue::Queue;
-use super::sessions::SessionId;
+use super::table::SessionId;
 use crate::blocking::BlockList;
 use crate::envelope::Envelope;
 use crate::jid::Jid;

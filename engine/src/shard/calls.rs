@@ -1,0 +1,111 @@
+//! How sessions are called, and what a call leaves behind.
+//!
+//! Invariants:
+//! - A session that panics is gone when its call returns; what it held in the log is pending again.
+//! - After every call the outbox is looked at: it is written at the end of the turn, shed above its soft bound, and ends
+//!   the session above its hard one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Shard;
+use super::sessions::Order;
+use super::table::SessionId;
+use crate::envelope::{Envelope, Hints, Kind};
+use crate::session::{Context, Delivery, Event, Farewell, Form, Session};
+use crate::store::RecordId;
+
+impl Shard {
+    /// Calls a session and collects what it asks for.
+    pub(super) fn call<R>(
+        &mut self,
+        id: SessionId,
+        f: impl FnOnce(&mut dyn Session, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let entry = self.sessions.slots.get_mut(id.index as usize)?.entry.as_deref_mut()?;
+        if entry.generation != id.generation || entry.closing {
+            return None;
+        }
+        if entry.outbox.capacity() == 0 {
+            entry.outbox = self.sessions.spare.pop().unwrap_or_default();
+        }
+        let session = entry.session.as_deref_mut()?;
+        let mut cx = Context {
+            now: self.now,
+            random: &mut *self.random,
+            outbox: &mut entry.outbox,
+            actions: &mut self.scratch,
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| f(session, &mut cx)));
+        match outcome {
+            Ok(result) => {
+                self.collect(id);
+                Some(result)
+            }
+            Err(_) => {
+                self.scratch.clear();
+                self.metrics.panics.add(1);
+                tracing::error!(shard = self.id, session = id.index, "a session panicked and was closed");
+                self.orders.push(Order::Close(id));
+                self.remove(id);
+                None
+            }
+        }
+    }
+
+    pub(super) fn event(&mut self, id: SessionId, event: Event) {
+        self.call(id, |session, cx| session.on_event(event, cx));
+    }
+
+    /// Takes over what a call has left in the scratch list and the outbox.
+    pub(super) fn collect(&mut self, id: SessionId) {
+        for action in self.scratch.drain(..) {
+            self.backlog.push_back((id, action));
+        }
+        let limits = &self.setup.limits;
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        let waiting = entry.outbox.len();
+        if waiting > 0 && !entry.dirty && entry.sleeps_until.is_none() {
+            entry.dirty = true;
+            self.dirty.push(id);
+        } else if waiting == 0 && !entry.dirty && entry.outbox.capacity() > 0 {
+            let buffer = std::mem::take(&mut entry.outbox);
+            self.sessions.spare.push(buffer);
+            return;
+        }
+        if waiting > limits.outbox_soft_bytes {
+            entry.above_soft = true;
+        }
+        if waiting > limits.outbox_hard_bytes && !entry.closing && !entry.dismissed {
+            self.metrics.slow_closed.add(1);
+            self.dismiss(id, Farewell::Policy);
+        }
+    }
+
+    /// Hands an envelope to a session. False if it could not take it.
+    pub(super) fn deliver(&mut self, id: SessionId, envelope: &Envelope, form: Form, record: Option<RecordId>) -> bool {
+        let Some(entry) = self.sessions.get(id) else {
+            return false;
+        };
+        if entry.above_soft && record.is_none() && sheddable(envelope) {
+            self.metrics.shed.add(1);
+            return true;
+        }
+        self.metrics.delivered.add(1);
+        let delivery = Delivery { envelope, form, record };
+        self.call(id, |session, cx| session.on_deliver(&delivery, cx)).is_some()
+    }
+
+    /// Whether this session must not be given more than it has.
+    pub(super) fn is_slow(&self, id: SessionId) -> bool {
+        self.sessions.get(id).is_none_or(|entry| entry.above_soft)
+    }
+}
+
+/// What a slow reader can do without: presence and typing.
+fn sheddable(envelope: &Envelope) -> bool {
+    match envelope.kind {
+        Kind::Presence(_) => true,
+        Kind::Message(_) => envelope.hints.has(Hints::DEFER),
+        Kind::Query(_) => false,
+    }
+}

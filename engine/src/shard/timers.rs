@@ -1,0 +1,63 @@
+//! Deadlines of sessions: when they want to be called, and how long the sleeping may sleep.
+//!
+//! Invariant: timers are checked lazily. A key in the wheel says only that this place may be due; the session itself says
+//! when it is.
+
+use bytes::Bytes;
+
+use super::Shard;
+use super::table::SessionId;
+use crate::session::Farewell;
+
+impl Shard {
+    pub(super) fn arm(&mut self, id: SessionId, at_ms: u64) {
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        if entry.sleeps_until.is_none() {
+            entry.wake_at = at_ms;
+        }
+        self.wheel.arm(u64::from(id.index), at_ms);
+    }
+
+    pub(super) fn put_to_sleep(&mut self, id: SessionId, token: Bytes, until: u64) {
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        entry.token = Some(token);
+        if entry.sleeps_until.replace(until).is_none() {
+            self.sessions.sleeping += 1;
+        }
+        self.arm(id, until);
+    }
+
+    pub(super) fn expire_timers(&mut self) {
+        let mut due = Vec::new();
+        self.wheel.advance(self.now.ms, &mut due);
+        for key in due {
+            let index = key as u32;
+            let Some(slot) = self.sessions.slots.get(index as usize) else {
+                continue;
+            };
+            if slot.entry.is_some() {
+                self.timer_due(SessionId {
+                    index,
+                    generation: slot.generation,
+                });
+            }
+        }
+    }
+
+    /// Timers are checked lazily: what was re-armed later is armed again here.
+    fn timer_due(&mut self, id: SessionId) {
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        let at = entry.sleeps_until.unwrap_or(entry.wake_at);
+        if at == u64::MAX {
+            return;
+        }
+        if at > self.now.ms {
+            self.wheel.arm(u64::from(id.index), at);
+        } else if entry.sleeps_until.is_some() {
+            self.dismiss(id, Farewell::Timeout);
+        } else {
+            entry.wake_at = u64::MAX;
+            self.call(id, |session, cx| session.on_tick(cx));
+        }
+    }
+}
