@@ -319,7 +319,7 @@ auth_password_format: plain
 shaper_rules:
   max_offline: {{10000: all}}
 listen:
-  - {{port: 5222, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, {starttls}}}
+  - {{port: 5222, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, backlog: 500, {starttls}}}
   - {{port: 5223, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, tls: true}}
   - {{port: 5280, ip: "{address}", module: ejabberd_http, request_handlers: {{/api: mod_http_api}}}}
 acl:
