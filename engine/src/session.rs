@@ -99,8 +99,8 @@ pub struct Delivery<'a> {
     /// How to write it.
     pub form: Form,
     /// Set when the log holds it for this user until someone confirms: a session that sees its client's acknowledgement
-    /// pushes [`Action::Settle`] with this number; a session whose client cannot acknowledge pushes it at once, and the
-    /// shard carries it out when the bytes have been handed to the socket.
+    /// pushes [`Action::Settle`] with this number; a session whose client cannot acknowledge
+    /// pushes [`Action::SettleWhenWritten`] at once.
     pub record: Option<RecordId>,
 }
 
@@ -166,6 +166,8 @@ pub enum Action {
     },
     /// The client has these: they are pending no more.
     Settle(Vec<RecordId>),
+    /// The client cannot confirm: these are pending no more as soon as the socket has taken the bytes written so far.
+    SettleWhenWritten(Vec<RecordId>),
     /// This session is ending and its client has not confirmed these: deliver them elsewhere or keep them. Those that the
     /// log holds already go by `record`, the others by value.
     Return {

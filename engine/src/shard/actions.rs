@@ -18,7 +18,8 @@ impl Shard {
         }
         match action {
             Action::Route { envelope, seq } => self.send(id, envelope, seq),
-            Action::Settle(records) => self.settle_when_flushed(id, records),
+            Action::Settle(records) => self.settle(id, &records),
+            Action::SettleWhenWritten(records) => self.settle_when_flushed(id, records),
             Action::Presence { envelope, priority } => self.presence_changed(id, envelope, priority),
             Action::StartTls => self.orders.push(Order::StartTls(id)),
             Action::FetchKeys { account } => self.fetch_keys(id, account),

@@ -228,7 +228,7 @@ impl Session for LineSession {
                 if self.reliable {
                     self.unacknowledged.push((delivery.record, delivery.envelope.clone()));
                 } else if let Some(record) = delivery.record {
-                    cx.actions.push(Action::Settle(vec![record]));
+                    cx.actions.push(Action::SettleWhenWritten(vec![record]));
                 }
             }
             Kind::Presence(kind) => say(cx, format_args!("{kind:?} {from}")),

@@ -166,3 +166,25 @@ fn a_session_that_resumes_has_missed_nothing() {
         assert_eq!(world.heard_of(romeo, "accepted"), seen);
     });
 }
+
+#[test]
+fn what_a_client_has_confirmed_stays_confirmed_though_its_line_breaks_at_once() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", true);
+        let balcony = world.enter("juliet", "balcony", true);
+        world.type_in(balcony, "available 0");
+        world.until(balcony, "Available");
+        world.type_in(romeo, "send juliet m0");
+        world.until(balcony, "message romeo/orchard m0");
+        world.settle();
+        // Her outbox has something in it when she confirms, and never drains.
+        world.stall(balcony);
+        world.type_in(romeo, "shout juliet m1");
+        world.settle();
+        world.type_in(balcony, "ack");
+        world.settle();
+        world.cut(balcony);
+        world.settle();
+        assert_eq!(world.pending("juliet"), 0);
+    });
+}

@@ -150,7 +150,7 @@ fn the_client_confirms_and_the_log_forgets() {
 fn without_stream_management_the_socket_is_trusted() {
     let mut client = Client::bound();
     client.deliver(&juliet_writes("<body>1</body>"), Form::Plain, Some(11));
-    assert!(matches!(&client.asked()[..], [Action::Settle(records)] if *records == [11]));
+    assert!(matches!(&client.asked()[..], [Action::SettleWhenWritten(records)] if *records == [11]));
     client.event(Event::Lost);
     assert_eq!(names(&client.asked()), ["Close"]);
 }

@@ -246,7 +246,7 @@ impl Established {
         }
         match (&mut self.management, record) {
             (Some(management), _) => management.keep(Sent::Envelope(Kept::pack(envelope, form, record))),
-            (None, Some(record)) => cx.actions.push(Action::Settle(vec![record])),
+            (None, Some(record)) => cx.actions.push(Action::SettleWhenWritten(vec![record])),
             (None, None) => {}
         }
     }

@@ -304,6 +304,7 @@ pub fn name(action: &Action) -> &'static str {
         Action::Route { .. } => "Route",
         Action::Presence { .. } => "Presence",
         Action::Settle(_) => "Settle",
+        Action::SettleWhenWritten(_) => "SettleWhenWritten",
         Action::Return { .. } => "Return",
         Action::Detach { .. } => "Detach",
         Action::Resume { .. } => "Resume",
