@@ -11,7 +11,7 @@
 //! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`scram`], [`accounts`], [`guard`],
 //! [`wheel`], [`store`] (envelopes at rest), [`limits`], [`metrics`].
 //!
-//! Invariants: the engine knows no wire format and no front-end; only [`rt`] names monoio, io_uring and libc; only [`rt`]
+//! Invariants: the engine knows no wire format and no front-end; only [`rt`] (a crate of its own) names monoio, io_uring and libc; only [`rt`]
 //! and [`mailbox`] have unsafe code.
 #![deny(unsafe_code)]
 
@@ -27,7 +27,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod metrics;
 pub mod roster;
-pub mod rt;
+pub use crosspoint_rt as rt;
 pub mod scram;
 pub mod service;
 pub mod session;

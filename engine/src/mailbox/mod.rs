@@ -43,6 +43,13 @@ pub trait Bell: Send + Sync {
     fn ring(&self);
 }
 
+/// A shard that sleeps on its ring.
+impl Bell for crate::rt::Ringer {
+    fn ring(&self) {
+        crate::rt::Ringer::ring(self);
+    }
+}
+
 /// A thread that sleeps in [`std::thread::park`].
 impl Bell for std::thread::Thread {
     fn ring(&self) {

@@ -4,17 +4,26 @@
 //! envelope of it and asks the shard to route it; the addressee's session writes it to its outbox. Queries to the server
 //! or to an account are answered by `features`.
 //!
+//! With the feature `front` off, only [`codec`] is left, and no other part of the server comes with it.
+//!
 //! Invariants: nothing in here does I/O or reads a clock; only bytes that the scanner has passed are forwarded.
 
 #![forbid(unsafe_code)]
 
 pub mod codec;
+#[cfg(feature = "front")]
 pub mod config;
+#[cfg(feature = "front")]
 pub mod features;
+#[cfg(feature = "front")]
 pub mod front;
 pub mod limits;
+#[cfg(feature = "front")]
 pub mod session;
+#[cfg(feature = "front")]
 mod stanza;
 
+#[cfg(feature = "front")]
 pub use config::XmppConfig;
+#[cfg(feature = "front")]
 pub use front::XmppFront;

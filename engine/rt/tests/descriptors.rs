@@ -6,14 +6,14 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use crosspoint_engine::rt::{self, Config, Listener, Socket};
+use crosspoint_rt::{Config, Listener, Socket};
 
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 fn set_soft_limit(soft: u64) {
-    let hard = rt::raise_fd_limit().unwrap().hard;
+    let hard = crosspoint_rt::raise_fd_limit().unwrap().hard;
     let limit = libc::rlimit {
         rlim_cur: soft,
         rlim_max: hard,
@@ -24,7 +24,7 @@ fn set_soft_limit(soft: u64) {
 
 #[test]
 fn a_shard_out_of_descriptors_says_so_and_goes_on_when_there_are_some() {
-    rt::run(
+    crosspoint_rt::run(
         &Config {
             core: None,
             ring_entries: 256,
@@ -32,15 +32,15 @@ fn a_shard_out_of_descriptors_says_so_and_goes_on_when_there_are_some() {
         async {
             let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), 64).unwrap();
             let address = listener.local_addr().unwrap();
-            rt::breathe().await.unwrap();
+            crosspoint_rt::breathe().await.unwrap();
             let before = open_descriptors();
             refuse_and_recover(&listener).await;
             for _ in 0..50 {
                 come_and_go(&listener, TcpStream::connect(address).unwrap()).await;
             }
             // An abandoned wait lets go of its descriptor only when the ring has cancelled it.
-            rt::breathe().await.unwrap();
-            rt::breathe().await.unwrap();
+            crosspoint_rt::breathe().await.unwrap();
+            crosspoint_rt::breathe().await.unwrap();
             assert_eq!(open_descriptors(), before, "descriptors leaked");
         },
     )
@@ -52,9 +52,9 @@ async fn refuse_and_recover(listener: &Listener) {
     let spare = std::fs::File::open("/dev/null").unwrap();
     set_soft_limit(1);
     let error = listener.accept().await.unwrap_err();
-    assert!(rt::is_out_of_descriptors(&error), "{error}");
+    assert!(crosspoint_rt::is_out_of_descriptors(&error), "{error}");
     drop(spare);
-    let limit = rt::raise_fd_limit().unwrap();
+    let limit = crosspoint_rt::raise_fd_limit().unwrap();
     assert_eq!(limit.soft, limit.hard);
     listener.accept().await.expect("the connection waited in the backlog");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crosspoint_engine::rt::signals::{self, Signal};
+use crosspoint_rt::signals::{self, Signal};
 
 const AT_ONCE: Duration = Duration::ZERO;
 

@@ -6,10 +6,10 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crosspoint_engine::rt::{self, Clock, Config, Listener, Notify};
+use crosspoint_rt::{Clock, Config, Listener, Notify};
 
 fn shard<T>(future: impl Future<Output = T>) -> T {
-    rt::run(
+    crosspoint_rt::run(
         &Config {
             core: None,
             ring_entries: 256,
@@ -21,7 +21,7 @@ fn shard<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn the_probe_finds_a_ring_where_these_tests_run() {
-    if let Err(unavailable) = rt::probe() {
+    if let Err(unavailable) = crosspoint_rt::probe() {
         panic!("{unavailable}");
     }
 }
@@ -35,12 +35,12 @@ fn a_run_ends_with_its_future_and_leaves_waiting_tasks_alone() {
         }
     }
     let answer = shard(async {
-        rt::spawn(async {
+        crosspoint_rt::spawn(async {
             let _loud = Loud;
             let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), 1).unwrap();
             let _ = listener.accept().await;
         });
-        rt::breathe().await.unwrap();
+        crosspoint_rt::breathe().await.unwrap();
         42
     });
     assert_eq!(answer, 42);
@@ -52,9 +52,9 @@ fn tasks_run_in_the_order_in_which_they_were_spawned() {
         let order = Rc::new(RefCell::new(Vec::new()));
         for number in 0..5 {
             let order = Rc::clone(&order);
-            rt::spawn(async move { order.borrow_mut().push(number) });
+            crosspoint_rt::spawn(async move { order.borrow_mut().push(number) });
         }
-        rt::breathe().await.unwrap();
+        crosspoint_rt::breathe().await.unwrap();
         order.take()
     });
     assert_eq!(order, [0, 1, 2, 3, 4]);
@@ -62,14 +62,14 @@ fn tasks_run_in_the_order_in_which_they_were_spawned() {
 
 #[test]
 fn a_pinned_shard_runs_on_its_core_only() {
-    let core = rt::cores()[0];
+    let core = crosspoint_rt::cores()[0];
     let cores = std::thread::spawn(move || {
-        rt::run(
+        crosspoint_rt::run(
             &Config {
                 core: Some(core),
                 ring_entries: 256,
             },
-            async { rt::cores() },
+            async { crosspoint_rt::cores() },
         )
         .unwrap()
     });
@@ -80,7 +80,7 @@ fn a_pinned_shard_runs_on_its_core_only() {
 fn a_core_that_does_not_exist_is_refused() {
     for core in [1023, 1 << 20] {
         assert!(
-            rt::run(
+            crosspoint_rt::run(
                 &Config {
                     core: Some(core),
                     ring_entries: 256
@@ -98,9 +98,9 @@ fn a_panic_ends_its_session_and_no_other() {
         let ended = Rc::new(RefCell::new(Vec::new()));
         for number in 0..3 {
             let ended = Rc::clone(&ended);
-            rt::spawn(async move {
-                let session = rt::guard(async move {
-                    rt::breathe().await.unwrap();
+            crosspoint_rt::spawn(async move {
+                let session = crosspoint_rt::guard(async move {
+                    crosspoint_rt::breathe().await.unwrap();
                     assert_ne!(number, 1, "session {number} goes wrong");
                     number
                 });
@@ -109,7 +109,7 @@ fn a_panic_ends_its_session_and_no_other() {
             });
         }
         while ended.borrow().len() < 3 {
-            rt::breathe().await.unwrap();
+            crosspoint_rt::breathe().await.unwrap();
         }
         ended.take()
     });
@@ -126,7 +126,7 @@ fn a_panic_while_a_session_is_dropped_is_caught_too() {
             panic!("on the way out");
         }
     }
-    let outcome = shard(rt::guard(async {
+    let outcome = shard(crosspoint_rt::guard(async {
         std::future::ready(Trap).await;
     }));
     assert_eq!(outcome.unwrap_err().0, "on the way out");
@@ -137,7 +137,7 @@ fn guarding_costs_a_session_one_word() {
     let word = 7_u64;
     let bare = async move { pending::<u64>().await + word };
     let bytes = size_of_val(&bare);
-    assert!(size_of_val(&rt::guard(bare)) <= bytes + size_of::<usize>());
+    assert!(size_of_val(&crosspoint_rt::guard(bare)) <= bytes + size_of::<usize>());
 }
 
 #[test]
@@ -148,23 +148,23 @@ fn many_notifications_are_one_turn_and_it_comes_after_all_who_were_ready() {
         let turns = Rc::new(RefCell::new(Vec::new()));
         {
             let (notify, appended, turns) = (notify.clone(), appended.clone(), turns.clone());
-            rt::spawn(async move {
+            crosspoint_rt::spawn(async move {
                 loop {
                     notify.notified().await;
                     turns.borrow_mut().push(appended.take());
                 }
             });
         }
-        rt::breathe().await.unwrap();
+        crosspoint_rt::breathe().await.unwrap();
         for round in [10, 3] {
             for _ in 0..round {
                 let (notify, appended) = (notify.clone(), appended.clone());
-                rt::spawn(async move {
+                crosspoint_rt::spawn(async move {
                     appended.set(appended.get() + 1);
                     notify.notify();
                 });
             }
-            rt::breathe().await.unwrap();
+            crosspoint_rt::breathe().await.unwrap();
         }
         turns.take()
     });
@@ -187,13 +187,13 @@ fn a_notification_is_kept_for_who_comes_later() {
 #[test]
 fn a_task_that_breathes_for_ever_keeps_nobody_from_anything() {
     shard(async {
-        rt::spawn(async {
+        crosspoint_rt::spawn(async {
             loop {
-                rt::breathe().await.unwrap();
+                crosspoint_rt::breathe().await.unwrap();
             }
         });
-        rt::sleep(Duration::from_millis(5)).await;
-        rt::breathe().await.unwrap();
+        crosspoint_rt::sleep(Duration::from_millis(5)).await;
+        crosspoint_rt::breathe().await.unwrap();
     });
 }
 
@@ -203,12 +203,12 @@ fn the_shorter_sleep_ends_first() {
         let order = Rc::new(RefCell::new(Vec::new()));
         for ms in [30, 10] {
             let order = Rc::clone(&order);
-            rt::spawn(async move {
-                rt::sleep(Duration::from_millis(ms)).await;
+            crosspoint_rt::spawn(async move {
+                crosspoint_rt::sleep(Duration::from_millis(ms)).await;
                 order.borrow_mut().push(ms);
             });
         }
-        rt::sleep(Duration::from_millis(50)).await;
+        crosspoint_rt::sleep(Duration::from_millis(50)).await;
         order.take()
     });
     assert_eq!(order, [10, 30]);
@@ -226,11 +226,11 @@ fn the_clock_counts_forward_from_zero_and_knows_the_year() {
 
 #[test]
 fn work_shows_in_the_processor_clocks_and_memory_in_the_resident_set() {
-    let (thread_before, process_before) = (rt::thread_cpu(), rt::process_cpu());
+    let (thread_before, process_before) = (crosspoint_rt::thread_cpu(), crosspoint_rt::process_cpu());
     let mut sum = 0_u64;
-    while rt::thread_cpu() == thread_before {
+    while crosspoint_rt::thread_cpu() == thread_before {
         sum = std::hint::black_box(sum + 1);
     }
-    assert!(rt::process_cpu() > process_before);
-    assert!(rt::process_rss_bytes() > 100_000);
+    assert!(crosspoint_rt::process_cpu() > process_before);
+    assert!(crosspoint_rt::process_rss_bytes() > 100_000);
 }

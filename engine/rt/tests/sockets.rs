@@ -8,10 +8,10 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use crosspoint_engine::rt::{self, Config, Detached, Listener, Socket};
+use crosspoint_rt::{Config, Detached, Listener, Socket};
 
 fn shard<T>(future: impl Future<Output = T>) -> T {
-    rt::run(
+    crosspoint_rt::run(
         &Config {
             core: None,
             ring_entries: 256,
@@ -108,7 +108,7 @@ fn sending_to_one_who_has_gone_is_an_error_and_no_signal() {
         drop(romeo);
         let error = loop {
             match juliet.send(b"anyone?") {
-                Ok(_) => rt::breathe().await.unwrap(),
+                Ok(_) => crosspoint_rt::breathe().await.unwrap(),
                 Err(error) => break error,
             }
         };
@@ -136,7 +136,7 @@ fn a_full_send_buffer_would_block_until_the_peer_has_read() {
         }
         let writable = Rc::new(Cell::new(false));
         let seen = Rc::clone(&writable);
-        rt::spawn(async move {
+        crosspoint_rt::spawn(async move {
             romeo.writable().await.unwrap();
             seen.set(true);
         });
@@ -145,7 +145,7 @@ fn a_full_send_buffer_would_block_until_the_peer_has_read() {
             match juliet.recv(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => received += count,
-                Err(_) => rt::breathe().await.unwrap(),
+                Err(_) => crosspoint_rt::breathe().await.unwrap(),
             }
         }
         assert_eq!((received, writable.get()), (sent, true));
@@ -158,7 +158,7 @@ fn a_shutdown_from_elsewhere_wakes_the_reader() {
         let (juliet, _romeo) = pair().await;
         let juliet = Rc::new(juliet);
         let closer = Rc::clone(&juliet);
-        rt::spawn(async move {
+        crosspoint_rt::spawn(async move {
             closer.shutdown();
         });
         assert_eq!(hear(&juliet).await, b"");
@@ -195,8 +195,8 @@ fn a_socket_moves_to_another_shard_in_the_middle_of_a_talk() {
             }
             let detached = juliet.detach().unwrap();
             // An abandoned wait lets go of its descriptor only when the ring has cancelled it.
-            rt::breathe().await.unwrap();
-            rt::breathe().await.unwrap();
+            crosspoint_rt::breathe().await.unwrap();
+            crosspoint_rt::breathe().await.unwrap();
             (detached, romeo)
         });
         romeo.write_all(b"meanwhile").unwrap();
@@ -269,17 +269,17 @@ fn a_rush_of_connections_leaves_the_others_their_turn() {
         let _clients: Vec<_> = (0..RUSH).map(|_| TcpStream::connect(address).unwrap()).collect();
         let accepted = Rc::new(RefCell::new(Vec::new()));
         let hall = Rc::clone(&accepted);
-        rt::spawn(async move {
+        crosspoint_rt::spawn(async move {
             loop {
                 let guest = listener.accept().await.unwrap();
                 hall.borrow_mut().push(guest);
             }
         });
-        rt::breathe().await.unwrap();
+        crosspoint_rt::breathe().await.unwrap();
         let first_turn = accepted.borrow().len();
         assert!(first_turn < RUSH, "the listener took all {first_turn} in its turn");
         while accepted.borrow().len() < RUSH {
-            rt::breathe().await.unwrap();
+            crosspoint_rt::breathe().await.unwrap();
         }
     });
 }

@@ -5,7 +5,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
 use super::watched::Watched;
-use crate::mailbox::Bell;
 
 /// The ringing end: one for all threads, cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,12 +51,6 @@ impl Ringer {
         Ok(Doorbell {
             watched: Watched::new(self.event.try_clone()?)?,
         })
-    }
-}
-
-impl Bell for Ringer {
-    fn ring(&self) {
-        Ringer::ring(self);
     }
 }
 

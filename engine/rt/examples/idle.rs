@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crosspoint_engine::rt::{self, Config, Listener, Ringer, Socket};
+use crosspoint_rt::{Config, Listener, Ringer, Socket};
 
 const MESSAGE_BYTES: usize = 128;
 /// Connections that pay for what is allocated once.
@@ -18,8 +18,8 @@ const WARM_UP: usize = 1000;
 const SCRATCH_BYTES: usize = 64 * 1024;
 
 fn main() -> std::io::Result<()> {
-    rt::probe().map_err(std::io::Error::from)?;
-    let limit = rt::raise_fd_limit()?;
+    crosspoint_rt::probe().map_err(std::io::Error::from)?;
+    let limit = crosspoint_rt::raise_fd_limit()?;
     let asked = std::env::args()
         .nth(1)
         .and_then(|count| count.parse().ok())
@@ -34,7 +34,7 @@ fn main() -> std::io::Result<()> {
 
 /// Connections whose task waits in `readable()`.
 fn idle(connections: usize) -> std::io::Result<()> {
-    rt::run(
+    crosspoint_rt::run(
         &Config {
             core: None,
             ring_entries: 4096,
@@ -46,18 +46,18 @@ fn idle(connections: usize) -> std::io::Result<()> {
             let mut rss_before = 0;
             for number in 0..connections + WARM_UP {
                 if number == WARM_UP {
-                    rt::sleep(Duration::from_millis(50)).await;
-                    rss_before = rt::process_rss_bytes();
+                    crosspoint_rt::sleep(Duration::from_millis(50)).await;
+                    rss_before = crosspoint_rt::process_rss_bytes();
                 }
                 clients.push(TcpStream::connect(address)?);
                 let (socket, _) = listener.accept().await?;
-                rt::spawn(async move {
+                crosspoint_rt::spawn(async move {
                     // The session that waits: nothing but its socket.
                     let _ = socket.readable().await;
                 });
             }
-            rt::sleep(Duration::from_millis(50)).await;
-            let grown = rt::process_rss_bytes() - rss_before;
+            crosspoint_rt::sleep(Duration::from_millis(50)).await;
+            let grown = crosspoint_rt::process_rss_bytes() - rss_before;
             println!(
                 "idle: {connections} connections, {} bytes of process memory each",
                 grown / connections as u64
@@ -71,7 +71,7 @@ fn idle(connections: usize) -> std::io::Result<()> {
 fn echo(window: usize, rounds: usize) -> std::io::Result<()> {
     let (bound, address) = mpsc::channel::<SocketAddr>();
     let server = thread::spawn(move || {
-        rt::run(
+        crosspoint_rt::run(
             &Config {
                 core: None,
                 ring_entries: 256,
@@ -81,9 +81,9 @@ fn echo(window: usize, rounds: usize) -> std::io::Result<()> {
                 let _ = bound.send(listener.local_addr()?);
                 let (socket, _) = listener.accept().await?;
                 socket.set_nodelay(true)?;
-                let before = rt::thread_cpu();
+                let before = crosspoint_rt::thread_cpu();
                 serve(&socket).await?;
-                Ok::<_, std::io::Error>(rt::thread_cpu() - before)
+                Ok::<_, std::io::Error>(crosspoint_rt::thread_cpu() - before)
             },
         )?
     });
@@ -133,7 +133,7 @@ fn doorbell(rings: u32) -> std::io::Result<()> {
     let shards = ringer.clone();
     let (answered, answers) = mpsc::channel();
     let shard = thread::spawn(move || {
-        rt::run(
+        crosspoint_rt::run(
             &Config {
                 core: None,
                 ring_entries: 256,
