@@ -28,6 +28,8 @@ mod offline;
 mod options;
 mod pairs;
 mod process;
+#[allow(dead_code, reason = "the workers come next")]
+mod record;
 mod report;
 mod scram;
 mod secure;
