@@ -13,7 +13,7 @@ mod histogram;
 mod names;
 mod slice;
 
-pub use histogram::{DecodeError, LATENCY_NS_MAX, decode, encode, histogram};
+pub use histogram::{DecodeError, decode, encode, histogram};
 pub use names::{Count, Latency};
 pub use slice::Slice;
 
@@ -43,7 +43,7 @@ impl Recorder {
         self.counts[count as usize] += times;
     }
 
-    /// Times one occurrence. What took longer than [`LATENCY_NS_MAX`] counts as that.
+    /// Times one occurrence. What took longer than [`histogram::LATENCY_NS_MAX`] counts as that.
     #[inline]
     pub fn latency_ns(&mut self, latency: Latency, ns: u64) {
         match &mut self.histograms[latency as usize] {
@@ -108,6 +108,6 @@ mod tests {
         recorder.latency_ns(Latency::Drain, u64::MAX);
         let slice = recorder.cut(1);
         let histogram = slice.histogram(Latency::Drain).unwrap();
-        assert!(histogram.equivalent(histogram.max(), LATENCY_NS_MAX));
+        assert!(histogram.equivalent(histogram.max(), super::histogram::LATENCY_NS_MAX));
     }
 }
