@@ -36,6 +36,16 @@ impl Clock {
     }
 }
 
+/// Nanoseconds of the machine's monotonic clock (`CLOCK_MONOTONIC`): the same in all processes, so that what one has
+/// stamped another may compare.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec to write to; on failure it stays 0.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// Waits for at least `duration`, to the millisecond. Fires only when the shard has nothing left to run, and costs about
 /// a kilobyte while it waits: sessions use the shard's timer wheel instead.
 pub async fn sleep(duration: Duration) {

@@ -17,6 +17,7 @@
 //! - A panic in a task ends the shard. Session tasks go through [`guard`].
 #![allow(unsafe_code)]
 
+mod alarm;
 mod breath;
 mod clock;
 mod doorbell;
@@ -29,8 +30,9 @@ pub mod signals;
 mod socket;
 mod watched;
 
+pub use alarm::Alarm;
 pub use breath::breathe;
-pub use clock::{Clock, sleep};
+pub use clock::{Clock, monotonic_ns, sleep};
 pub use doorbell::{Doorbell, Ringer};
 pub use guard::{Guard, Panicked, guard};
 pub use launch::{Config, Unavailable, probe, run, spawn};

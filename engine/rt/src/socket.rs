@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::ManuallyDrop;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::watched::Watched;
@@ -33,8 +33,21 @@ impl Socket {
     /// # Errors
     /// Those of connect(2).
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        Self::connect_from(None, address).await
+    }
+
+    /// As [`Socket::connect`], from one of this machine's own addresses. A port is chosen when the connection is made, so
+    /// that each source address has all of them for each address connected to (`IP_BIND_ADDRESS_NO_PORT`).
+    ///
+    /// # Errors
+    /// Those of bind(2) and connect(2).
+    pub async fn connect_from(source: Option<IpAddr>, address: SocketAddr) -> io::Result<Self> {
         let kind = socket2::Type::STREAM.nonblocking();
         let socket = socket2::Socket::new(socket2::Domain::for_address(address), kind, None)?;
+        if let Some(source) = source {
+            choose_port_late(&socket)?;
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+        }
         match socket.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             _ => {}
@@ -201,6 +214,26 @@ impl Detached {
 impl From<TcpStream> for Detached {
     fn from(stream: TcpStream) -> Self {
         Self(stream.into())
+    }
+}
+
+/// Without this, bind(2) takes a port for itself alone, whatever it will be connected to.
+fn choose_port_late(socket: &socket2::Socket) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the pointer and the length describe `on`, which outlives the call.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    if set < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
     }
 }
 

@@ -283,3 +283,28 @@ fn a_rush_of_connections_leaves_the_others_their_turn() {
         }
     });
 }
+
+#[test]
+fn a_connection_comes_from_the_address_that_was_asked_for() {
+    shard(async {
+        let listener = Listener::bind(loopback(), 16).unwrap();
+        let source = Ipv4Addr::new(127, 0, 0, 77).into();
+        let romeo = Socket::connect_from(Some(source), listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (_, from) = listener.accept().await.unwrap();
+        assert_eq!((from, from.ip()), (romeo.local_addr().unwrap(), source));
+    });
+}
+
+#[test]
+fn an_alarm_rings_once_for_the_time_that_was_set_last() {
+    shard(async {
+        let alarm = crosspoint_rt::Alarm::new().unwrap();
+        let before = crosspoint_rt::monotonic_ns();
+        alarm.set(std::time::Duration::from_secs(3600)).unwrap();
+        alarm.set(std::time::Duration::from_millis(2)).unwrap();
+        alarm.rung().await.unwrap();
+        assert!(crosspoint_rt::monotonic_ns() - before >= 2_000_000);
+    });
+}
