@@ -31,6 +31,8 @@ mod process;
 #[allow(dead_code, reason = "the workers come next")]
 mod record;
 mod report;
+#[allow(dead_code, reason = "the workers come next")]
+mod sample;
 mod scram;
 mod secure;
 mod text;
