@@ -31,7 +31,9 @@ mod process;
 #[allow(dead_code, reason = "the workers come next")]
 mod record;
 mod report;
-#[allow(dead_code, reason = "the workers come next")]
+#[allow(dead_code, unused_imports, reason = "the workers come next")]
+mod result;
+#[allow(dead_code, unused_imports, reason = "the workers come next")]
 mod sample;
 mod scram;
 mod secure;

@@ -21,7 +21,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 pub use meter::{Meter, Usage};
-pub use scrape::Shards;
+pub use scrape::{Form, Shards, ShardsMetric};
 
 use scrape::Scraper;
 
