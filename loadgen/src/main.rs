@@ -27,6 +27,8 @@ mod login;
 mod offline;
 mod options;
 mod pairs;
+#[allow(dead_code, unused_imports, reason = "the workers come next")]
+mod plan;
 mod process;
 #[allow(dead_code, reason = "the workers come next")]
 mod record;

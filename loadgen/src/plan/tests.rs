@@ -1,0 +1,170 @@
+//! Scenario files as people write them, with their mistakes.
+
+use super::*;
+
+const CHAT: &str = "\
+name = \"chat\"
+
+[users]
+count = 20
+
+[scenario.chat]
+mode = { closed = { window = 8 } }
+body_bytes = \"16-100\"
+";
+
+fn set(text: &str) -> Override {
+    Override::parse(text).unwrap()
+}
+
+fn error(text: &str, overrides: &[Override]) -> String {
+    Plan::parse("my.toml", text, overrides).unwrap_err().to_string()
+}
+
+#[test]
+fn a_short_file_is_enough_and_a_plan_written_out_reads_back() {
+    let plan = Plan::parse("my.toml", CHAT, &[]).unwrap();
+    assert_eq!((plan.users.count, plan.load.duration_s), (20, 10.0));
+    let Scenario::Chat(chat) = &plan.scenario else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(
+        (chat.mode, chat.body_bytes.range()),
+        (Mode::Closed { window: 8 }, 16..=100)
+    );
+    assert_eq!(Plan::parse("again", &plan.to_toml(), &[]).unwrap(), plan);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let said = error(&CHAT.replace("count", "cuont"), &[]);
+    assert!(said.starts_with("my.toml:4: "), "{said}");
+    assert!(said.contains("cuont") && said.contains("expected one of"), "{said}");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_with_key_and_line() {
+    let said = error(&CHAT.replace("count = 20", "count = \"many\""), &[]);
+    assert!(said.starts_with("my.toml:4: users.count: "), "{said}");
+    let said = error(&CHAT.replace("window = 8", "window = -8"), &[]);
+    assert!(
+        said.starts_with("my.toml:7: scenario.chat.mode.closed.window: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_value_out_of_range_is_named_with_key_and_line() {
+    let said = error(&CHAT.replace("count = 20", "count = 21"), &[]);
+    assert_eq!(
+        said,
+        "my.toml:4: users.count: 21 users are no pairs: the count must be even"
+    );
+    let said = error(&CHAT.replace("\"16-100\"", "7"), &[]);
+    assert!(
+        said.starts_with("my.toml:8: scenario.chat.body_bytes: bodies have 16 to"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_scenario_that_does_not_exist_is_answered_by_those_that_do() {
+    let said = error("name = \"x\"\n[scenario.chatter]\n", &[]);
+    assert!(said.starts_with("my.toml:2: ") && said.contains("`presence`"), "{said}");
+}
+
+#[test]
+fn what_is_no_toml_is_named_with_its_line() {
+    let said = error("name = \"x\"\nthis is not\n", &[]);
+    assert!(said.starts_with("my.toml:2: "), "{said}");
+}
+
+#[test]
+fn overrides_win_and_are_blamed() {
+    let plan = Plan::parse("my.toml", CHAT, &[set("users.count=40"), set("name=other")]).unwrap();
+    assert_eq!((plan.users.count, plan.name.as_str()), (40, "other"));
+    let said = error(CHAT, &[set("users.count=41")]);
+    assert!(said.starts_with("--set users.count=41: users.count: "), "{said}");
+    let said = error(CHAT, &[Override::new("users.count", "x", "--users")]);
+    assert!(said.starts_with("--users x: users.count: "), "{said}");
+    let said = error(CHAT, &[set("users.cuont=4")]);
+    assert!(
+        said.starts_with("--set users.cuont=4: ") && said.contains("unknown field `cuont`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_fault_of_the_file_is_not_blamed_on_a_flag() {
+    let said = error(&CHAT.replace("count", "cuont"), &[set("load.duration_s=1")]);
+    assert!(said.starts_with("my.toml:4: "), "{said}");
+}
+
+#[test]
+fn setting_another_kind_replaces_the_kind() {
+    let plan = Plan::parse("my.toml", CHAT, &[set("scenario.chat.mode.open.rate_per_s=500")]).unwrap();
+    let Scenario::Chat(chat) = &plan.scenario else {
+        panic!("{plan:?}")
+    };
+    assert!(matches!(chat.mode, Mode::Open { rate_per_s: 500.0, .. }));
+    let plan = Plan::parse(
+        "my.toml",
+        CHAT,
+        &[
+            set("users.make.command=adduser {user}"),
+            set("scenario.connect.hold_s=1"),
+        ],
+    );
+    let plan = plan.unwrap();
+    assert_eq!(plan.users.make, Make::Command("adduser {user}".into()));
+    assert_eq!(plan.scenario.name(), "connect");
+}
+
+#[test]
+fn a_search_needs_a_rate() {
+    let said = error(&format!("{CHAT}[search]\nmax_ms = 5.0\n"), &[]);
+    assert!(
+        said.starts_with("my.toml:9: search: this scenario has no rate"),
+        "{said}"
+    );
+}
+
+#[test]
+fn rosters_are_symmetric_and_name_nobody_twice() {
+    for (size, count) in [(0, 5), (2, 3), (4, 5), (20, 7), (18, 1000)] {
+        let roster = Roster {
+            size,
+            ..Roster::default()
+        };
+        for place in 0..count {
+            let contacts: Vec<u32> = roster.contacts(place, count).collect();
+            assert_eq!(contacts.len() as u32, roster.degree(count));
+            assert!(!contacts.contains(&place));
+            let mut once = contacts.clone();
+            once.sort_unstable();
+            once.dedup();
+            assert_eq!(once.len(), contacts.len());
+            for contact in contacts {
+                assert!(roster.contacts(contact, count).any(|back| back == place));
+            }
+        }
+    }
+}
+
+#[test]
+fn source_addresses_are_spread_out() {
+    let target = Target {
+        sources: vec!["127.0.0.2-127.0.0.4".into(), "::1".into()],
+        ..Target::default()
+    };
+    let found: Vec<String> = target.source_addrs().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["127.0.0.2", "127.0.0.3", "127.0.0.4", "::1"]);
+}
+
+#[test]
+fn a_scaled_plan_keeps_what_a_scenario_needs() {
+    let plan = Plan::parse("my.toml", CHAT, &[]).unwrap().scaled(0.01);
+    assert_eq!(plan.users.count, 2);
+    let odd = Plan::parse("my.toml", CHAT, &[]).unwrap().scaled(0.55);
+    assert_eq!(odd.users.count, 12, "pairs stay pairs");
+}
