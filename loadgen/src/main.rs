@@ -31,6 +31,8 @@ mod pairs;
 mod plan;
 mod process;
 #[allow(dead_code, reason = "the workers come next")]
+mod progress;
+#[allow(dead_code, reason = "the workers come next")]
 mod record;
 mod report;
 #[allow(dead_code, unused_imports, reason = "the workers come next")]
@@ -41,6 +43,8 @@ mod scram;
 mod secure;
 mod text;
 mod track;
+#[allow(dead_code, reason = "the workers come next")]
+mod units;
 
 #[cfg(test)]
 mod plays;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::figures::{Distribution, Figures, Spread, rounded};
-use super::{Brief, Limits, Load, Machine, Phase, ProcessUse, Run, SCHEMA, Search, Second, Target, Verdict};
+use super::{
+    Brief, Limits, Load, Machine, Phase, ProcessUse, Run, SCHEMA, Search, Second, Target, Verdict, latency_of,
+};
 use crate::record::{Count, Latency, Slice};
 use crate::sample::{Sample, Shards, Usage};
 
@@ -33,6 +35,21 @@ pub struct Ending {
     pub banner: Option<String>,
     /// Reasons why the run is not ok that counts do not tell, in whole sentences.
     pub reasons: Vec<String>,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// The last slice.
+    pub second: &'a Second,
+    /// What the present phase counts.
+    pub unit: Option<Count>,
+    /// Of the present phase.
+    pub p99_us_so_far: Option<f64>,
+    /// Since the start.
+    pub errors: u64,
+    /// Lost, duplicated, reordered and damaged since the start.
+    pub wrong: u64,
 }
 
 /// See the module.
@@ -140,9 +157,19 @@ impl Builder {
         &self.series[self.series.len() - 1]
     }
 
-    /// What was measured so far, for those who wait.
-    pub fn so_far(&self) -> Option<Figures> {
-        measured(&self.phases)
+    /// The moment, for those who wait; `None` before the first slice.
+    pub fn now(&self) -> Option<Now<'_>> {
+        let part = self.phases.last()?;
+        let latency = latency_of(part.unit.unwrap_or(Count::MessagesReceived));
+        let so_far = part.slice.as_ref().and_then(|slice| slice.histogram(latency));
+        let times = |counts: &[Count]| counts.iter().map(|count| self.whole.count(*count)).sum();
+        Some(Now {
+            second: self.series.last()?,
+            unit: part.unit,
+            p99_us_so_far: so_far.map(|histogram| rounded(histogram.value_at_quantile(0.99) as f64 / 1e3)),
+            errors: times(Count::ERRORS),
+            wrong: times(Count::WRONG),
+        })
     }
 
     /// The run is over. `last` is best taken with `Watch::read_exactly`, before the sessions end.
@@ -382,7 +409,9 @@ mod tests {
             sample(13, 450, 7000),
         );
         assert_eq!((second.at_s, second.phase, second.server.unwrap().cores), (3.0, 1, 0.3));
-        assert_eq!(builder.so_far().unwrap().count, 4000);
+        let now = builder.now().unwrap();
+        assert_eq!((now.errors, now.wrong, now.second.at_s), (0, 0, 3.0));
+        assert!(now.p99_us_so_far.unwrap() > 600.0);
         builder.finish(sample(13, 450, 6500), ending)
     }
 

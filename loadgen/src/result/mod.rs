@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::{Count, Latency};
 use crate::sample::Shards;
 
-pub use build::{About, Builder, Ending};
+pub use build::{About, Builder, Ending, Now};
 pub use figures::{Distribution, Figures, Spread, percentile_name, rounded};
 pub use machine::Machine;
 pub use verdict::{Limits, Verdict};
@@ -193,16 +193,23 @@ impl Run {
     /// The latency that tells most about this run: that of what it counts, else whatever there is.
     pub fn main_latency(&self) -> Option<Latency> {
         let has = |latency: &Latency| self.measured.latencies.contains_key(latency.name());
-        let fitting = match Count::named(&self.measured.unit) {
-            Some(Count::PresenceReceived | Count::PresenceSent) => Latency::Presence,
-            Some(Count::RoomReceived | Count::RoomSent) => Latency::Room,
-            Some(Count::LoginsOk) => Latency::Login,
-            Some(Count::Drained) => Latency::Drain,
-            Some(Count::Stored) => Latency::Ack,
-            Some(Count::Resumed) => Latency::Resume,
-            _ => Latency::Message,
-        };
+        let fitting = latency_of(Count::named(&self.measured.unit).unwrap_or(Count::MessagesReceived));
         let mut all = Latency::ALL.iter().map(|entry| entry.0);
         Some(fitting).filter(has).or_else(|| all.find(has))
+    }
+}
+
+/// The latency that belongs to what is counted.
+pub fn latency_of(unit: Count) -> Latency {
+    match unit {
+        Count::PresenceReceived | Count::PresenceSent => Latency::Presence,
+        Count::RoomReceived | Count::RoomSent => Latency::Room,
+        Count::LoginsOk | Count::Connections => Latency::Login,
+        Count::Drained => Latency::Drain,
+        Count::Stored => Latency::Ack,
+        Count::Resumed => Latency::Resume,
+        Count::Pings => Latency::Ping,
+        Count::Archived => Latency::Archive,
+        _ => Latency::Message,
     }
 }
