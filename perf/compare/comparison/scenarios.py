@@ -1,0 +1,198 @@
+"""What is measured: one small table. Each entry says who takes part, what the load generator is told, and what is read.
+
+A scenario is carried out on one server at a time and returns one row of figures, a dictionary by column; `COLUMNS`
+says how each column is written. Adding a scenario is adding an entry here.
+"""
+
+import dataclasses
+from typing import Callable
+
+from . import loadgen, memory
+
+XMPP = ("crosspoint", "ejabberd", "prosody")
+RELAYS = ("relay-epoll", "relay-monoio", "relay-ring")
+MODES = {"plain": "plain TCP", "tls": "STARTTLS"}
+PAIRS, CONTACTS, LOGINS = 100, 20, 2000
+USERS = 2 * PAIRS
+COMMON_RATES = (1000, 5000)
+CHANGES_PER_S = (250, 1000, 4000, 16_000, 64_000)
+RECEIVERS, MESSAGES, SENDERS = 200, 100, 4
+SUSTAINED = 0.95
+
+# Column: what it says, how a value is written, and whether Crosspoint's advantage is a value that is "less" or "more".
+COLUMNS = {
+    "per_second": ("a second", "%.0f", None),
+    "cpu_us": ("server CPU, us each", "%.2f", "less"),
+    "per_cpu_second": ("for a second of server CPU", "%.0f", "more"),
+    "p50_us": ("p50, us", "%.0f", None),
+    "p99_us": ("p99, us", "%.0f", "less"),
+    "p999_us": ("p99.9, us", "%.0f", None),
+    "max_us": ("most, us", "%.0f", None),
+    "store_cpu_us": ("store: CPU, us each", "%.1f", "less"),
+    "drain_cpu_us": ("drain: CPU, us each", "%.1f", "less"),
+    "store_per_s": ("store: a second", "%.0f", None),
+    "drain_per_s": ("drain: a second", "%.0f", None),
+    "session_bytes": ("memory of a session, bytes", "%.0f", "less"),
+    "start_mib": ("memory without sessions, MiB", "%.0f", None),
+    "million_gib": ("a million sessions, GiB", "%.1f", None),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """One entry: `carry_out(bench, server, mode)` returns a row; `runs` and `seconds` are for the estimate."""
+
+    name: str
+    title: str
+    columns: tuple
+    carry_out: Callable
+    modes: tuple = ("plain", "tls")
+    contenders: tuple = XMPP
+    stored: str = "scram"
+    accounts: int = USERS
+    runs: int = 1
+    overhead_s: float = 3
+    once: bool = False
+    fresh: bool = False
+
+    def takes(self, server, mode):
+        """The relays know no TLS."""
+        return server in self.contenders and not (server in RELAYS and mode == "tls")
+
+
+@dataclasses.dataclass
+class Bench:
+    """What a scenario needs of the whole: the generator, times, and what was found before."""
+
+    generator: object
+    seconds: float
+    warmup: float
+    found: dict = dataclasses.field(default_factory=dict)
+    open_server: Callable = None
+
+    def run(self, name, server, mode, document, allow=0):
+        """One run against a server. Returns the document of it."""
+        security = {"target": {"security": {"plain": "plain", "tls": "starttls"}[mode]}} if server.speaks_xmpp else {}
+        times = {"load": {"duration_s": float(self.seconds), "warmup_s": float(self.warmup)}}
+        whole = loadgen.plan.merged(times, server.target(), security, document)
+        return self.generator.run("%s-%s-%s" % (name, mode, server.name), whole, self.seconds + self.warmup + allow + 30)
+
+
+def costs(figures):
+    return {"per_second": figures["per_second"], "cpu_us": figures["server_cpu_us_each"]}
+
+
+def latencies(figures, name):
+    timed = figures["latencies"][name]
+    return {column: timed[column] for column in ("p50_us", "p99_us", "p999_us", "max_us")}
+
+
+def chat(window):
+    """Pairs in a closed loop; the relays get the same messages with no protocol around them."""
+    def carry_out(bench, server, mode):
+        kind = {"chat": {"mode": {"closed": {"window": window}}}} if server.speaks_xmpp else {"floor": {"window": window}}
+        run = bench.run("chat-%d" % window, server, mode, {"users": {"count": USERS}, "scenario": kind})
+        row = costs(loadgen.figures(run, "messages_received"))
+        if window > 1:
+            bench.found.setdefault((server.name, mode), []).append(row["per_second"])
+        return row
+    return carry_out
+
+
+def open_loop(rate=None):
+    """Messages are due at a rate, or at half of what the closed loop reached at window 32."""
+    def carry_out(bench, server, mode):
+        if rate is None and (server.name, mode) not in bench.found:
+            chat(32)(bench, server, mode)
+        due = rate or bench.found[server.name, mode][0] / 2
+        kind = {"chat": {"mode": {"open": {"rate_per_s": float(due), "arrivals": "poisson"}}}}
+        run = bench.run("open", server, mode, {"users": {"count": USERS}, "scenario": kind})
+        figures = loadgen.figures(run, "messages_received")
+        if figures["per_second"] < SUSTAINED * due:
+            raise loadgen.Failed("%.0f a second were due, %.0f arrived" % (due, figures["per_second"]))
+        return {"per_second": figures["per_second"], "cpu_us": figures["server_cpu_us_each"],
+                **latencies(figures, "message")}
+    return carry_out
+
+
+def connect(mechanism):
+    """Logins as fast as 64 at a time allow."""
+    def carry_out(bench, server, mode):
+        document = {"users": {"count": LOGINS}, "target": {"mechanism": mechanism},
+                    "scenario": {"connect": {"hold_s": 1.0}}}
+        figures = loadgen.figures(bench.run("connect", server, mode, document), "logins_ok")
+        return {"per_second": figures["per_second"], "per_cpu_second": 1e6 / figures["server_cpu_us_each"],
+                "cpu_us": figures["server_cpu_us_each"]}
+    return carry_out
+
+
+def presence(bench, server, mode):
+    """Changes of presence at rising rates, to 20 mutual contacts each; the highest rate that was kept up counts."""
+    best, last = None, None
+    for changes in CHANGES_PER_S:
+        document = {"users": {"count": USERS, "roster": {"size": CONTACTS}}, "session": {"roster": True},
+                    "scenario": {"presence": {"rate_per_s": float(changes)}}}
+        try:
+            figures = loadgen.figures(bench.run("presence-%d" % changes, server, mode, document, allow=60),
+                                      "presence_received")
+        except loadgen.Failed as failure:
+            last = failure
+            break
+        if figures["per_second"] < SUSTAINED * changes * CONTACTS:
+            break
+        best = {"per_second": figures["per_second"], "per_cpu_second": 1e6 / figures["server_cpu_us_each"],
+                "p99_us": figures["latencies"]["presence"]["p99_us"]}
+    if best:
+        return best
+    raise last or loadgen.Failed("%d changes a second were not kept up" % CHANGES_PER_S[0])
+
+
+def offline(bench, server, mode):
+    """Messages for absent users, who then come for them."""
+    document = {"users": {"count": RECEIVERS + SENDERS},
+                "scenario": {"offline": {"senders": SENDERS, "messages": MESSAGES, "window": 128}}}
+    run = bench.run("offline", server, mode, document, allow=60)
+    stored, drained = loadgen.figures(run, "stored"), loadgen.figures(run, "drained")
+    return {"store_per_s": stored["per_second"], "store_cpu_us": stored["server_cpu_us_each"],
+            "drain_per_s": drained["per_second"], "drain_cpu_us": drained["server_cpu_us_each"]}
+
+
+COST = ("per_second", "cpu_us")
+LATENCY = ("per_second", "p50_us", "p99_us", "p999_us", "max_us", "cpu_us")
+LOGIN = ("per_second", "per_cpu_second", "cpu_us")
+
+TABLE = (
+    Scenario("chat-1", "Chat, %d pairs, one message in flight each way" % PAIRS, COST, chat(1),
+             contenders=XMPP + RELAYS),
+    Scenario("chat-32", "Chat, %d pairs, 32 messages in flight each way" % PAIRS, COST, chat(32),
+             contenders=XMPP + RELAYS),
+    Scenario("open-half", "Open loop at half of each one's own rate of chat-32", LATENCY, open_loop()),
+    *(Scenario("open-%d" % rate, "Open loop at %d messages a second" % rate, LATENCY, open_loop(rate))
+      for rate in COMMON_RATES),
+    Scenario("connect-scram", "Login storm, %d logins, 64 at a time, SCRAM" % LOGINS, LOGIN, connect("best"),
+             accounts=LOGINS, overhead_s=6),
+    Scenario("connect-plain", "Login storm, %d logins, 64 at a time, PLAIN" % LOGINS, LOGIN, connect("plain"),
+             modes=("tls",), stored="plain", accounts=LOGINS, overhead_s=6),
+    Scenario("presence", "Presence to %d mutual contacts, %d users" % (CONTACTS, USERS),
+             ("per_second", "per_cpu_second", "p99_us"), presence, runs=3),
+    Scenario("offline", "Offline: %d messages for each of %d absent users" % (MESSAGES, RECEIVERS),
+             ("store_per_s", "store_cpu_us", "drain_per_s", "drain_cpu_us"), offline, overhead_s=5),
+    Scenario("memory", "Idle sessions, from 1,000 to 18,000 on one process",
+             ("session_bytes", "start_mib", "million_gib"), memory.slope, accounts=memory.MOST, runs=len(memory.POINTS),
+             overhead_s=35, once=True, fresh=True),
+    Scenario("memory-many", "Idle sessions over %d server processes" % memory.PROCESSES, ("session_bytes",),
+             memory.several, modes=("plain",), contenders=("crosspoint",), accounts=memory.ACCOUNTS_FOR_SEVERAL,
+             overhead_s=180,
+             once=True, fresh=True),
+)
+
+LATER = {"rooms": "Fan-out of rooms: not measured, because Crosspoint has no rooms yet"}
+
+
+def chosen(names):
+    """The entries of the table with these names, in the table's order; all of them without names."""
+    known = {scenario.name for scenario in TABLE}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError("no scenario is called %s; there are %s" % (", ".join(unknown), ", ".join(sorted(known))))
+    return [scenario for scenario in TABLE if not names or scenario.name in names]

@@ -1,0 +1,62 @@
+"""The running servers: started when a step needs them, kept while the same kind of accounts will do, ended after.
+
+Invariant: at any time at most one server of a name runs, but for those a scenario asks for itself.
+"""
+
+import itertools
+
+from . import servers
+
+# The rounds of key derivation do not touch memory, and four times ten thousand accounts take minutes at 10,000 rounds.
+QUICK_ACCOUNTS = {"CROSSPOINT_ACCOUNTS_SCRAM_ITERATIONS": "4096"}
+
+
+class Stage:
+    """Gives a step its server. `folder` is where servers keep their data."""
+
+    def __init__(self, folder, core):
+        self.folder = folder
+        self.core = core
+        self.standing = {}
+        self.numbers = itertools.count()
+
+    def server(self, step, ahead):
+        """The server of a step. It has accounts for all the steps ahead that will share it."""
+        scenario = step.scenario
+        kind = (scenario.stored, scenario.fresh)
+        standing = self.standing.get(step.server)
+        if standing and standing[0] == kind and not scenario.fresh and standing[1].child.alive():
+            return standing[1]
+        self.stop(step.server)
+        sharing = [later.scenario.accounts for later in ahead
+                   if (later.scenario.stored, later.scenario.fresh) == kind]
+        environment = QUICK_ACCOUNTS if scenario.fresh else {}
+        server = self.open(step.server, scenario.stored, environment, max(sharing))
+        self.standing[step.server] = (kind, server)
+        return server
+
+    def again(self, server, beside=False):
+        """Another one like it with the same accounts: in its place, or beside it."""
+        if not beside:
+            self.stop(server.name)
+        more = self.open(server.name, server.stored, server.environment, server.accounts)
+        if not beside:
+            self.standing[server.name] = ((server.stored, True), more)
+        return more
+
+    def open(self, name, stored, environment, accounts):
+        folder = self.folder / ("%s-%d" % (name, next(self.numbers)))
+        server = servers.SERVERS[name](folder, self.core, stored, environment)
+        try:
+            server.start()
+            server.accounts = accounts
+            server.add_accounts(accounts)
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    def stop(self, name):
+        standing = self.standing.pop(name, None)
+        if standing:
+            standing[1].stop()

@@ -1,0 +1,93 @@
+"""What is read of a run, and what becomes of one that fails."""
+
+import sys
+import unittest
+
+from comparison import loadgen, memory, scenarios
+from tests import documents
+
+
+class Judging(unittest.TestCase):
+    def test_a_run_that_lost_messages_is_no_figure(self):
+        with self.assertRaisesRegex(loadgen.Failed, "exit code 1: 3 messages were lost"):
+            loadgen.judged(1, '{"verdict": {"ok": false, "reasons": ["3 messages were lost"]}}', "")
+
+    def test_without_a_document_the_last_words_are_the_reason(self):
+        with self.assertRaisesRegex(loadgen.Failed, "exit code 3: cannot reach 127.0.0.1:5222"):
+            loadgen.judged(3, "", "cannot reach 127.0.0.1:5222\n")
+
+    def test_a_generator_that_hangs_is_ended(self):
+        with self.assertRaisesRegex(loadgen.Failed, "not done after 1 s"):
+            loadgen.capture([sys.executable, "-c", "import time; time.sleep(60)"], 1)
+
+    def test_figures_are_found_by_unit_in_the_whole_or_a_phase(self):
+        run = documents.run(documents.figures("drained"), [documents.figures("stored", cpu_us=7.0)])
+        self.assertEqual(loadgen.figures(run, "stored")["server_cpu_us_each"], 7.0)
+        self.assertEqual(loadgen.figures(run, "drained")["server_cpu_us_each"], 5.0)
+        with self.assertRaisesRegex(loadgen.Failed, "no figures for messages_received"):
+            loadgen.figures(run, "messages_received")
+
+
+class Scenarios(unittest.TestCase):
+    class Generator:
+        """Answers runs with documents made beforehand, and keeps what it was told."""
+
+        def __init__(self, *answers):
+            self.answers, self.told = list(answers), []
+
+        def run(self, name, document, seconds):
+            self.told.append((name, document))
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    class Server:
+        name, speaks_xmpp = "crosspoint", True
+
+        def target(self):
+            return {"target": {"addresses": ["127.9.9.9:5222"]}, "watch": {"server_pids": [7]}}
+
+    def bench(self, *answers):
+        return scenarios.Bench(self.Generator(*answers), seconds=4, warmup=1)
+
+    def test_the_half_of_saturation_is_of_the_closed_loop(self):
+        closed = documents.run(documents.figures("messages_received", per_second=8000.0))
+        opened = documents.run(documents.figures("messages_received", per_second=4000.0, latency="message"))
+        bench = self.bench(closed, opened)
+        row = scenarios.open_loop()(bench, self.Server(), "tls")
+        self.assertEqual(row["p99_us"], 100.0)
+        name, document = bench.generator.told[1]
+        self.assertEqual((name, document["scenario"]["chat"]["mode"]["open"]["rate_per_s"]), ("open-tls-crosspoint", 4000.0))
+        self.assertEqual(document["target"], {"addresses": ["127.9.9.9:5222"], "security": "starttls"})
+
+    def test_a_rate_that_is_not_kept_up_is_a_failure_and_not_a_latency(self):
+        slow = documents.run(documents.figures("messages_received", per_second=900.0, latency="message"))
+        with self.assertRaisesRegex(loadgen.Failed, "1000 a second were due, 900 arrived"):
+            scenarios.open_loop(1000)(self.bench(slow), self.Server(), "plain")
+
+    def test_presence_counts_the_highest_rate_that_was_kept_up(self):
+        def at(changes):
+            return documents.run(documents.figures("presence_received", changes * 20.0, 25.0, "presence"))
+        bench = self.bench(at(250), at(1000), at(2000))
+        row = scenarios.presence(bench, self.Server(), "plain")
+        self.assertEqual((row["per_second"], row["per_cpu_second"]), (20_000.0, 40_000.0))
+
+    def test_presence_that_fails_at_once_fails(self):
+        with self.assertRaisesRegex(loadgen.Failed, "no roster"):
+            scenarios.presence(self.bench(loadgen.Failed("no roster")), self.Server(), "plain")
+
+    def test_memory_is_the_slope_and_not_what_the_process_takes_anyway(self):
+        runs = [documents.run({}, logins=count, resident=(50 << 20, (60 << 20) + 2048 * count)) for count in memory.POINTS]
+        bench = self.bench(*runs)
+        bench.open_server = lambda server: server
+        row = memory.slope(bench, self.Server(), "plain")
+        self.assertAlmostEqual(row["session_bytes"], 2048)
+        self.assertAlmostEqual(row["start_mib"], 50)
+        self.assertAlmostEqual(row["million_gib"], (2048e6 + (60 << 20)) / 2**30)
+
+    def test_names_are_chosen_in_the_tables_order(self):
+        chosen = [scenario.name for scenario in scenarios.chosen(["offline", "chat-1"])]
+        self.assertEqual(chosen, ["chat-1", "offline"])
+        with self.assertRaisesRegex(ValueError, "no scenario is called rooms"):
+            scenarios.chosen(["rooms"])

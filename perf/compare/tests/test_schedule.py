@@ -1,0 +1,90 @@
+"""Rounds are interleaved, failures stay visible, and nothing that was started is left running."""
+
+import pathlib
+import tempfile
+import unittest
+
+from comparison import children, loadgen, report, scenarios, schedule, servers
+
+
+class Stage:
+    def server(self, step, ahead):
+        return step.server
+
+
+def scenario(carry_out, **more):
+    return scenarios.Scenario("one", "One", ("cpu_us",), carry_out, modes=("plain",), **more)
+
+
+class Schedule(unittest.TestCase):
+    def test_rounds_go_from_server_to_server(self):
+        steps = schedule.steps([scenario(None)], ["crosspoint", "ejabberd", "prosody"], ["plain", "tls"], 2)
+        self.assertEqual([step.server[0] + str(step.round) for step in steps], ["c0", "e0", "p0", "c1", "e1", "p1"])
+
+    def test_relays_take_part_without_tls_only(self):
+        steps = schedule.steps(scenarios.chosen(["chat-1"]), ["crosspoint", "relay-epoll"], ["plain", "tls"], 1)
+        self.assertEqual([(step.mode, step.server) for step in steps],
+                         [("plain", "crosspoint"), ("plain", "relay-epoll"), ("tls", "crosspoint")])
+
+    def test_what_is_measured_once_is_measured_once(self):
+        self.assertEqual(len(schedule.steps([scenario(None, once=True)], ["prosody"], ["plain"], 5)), 1)
+
+    def test_a_failure_is_reported_and_the_rest_goes_on(self):
+        def carry_out(bench, server, mode):
+            if server == "prosody":
+                raise loadgen.Failed("2 messages were lost")
+            return {"cpu_us": {"crosspoint": 2.0, "ejabberd": 30.0}[server]}
+        steps = schedule.steps([scenario(carry_out)], ["crosspoint", "prosody", "ejabberd"], ["plain"], 3)
+        said = []
+        results = schedule.carry_out(steps, Stage(), scenarios.Bench(None, 4, 1), say=said.append)
+        self.assertEqual(len(said), 1 + 9)
+        self.assertIn("about 1:12", said[0])
+        text = report.sections(steps, results)
+        self.assertIn("| crosspoint | 2.00 (2.00 to 2.00) | 1.00 x |", text)
+        self.assertIn("| ejabberd | 30.00 (30.00 to 30.00) | 15.00 x |", text)
+        self.assertIn("| prosody (failed) | – | – |", text)
+        self.assertIn("- prosody failed 3 of 3 times: 2 messages were lost", text)
+        self.assertIn("no rooms yet", text)
+
+
+class Writing(unittest.TestCase):
+    def test_a_report_takes_the_place_of_the_last_one_and_leaves_the_rest(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "RESULTS.md"
+            path.write_text("# Measured results\n\nby hand\n")
+            report.write(path, "first")
+            path.write_text(path.read_text() + "\nafter\n")
+            report.write(path, "second")
+            text = path.read_text()
+        self.assertEqual(text.count(report.BEGIN), 1)
+        self.assertNotIn("first", text)
+        for part in ("by hand", "second", "after"):
+            self.assertIn(part, text)
+
+
+class Children(unittest.TestCase):
+    def test_whatever_runs_is_ended_with_its_children(self):
+        with tempfile.TemporaryDirectory() as folder:
+            child = children.Child(["sh", "-c", "trap '' TERM; sleep 60 & wait; sleep 60"], pathlib.Path(folder) / "log")
+            children.wait_for(lambda: len(children.family(child.pid)) == 2, 5, "the shell's child")
+            members = children.family(child.pid)
+            self.addCleanup(child.popen.poll)
+            children.Child.running[child.pid].stop(seconds=0.1)
+        children.wait_for(lambda: not any(running(pid) for pid in members), 5, "both to end")
+        self.assertEqual(children.Child.running, {})
+
+
+def running(pid):
+    """Whether a process runs; one that has ended and waits to be collected does not."""
+    try:
+        return pathlib.Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Accounts(unittest.TestCase):
+    def test_scram_keys_are_those_of_rfc_5802(self):
+        import base64
+        stored_key, server_key = servers.scram_keys("pencil", base64.b64decode("QSXCR+Q6sek8bf92"), 4096)
+        self.assertEqual(base64.b64encode(stored_key), b"6dlGYMOdZcOPutkcNY8U2g7vK9Y=")
+        self.assertEqual(base64.b64encode(server_key), b"D+CSWLOshSulAsxiupA+qs2/fTE=")
