@@ -19,6 +19,8 @@ use anyhow::Result;
 use clap::Parser;
 
 mod chat;
+#[allow(dead_code, reason = "the workers come next")]
+mod cli;
 mod connect;
 mod fleet;
 mod gauge;

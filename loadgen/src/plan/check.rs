@@ -1,6 +1,6 @@
 //! What types cannot say: ranges, and what has to fit together.
 
-use super::scenario::{Behaviour, Fanout, Mixed, Mode, Offline, Scenario};
+use super::scenario::{Behaviour, Fanout, Mixed, Mode, Offline, RATE_PER_S_MIN, Scenario};
 use super::{Load, Plan, Search, Target, Users};
 
 /// Longest time that a scenario may name, in seconds: eleven days.
@@ -108,10 +108,10 @@ fn scenario(plan: &Plan) -> Checked {
         Scenario::Connect(connect) => time(&key("hold_s"), connect.hold_s, 0.0),
         Scenario::Chat(chat) => match chat.mode {
             Mode::Closed { window } => at_least_one(&key("mode.closed.window"), window),
-            Mode::Open { rate_per_s, .. } => rate(&key("mode.open.rate_per_s"), rate_per_s, 1e-6),
+            Mode::Open { rate_per_s, .. } => rate(&key("mode.open.rate_per_s"), rate_per_s, RATE_PER_S_MIN),
         },
         Scenario::Presence(presence) => {
-            rate(&key("rate_per_s"), presence.rate_per_s, 1e-6)?;
+            rate(&key("rate_per_s"), presence.rate_per_s, RATE_PER_S_MIN)?;
             ensure("users.roster.size", plan.users.roster.size > 0, || {
                 "nobody hears of a presence without contacts".into()
             })
@@ -121,7 +121,7 @@ fn scenario(plan: &Plan) -> Checked {
         Scenario::Mixed(people) => mixed(people),
         Scenario::Flood(flood) => at_least_one(&key("batch"), flood.batch),
         Scenario::Slow(slow) => {
-            rate(&key("rate_per_s"), slow.rate_per_s, 1e-6)?;
+            rate(&key("rate_per_s"), slow.rate_per_s, RATE_PER_S_MIN)?;
             share(&key("stalled"), slow.stalled)?;
             time(&key("stall_s"), slow.stall_s, 0.001)?;
             time(&key("read_s"), slow.read_s, 0.0)
@@ -152,7 +152,7 @@ fn fanout(fanout: &Fanout, users: u32) -> Checked {
     })?;
     at_least_one("scenario.fanout.join.concurrency", fanout.join.concurrency)?;
     rate("scenario.fanout.join.per_s", fanout.join.per_s, 0.0)?;
-    rate("scenario.fanout.rate_per_s", fanout.rate_per_s, 1e-6)
+    rate("scenario.fanout.rate_per_s", fanout.rate_per_s, RATE_PER_S_MIN)
 }
 
 fn offline(offline: &Offline) -> Checked {
@@ -214,7 +214,7 @@ fn check_search(search: &Search) -> Checked {
     })?;
     time("search.max_ms", search.max_ms, 1e-6)?;
     time("search.step_s", search.step_s, 0.001)?;
-    rate("search.from_per_s", search.from_per_s, 1e-6)?;
+    rate("search.from_per_s", search.from_per_s, RATE_PER_S_MIN)?;
     rate("search.most_per_s", search.most_per_s, search.from_per_s)?;
     ensure("search.precision", (0.001..1.0).contains(&search.precision), || {
         "a share, between 0.001 and 1".into()

@@ -11,6 +11,7 @@
 mod body;
 mod check;
 mod load;
+pub mod presets;
 mod scenario;
 mod search;
 mod source;
@@ -80,20 +81,33 @@ impl Plan {
         toml::to_string(self).unwrap_or_else(|error| format!("# not serialisable: {error}\n"))
     }
 
-    /// The same at another scale: users, rooms and overall rates are multiplied, what one user does stays as it is.
-    /// Nothing falls below the least that the scenario can do with.
-    pub fn scaled(mut self, factor: f64) -> Self {
+    /// The same at another scale: users, rooms, processes and the rates of all together are multiplied; what one user
+    /// does, and the pace of the logins, stay as they are. Nothing falls below the least that the scenario can do with.
+    ///
+    /// # Errors
+    /// The factor is not above 0, or the result is beyond a limit.
+    pub fn scaled(mut self, factor: f64) -> Result<Self, PlanError> {
+        let place = || format!("--scale {factor}");
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(PlanError::new(
+                place(),
+                "",
+                "a scale is a number above 0, as in --scale 0.01",
+            ));
+        }
         self.users.count = scaled(self.users.count, factor, self.scenario.users_min());
         if self.scenario.in_pairs() {
             self.users.count = self.users.count.next_multiple_of(2);
         }
         self.users.roster.size = self.users.roster.size.min((self.users.count - 1) & !1);
         self.scenario.scale(factor, self.users.count);
+        self.load.processes = scaled(self.load.processes, factor, 1);
         if let Some(search) = &mut self.search {
             search.from_per_s *= factor;
             search.most_per_s *= factor;
         }
-        self
+        check::check(&self).map_err(|breach| PlanError::new(place(), &breach.key, &breach.message))?;
+        Ok(self)
     }
 
     /// Connections that the scenario has open at most.

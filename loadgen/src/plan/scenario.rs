@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{BodyBytes, scaled};
 
+/// Lowest rate: one in eleven days.
+pub(super) const RATE_PER_S_MIN: f64 = 1e-6;
+
 /// One of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -297,15 +300,16 @@ impl Scenario {
     }
 
     pub(super) fn scale(&mut self, factor: f64, users: u32) {
-        if let Some(rate) = self.rate_per_s() {
-            *rate *= factor;
-        }
         if let Self::Fanout(fanout) = self {
             let whole = fanout.rooms;
             fanout.rooms = scaled(whole, factor, 1);
-            // Fewer rooms first; one room alone becomes smaller.
+            // One room alone becomes smaller, and keeps its rate.
+            let smaller = f64::from(fanout.rooms) / f64::from(whole.max(1));
+            fanout.rate_per_s = (fanout.rate_per_s * smaller).max(RATE_PER_S_MIN);
             fanout.occupants = fanout.occupants.min(users);
             fanout.occupants_min = fanout.occupants_min.min(fanout.occupants);
+        } else if let Some(rate) = self.rate_per_s() {
+            *rate = (*rate * factor).max(RATE_PER_S_MIN);
         }
     }
 }

@@ -34,6 +34,21 @@ pub struct PlanError {
     pub message: String,
 }
 
+impl PlanError {
+    /// An error at a place; the key may be empty.
+    pub(super) fn new(place: String, key: &str, message: &str) -> Self {
+        Self {
+            place,
+            key: if key.is_empty() {
+                String::new()
+            } else {
+                format!("{key}: ")
+            },
+            message: message.to_owned(),
+        }
+    }
+}
+
 impl Override {
     /// A key set by a flag of its own.
     pub fn new(key: &str, value: impl Into<Value>, flag: &str) -> Self {
@@ -82,8 +97,6 @@ pub(super) fn read(origin: &str, text: &str, overrides: &[Override]) -> Result<P
 
 /// The place of a breach that a check has found.
 pub(super) fn locate(origin: &str, text: &str, overrides: &[Override], breach: &Breach) -> PlanError {
-    let key = format!("{}: ", breach.key);
-    let message = breach.message.clone();
     let concerns = |change: &&Override| within(&breach.key, &change.key) || within(&change.key, &breach.key);
     let place = match overrides.iter().rev().find(concerns) {
         Some(change) => change.from.clone(),
@@ -92,7 +105,7 @@ pub(super) fn locate(origin: &str, text: &str, overrides: &[Override], breach: &
             None => origin.to_owned(),
         },
     };
-    PlanError { place, key, message }
+    PlanError::new(place, &breach.key, &breach.message)
 }
 
 /// Whether a key is this table or in it.

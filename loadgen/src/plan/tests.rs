@@ -163,8 +163,8 @@ fn source_addresses_are_spread_out() {
 
 #[test]
 fn a_scaled_plan_keeps_what_a_scenario_needs() {
-    let plan = Plan::parse("my.toml", CHAT, &[]).unwrap().scaled(0.01);
+    let plan = Plan::parse("my.toml", CHAT, &[]).unwrap().scaled(0.01).unwrap();
     assert_eq!(plan.users.count, 2);
-    let odd = Plan::parse("my.toml", CHAT, &[]).unwrap().scaled(0.55);
+    let odd = Plan::parse("my.toml", CHAT, &[]).unwrap().scaled(0.55).unwrap();
     assert_eq!(odd.users.count, 12, "pairs stay pairs");
 }
