@@ -59,7 +59,10 @@ impl Shard {
         let (Some(address), Some(user)) = (&entry.address, entry.user) else {
             return;
         };
-        envelope.from = address.clone();
+        // The session stamps it, and the shard sees to it that the stamp is true.
+        if envelope.from != *address {
+            envelope.from = address.clone();
+        }
         let ticket = seq.map(|seq| Ticket {
             shard: self.id,
             session: id,

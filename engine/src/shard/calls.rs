@@ -58,8 +58,10 @@ impl Shard {
 
     /// Takes over what a call has left in the scratch list and the outbox.
     pub(super) fn collect(&mut self, id: SessionId) {
-        for action in self.scratch.drain(..) {
-            self.backlog.push_back((id, action));
+        if !self.scratch.is_empty() {
+            let empty = self.spare_batches.pop().unwrap_or_default();
+            self.backlog
+                .push_back((id, std::mem::replace(&mut self.scratch, empty)));
         }
         let limits = &self.setup.limits;
         let Some(entry) = self.sessions.get_mut(id) else { return };

@@ -22,14 +22,40 @@ use crate::session::Form;
 
 /// What becomes of a message.
 enum Verdict {
-    /// These sessions get it; the flag says that other sessions with copies on get copies.
-    Sessions(Vec<SessionId>),
+    /// These sessions get it; others with copies on get copies.
+    Sessions(Targets),
     /// It waits in the queue.
     Queue,
     /// Nobody hears of it.
     Ignore,
     /// It goes back.
     Refuse(Condition),
+}
+
+/// The sessions that get a message: nearly always one, and then no list is made.
+enum Targets {
+    One([SessionId; 1]),
+    Several(Vec<SessionId>),
+}
+
+impl Targets {
+    fn as_slice(&self) -> &[SessionId] {
+        match self {
+            Targets::One(one) => one,
+            Targets::Several(several) => several,
+        }
+    }
+}
+
+/// At least one is expected of the iterator.
+impl FromIterator<SessionId> for Targets {
+    fn from_iter<I: IntoIterator<Item = SessionId>>(sessions: I) -> Targets {
+        let mut sessions = sessions.into_iter();
+        match (sessions.next(), sessions.next()) {
+            (Some(one), None) => Targets::One([one]),
+            (first, second) => Targets::Several(first.into_iter().chain(second).chain(sessions).collect()),
+        }
+    }
 }
 
 impl Shard {
@@ -58,7 +84,7 @@ impl Shard {
     pub(super) fn message_arrived(&mut self, uid: UserId, kind: MessageKind, routed: Routed) {
         let Some(user) = self.users.get(uid) else { return };
         match judge(user, kind, &routed) {
-            Verdict::Sessions(targets) => self.hand_over(uid, targets, routed),
+            Verdict::Sessions(targets) => self.hand_over(uid, targets.as_slice(), routed),
             Verdict::Queue => self.enqueue(uid, routed),
             Verdict::Ignore => self.accept(routed.ticket),
             Verdict::Refuse(condition) => self.refuse_routed(routed, condition),
@@ -66,39 +92,39 @@ impl Shard {
     }
 
     /// Somebody is there to take it.
-    fn hand_over(&mut self, uid: UserId, targets: Vec<SessionId>, routed: Routed) {
+    fn hand_over(&mut self, uid: UserId, targets: &[SessionId], routed: Routed) {
         let storable = is_storable(&routed);
         if storable && targets.iter().any(|id| self.must_spool(uid, *id)) {
             let first = targets[0];
             self.enqueue(uid, routed);
             return self.begin_queue(uid, first);
         }
-        let Routed { envelope, ticket } = routed;
+        let envelope = &routed.envelope;
         let mut record = None;
-        if storable && ticket.is_some() {
-            match self.append(uid, &envelope, ticket) {
+        if storable && routed.ticket.is_some() {
+            match self.append(uid, envelope, routed.ticket) {
                 Ok(appended) => record = Some(appended),
-                Err(condition) => return self.refuse_routed(Routed { envelope, ticket }, condition),
+                Err(condition) => return self.refuse_routed(routed, condition),
             }
         } else {
-            self.accept(ticket);
+            self.accept(routed.ticket);
         }
-        for id in &targets {
+        for id in targets {
             if let Some(record) = record {
                 self.hold(uid, *id, record);
             }
-            self.deliver(*id, &envelope, Form::Plain, record.map(|record| record.id));
+            self.deliver(*id, envelope, Form::Plain, record.map(|record| record.id));
         }
         let Some(user) = self.users.get(uid) else { return };
         if envelope.hints.has(Hints::COPY) && user.resources.len() > targets.len() {
-            for other in copy_takers(user, &targets) {
+            for other in copy_takers(user, targets) {
                 // Whoever sent it from another session of the same user has it already.
                 if self
                     .sessions
                     .get(other)
                     .is_some_and(|entry| entry.address.as_ref() != Some(&envelope.from))
                 {
-                    self.deliver(other, &envelope, Form::CopyReceived, None);
+                    self.deliver(other, envelope, Form::CopyReceived, None);
                 }
             }
         }
@@ -162,21 +188,20 @@ fn is_storable(routed: &Routed) -> bool {
 fn judge(user: &User, kind: MessageKind, routed: &Routed) -> Verdict {
     let resource = routed.envelope.to.resource();
     if let Some(target) = resource.and_then(|name| user.resource(name)) {
-        return Verdict::Sessions(vec![target.session]);
+        return Verdict::Sessions(Targets::One([target.session]));
     }
     match (kind, resource.is_some()) {
         (MessageKind::Error, _) | (MessageKind::Headline, true) => Verdict::Ignore,
         (MessageKind::Groupchat, _) | (MessageKind::Normal, true) => Verdict::Refuse(Condition::ServiceUnavailable),
         (MessageKind::Headline, false) => {
-            let all: Vec<SessionId> = user
+            let all: Targets = user
                 .available()
                 .filter(|(_, priority)| *priority >= 0)
                 .map(|(r, _)| r.session)
                 .collect();
-            if all.is_empty() {
-                Verdict::Ignore
-            } else {
-                Verdict::Sessions(all)
+            match all.as_slice() {
+                [] => Verdict::Ignore,
+                _ => Verdict::Sessions(all),
             }
         }
         (MessageKind::Chat, _) | (MessageKind::Normal, false) => most_available(user),

@@ -101,6 +101,10 @@ pub struct Seat {
 
 /// How fine the timers are.
 const TIMER_TICK_MS: NonZeroU32 = NonZeroU32::new(100).unwrap();
+/// Emptied batches of actions kept for reuse...
+const SPARE_BATCHES_MAX: usize = 16;
+/// ...of at most so many actions each: what one read of small stanzas gives.
+const SPARE_BATCH_ACTIONS_MAX: usize = 1024;
 /// Networks that have registered accounts lately and are told apart.
 const REGISTERING_NETWORKS_MAX: usize = 1024;
 
@@ -131,10 +135,13 @@ pub struct Shard {
     /// Connections that have not authenticated, by network.
     unauthenticated: HashMap<u128, u32>,
     wheel: Wheel,
-    backlog: VecDeque<(SessionId, Action)>,
+    /// What sessions have asked for, a batch for each call: an action is moved out of its batch once, and never before.
+    backlog: VecDeque<(SessionId, Vec<Action>)>,
     /// Who took the place of whom by resuming, and until when news for the old one may still come.
     heirs: HashMap<SessionId, (SessionId, u64)>,
     scratch: Vec<Action>,
+    /// Batches that were emptied, kept for the next calls.
+    spare_batches: Vec<Vec<Action>>,
     accepted: Vec<(SessionId, u64)>,
     /// Given back by sessions that are ending; routed once those are gone.
     returned: Vec<crate::envelope::Envelope>,
@@ -171,6 +178,7 @@ impl Shard {
             backlog: VecDeque::new(),
             heirs: HashMap::new(),
             scratch: Vec::new(),
+            spare_batches: Vec::new(),
             accepted: Vec::new(),
             returned: Vec::new(),
             dirty: Vec::new(),
@@ -258,8 +266,13 @@ impl Shard {
     /// Does everything that is waiting to be done.
     fn run(&mut self) {
         loop {
-            while let Some((id, action)) = self.backlog.pop_front() {
-                self.perform(id, action);
+            while let Some((id, mut batch)) = self.backlog.pop_front() {
+                for action in batch.drain(..) {
+                    self.perform(id, action);
+                }
+                if self.spare_batches.len() < SPARE_BATCHES_MAX && batch.capacity() <= SPARE_BATCH_ACTIONS_MAX {
+                    self.spare_batches.push(batch);
+                }
             }
             if self.accepted.is_empty() {
                 return;

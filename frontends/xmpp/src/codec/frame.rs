@@ -12,6 +12,8 @@ use super::value::Value;
 
 /// The outcome of one scan.
 #[derive(Debug)]
+// It lives for one frame, on the stack; a box would be an allocation for each stanza.
+#[allow(clippy::large_enum_variant)]
 pub enum Scan<'a> {
     /// The window ends within a frame. Give the same bytes again with more after them.
     Partial,

@@ -5,9 +5,10 @@
 //! that arrives in small pieces costs each of its bytes once. Nothing before `pos` is read again but
 //! names that an end tag, a prefix or a duplicate check must compare.
 
-use memchr::{memchr, memchr3};
+use memchr::memchr;
 
 use super::fault::{Fault, Flaw, Limit};
+use super::find::first_of;
 use super::limits::ScanLimits;
 use super::state::{Cursor, Done, State, Step};
 use super::token::{name, reference, skip_space};
@@ -63,7 +64,7 @@ impl Machine<'_> {
     fn text(&mut self) -> Result<bool, Fault> {
         let (bytes, start) = (self.input, self.at.pos);
         let mut at = self.at.probe.max(start);
-        while let Some(found) = memchr3(b'<', b'&', b'>', &bytes[at..]) {
+        while let Some(found) = first_of([b'<', b'&', b'>'], &bytes[at..]) {
             at += found;
             match bytes[at] {
                 b'<' => {
@@ -177,7 +178,7 @@ impl Machine<'_> {
             _ => return false,
         };
         match (
-            memchr3(quote, b'<', b'&', &bytes[start..]),
+            first_of([quote, b'<', b'&'], &bytes[start..]),
             self.work.attributes.last_mut(),
         ) {
             (Some(len), Some(attribute)) if bytes[start + len] == quote => {
@@ -249,7 +250,7 @@ impl Machine<'_> {
     fn value(&mut self, quote: u8) -> Result<Step, Fault> {
         let (bytes, start) = (self.input, self.at.pos);
         let mut at = self.at.probe.max(start);
-        while let Some(found) = memchr3(quote, b'<', b'&', &bytes[at..]) {
+        while let Some(found) = first_of([quote, b'<', b'&'], &bytes[at..]) {
             at += found;
             match bytes[at] {
                 b'<' => return Err(Flaw::Tag.into()),
@@ -276,6 +277,7 @@ impl Machine<'_> {
     #[cold]
     fn reference_in_value(&mut self, at: usize) -> Result<Option<usize>, Fault> {
         self.at.probe = at;
+        self.work.head.escaped = true;
         if let Some(attribute) = self.work.attributes.last_mut() {
             attribute.escaped = true;
         }

@@ -42,6 +42,7 @@
 
 mod cut;
 mod fault;
+mod find;
 mod frame;
 mod head;
 mod header;

@@ -223,12 +223,12 @@ impl Scanner {
 
     #[inline]
     fn complete<'a>(&mut self, done: Done, bytes: &'a [u8]) -> Result<Scan<'a>, Fault> {
-        let raw = match text(bytes) {
-            Ok(raw) => raw,
+        let (raw, one_line) = match text(bytes) {
+            Ok(checked) => checked,
             Err(fault) => return Err(self.fault(fault)),
         };
         let frame = match (done, &self.work) {
-            (Done::Stanza, Some(work)) => Frame::Stanza(self.stanza(&work.head, raw)),
+            (Done::Stanza, Some(work)) => Frame::Stanza(self.stanza(&work.head, raw, one_line)),
             (Done::Header, Some(work)) => {
                 self.stream = Some(Box::new(header::stream(work, raw)));
                 self.stage = Stage::Content;
@@ -265,18 +265,20 @@ impl Scanner {
     }
 
     #[inline]
-    fn stanza<'a>(&self, head: &Head, raw: &'a str) -> Stanza<'a> {
+    fn stanza<'a>(&self, head: &Head, raw: &'a str, one_line: bool) -> Stanza<'a> {
         let (prefix, name) = prefix_and_local(head.tag, raw);
+        let plain = one_line && !head.escaped;
+        let value = |span: Span| (span != Span::NONE).then(|| Value::known(span.text(raw), plain));
         Stanza {
             raw,
             name,
             prefix,
             namespace: self.namespace(head.namespace, raw),
-            to: value(head.to, raw),
-            from: value(head.from, raw),
-            kind: value(head.kind, raw),
-            id: value(head.id, raw),
-            lang: value(head.lang, raw),
+            to: value(head.to),
+            from: value(head.from),
+            kind: value(head.kind),
+            id: value(head.id),
+            lang: value(head.lang),
             head_end: head.head_end as usize,
             body_end: head.body_end as usize,
             self_closing: head.body_end as usize == raw.len(),

@@ -170,9 +170,10 @@ fn entity(rest: &[u8]) -> Result<Option<usize>, Fault> {
     Err(Flaw::Reference.into())
 }
 
-/// The window as text, if it is UTF-8 and has none but XML's characters (production Char).
+/// The window as text, if it is UTF-8 and has none but XML's characters (production Char); and whether none of them is
+/// white space other than a space.
 #[inline]
-pub(super) fn text(bytes: &[u8]) -> Result<&str, Fault> {
+pub(super) fn text(bytes: &[u8]) -> Result<(&str, bool), Fault> {
     // One pass that the compiler turns into vector code. White space is rare enough to be looked at again.
     let (mut low, mut union) = (false, 0u8);
     for &byte in bytes {
@@ -183,7 +184,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Fault> {
     if (low && has_control(bytes)) || (union >= 0x80 && has_noncharacter(bytes)) {
         return Err(Flaw::Character.into());
     }
-    Ok(text)
+    Ok((text, !low))
 }
 
 /// Whether there is a control character other than XML's white space.

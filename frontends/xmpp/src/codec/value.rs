@@ -8,30 +8,52 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 /// An attribute's value as it was written, between its quotes and still escaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Value<'a>(&'a str);
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'a> {
+    raw: &'a str,
+    /// Known to mean what it says: nothing needs to be searched for what would have to be replaced.
+    plain: bool,
+}
 
 impl<'a> Value<'a> {
     /// Wraps the raw value of an attribute of a scanned stanza.
     pub(crate) fn from_raw(raw: &'a str) -> Value<'a> {
-        Value(raw)
+        Value { raw, plain: false }
+    }
+
+    /// As [`Value::from_raw`]; `plain` promises that it holds neither a reference nor white space other than spaces.
+    pub(super) fn known(raw: &'a str, plain: bool) -> Value<'a> {
+        debug_assert!(!plain || !needs_expansion(raw.as_bytes(), true));
+        Value { raw, plain }
     }
 
     /// The value as written. May hold `"` or `'`, but not both; see [`write`](super::write).
     pub fn raw(self) -> &'a str {
-        self.0
+        self.raw
     }
 
     /// The value as meant: references replaced, white space normalised to spaces (XML 1.0 section 3.3.3).
     /// Borrows unless there is something to replace.
     pub fn unescape(self) -> Cow<'a, str> {
-        expand(self.0, true)
+        match self.plain {
+            true => Cow::Borrowed(self.raw),
+            false => expand(self.raw, true),
+        }
     }
 }
 
+/// Values are compared as written.
+impl PartialEq for Value<'_> {
+    fn eq(&self, other: &Value<'_>) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl Eq for Value<'_> {}
+
 impl PartialEq<str> for Value<'_> {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other || *self.unescape() == *other
+        self.raw == other || *self.unescape() == *other
     }
 }
 

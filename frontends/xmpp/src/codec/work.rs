@@ -205,6 +205,8 @@ pub(super) struct Head {
     pub default: NamespaceRef,
     /// Attributes other than the five and `xmlns` exist.
     pub rest: bool,
+    /// Some attribute's value, anywhere in the stanza, holds a reference.
+    pub escaped: bool,
     /// Stream prefixes used anywhere in the stanza, by index.
     pub inherited: u64,
 }
@@ -224,6 +226,7 @@ impl Default for Head {
             namespace: NamespaceRef::NONE,
             default: NamespaceRef::NONE,
             rest: false,
+            escaped: false,
             inherited: 0,
         }
     }

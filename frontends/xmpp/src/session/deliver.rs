@@ -9,6 +9,9 @@ use crosspoint_engine::session::Form;
 use crate::codec::CLIENT;
 use crate::stanza::{condition, kind, time, write};
 
+/// What stands around addresses, identifier and content in the longest of start and end tags.
+const FRAME_BYTES: usize = 80;
+
 /// Appends a delivery for the session with this full address.
 pub(super) fn write(out: &mut Vec<u8>, envelope: &Envelope, form: Form, own: &Jid) {
     match form {
@@ -38,23 +41,26 @@ fn copy(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, direction: &str) {
 
 fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
     let name = kind::name(envelope.kind);
+    let (from, to) = (envelope.from.as_str(), envelope.to.as_str());
+    let content = &envelope.content;
+    out.reserve(FRAME_BYTES + from.len() + to.len() + envelope.id.len() + content.head.len() + content.body.len());
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
     if let Some(namespace) = namespace {
         write::attribute(out, "xmlns", namespace.as_bytes());
     }
-    write::attribute(out, "from", envelope.from.as_str().as_bytes());
-    write::attribute(out, "to", envelope.to.as_str().as_bytes());
+    write::attribute(out, "from", from.as_bytes());
+    write::attribute(out, "to", to.as_bytes());
     kind_attribute(out, envelope.kind);
     if !envelope.id.is_empty() {
         write::attribute(out, "id", &envelope.id);
     }
-    out.extend_from_slice(&envelope.content.head);
-    if envelope.content.body.is_empty() && envelope.error.is_none() && envelope.stamp_ms.is_none() {
+    out.extend_from_slice(&content.head);
+    if content.body.is_empty() && envelope.error.is_none() && envelope.stamp_ms.is_none() {
         return out.extend_from_slice(b"/>");
     }
     out.push(b'>');
-    out.extend_from_slice(&envelope.content.body);
+    out.extend_from_slice(&content.body);
     if let Some(reason) = envelope.error {
         condition::write(out, reason);
     }

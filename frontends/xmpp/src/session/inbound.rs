@@ -5,7 +5,11 @@
 //!
 //! Invariant: a [`Run`] never hands out bytes that were not in its input.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use crosspoint_engine::envelope::Condition;
+use crosspoint_engine::jid::Jid;
 use memchr::memrchr;
 
 use crate::codec::{Stanza, Value};
@@ -15,12 +19,48 @@ pub(crate) struct Run<'i> {
     input: &'i [u8],
     /// Offset in the input at which the copy begins, and the copy.
     shared: Option<(usize, Bytes)>,
+    /// The last addressee: who writes several stanzas at once writes them to the same one, as a rule.
+    last: Option<Jid>,
+}
+
+/// A copy of the bytes that takes one allocation where it is short: bytes and count of references in one piece.
+fn copy(bytes: &[u8]) -> Bytes {
+    match bytes.len() {
+        0..=256 => Bytes::from_owner(Inline::<256>::of(bytes)),
+        257..=1024 => Bytes::from_owner(Inline::<1024>::of(bytes)),
+        _ => Bytes::copy_from_slice(bytes),
+    }
+}
+
+/// At most `N` bytes, in place.
+struct Inline<const N: usize> {
+    len: u16,
+    bytes: [u8; N],
+}
+
+impl<const N: usize> Inline<N> {
+    fn of(source: &[u8]) -> Inline<N> {
+        let mut bytes = [0; N];
+        bytes[..source.len()].copy_from_slice(source);
+        let len = source.len() as u16;
+        Inline { len, bytes }
+    }
+}
+
+impl<const N: usize> AsRef<[u8]> for Inline<N> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
 }
 
 impl<'i> Run<'i> {
     /// Copies nothing yet.
     pub(crate) fn new(input: &'i [u8]) -> Run<'i> {
-        Run { input, shared: None }
+        Run {
+            input,
+            shared: None,
+            last: None,
+        }
     }
 
     /// Shared bytes of `part`, which must be a slice of the input at or after those shared before; anything else is
@@ -37,7 +77,7 @@ impl<'i> Run<'i> {
             let end = memrchr(b'>', input)
                 .map_or(input.len(), |last| last + 1)
                 .max(offset + part.len());
-            (offset, Bytes::copy_from_slice(&input[offset..end]))
+            (offset, copy(&input[offset..end]))
         });
         match offset.checked_sub(*start) {
             Some(from) if from + part.len() <= shared.len() => shared.slice(from..from + part.len()),
@@ -55,9 +95,22 @@ impl<'i> Run<'i> {
     /// An attribute's value as meant, shared where it needs no unescaping.
     pub(crate) fn value(&mut self, value: Value<'_>) -> Bytes {
         match value.unescape() {
-            std::borrow::Cow::Borrowed(text) => self.share(text.as_bytes()),
-            std::borrow::Cow::Owned(text) => Bytes::from(text.into_bytes()),
+            Cow::Borrowed(text) => self.share(text.as_bytes()),
+            Cow::Owned(text) => Bytes::from(text.into_bytes()),
         }
+    }
+
+    /// An attribute's value as an address.
+    pub(crate) fn address(&mut self, value: Value<'_>) -> Result<Jid, Condition> {
+        // An address in prepared form is what preparing it would give.
+        if let (Some(last), Cow::Borrowed(text)) = (&self.last, value.unescape())
+            && last.as_str() == text
+        {
+            return Ok(last.clone());
+        }
+        let address = Jid::parse_bytes(self.value(value)).map_err(|_| Condition::JidMalformed)?;
+        self.last = Some(address.clone());
+        Ok(address)
     }
 
     /// Where a slice of the input begins in it.
@@ -110,6 +163,25 @@ mod tests {
         let two = run.share(&input[13..16]);
         assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
         assert_eq!(two.as_ptr() as usize - one.as_ptr() as usize, 10);
+    }
+
+    #[test]
+    fn an_address_that_looks_like_the_last_one_escaped_is_another() {
+        let input = b"";
+        let mut run = Run::new(input);
+        let written = |text: &'static str| Value::from_raw(text);
+        let one = run.address(written("b@c.lit/a&amp;amp;z")).unwrap();
+        assert_eq!(one.as_str(), "b@c.lit/a&amp;z");
+        let two = run.address(written("b@c.lit/a&amp;z")).unwrap();
+        assert_eq!(two.as_str(), "b@c.lit/a&z");
+    }
+
+    #[test]
+    fn short_and_long_copies_hold_what_was_copied() {
+        for length in [0, 1, 255, 256, 257, 1024, 1025, 70_000] {
+            let bytes: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            assert_eq!(copy(&bytes), bytes);
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Presence from a client (RFC 6121 sections 3 and 4): its own, directed, and about subscriptions.
 
 use crosspoint_engine::envelope::{Condition, Hints, Kind, PresenceKind};
-use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::Action;
 
 use crate::codec::{CLIENT, Scanner, Stanza, unescape_text};
@@ -10,16 +9,17 @@ use crate::stanza::{children, kind};
 use super::established::Established;
 use super::inbound::Run;
 
-/// What the engine is asked to do with a presence stanza; nothing for an error that is for nobody.
+/// Pushes what the engine is asked to do with a presence stanza; nothing for an error that is for nobody.
 pub(super) fn read(
     session: &Established,
     stanza: &Stanza<'_>,
     scanner: &Scanner,
     run: &mut Run<'_>,
-) -> Result<Option<Action>, Condition> {
+    actions: &mut Vec<Action>,
+) -> Result<(), Condition> {
     let kind = kind::presence(stanza.kind.map(|kind| kind.unescape()).as_deref()).ok_or(Condition::BadRequest)?;
     let to = match stanza.to {
-        Some(to) => Some(Jid::parse_bytes(run.value(to)).map_err(|_| Condition::JidMalformed)?),
+        Some(to) => Some(run.address(to)?),
         None => None,
     };
     let directed = to.is_some();
@@ -29,7 +29,7 @@ pub(super) fn read(
         (_, PresenceKind::Probe) => return Err(Condition::NotAllowed),
         (Some(to), _) => to,
         (None, PresenceKind::Available | PresenceKind::Unavailable) => session.address.to_bare(),
-        (None, PresenceKind::Error) => return Ok(None),
+        (None, PresenceKind::Error) => return Ok(()),
         (None, _) => return Err(Condition::BadRequest),
     };
     let priority = priority(stanza, scanner)?;
@@ -45,10 +45,11 @@ pub(super) fn read(
         _ => Hints::NONE,
     };
     let envelope = session.envelope(stanza, Kind::Presence(kind), to, body, hints, run);
-    Ok(Some(match directed {
+    actions.push(match directed {
         true => Action::Route { envelope, seq: None },
         false => Action::Presence { envelope, priority },
-    }))
+    });
+    Ok(())
 }
 
 /// Whether it is about a subscription (RFC 6121 section 3).

@@ -33,8 +33,9 @@ fn advance(clock_ns: &mut u64, units: u64, per_s: u64, now_ms: u64) -> Option<u6
         return None;
     }
     let now_ns = now_ms.saturating_mul(MS_NS);
-    let cost_ns = u128::from(units) * u128::from(SECOND_NS) / u128::from(per_s);
-    *clock_ns = (*clock_ns).max(now_ns).saturating_add(cost_ns as u64);
+    // A stanza's bytes are counted in 32 bits: the product fits, and where it would not, a client that fast waits for ever.
+    let cost_ns = units.saturating_mul(SECOND_NS) / per_s;
+    *clock_ns = (*clock_ns).max(now_ns).saturating_add(cost_ns);
     let ahead_ns = *clock_ns - now_ns;
     (ahead_ns > SECOND_NS).then(|| (*clock_ns - SECOND_NS).div_ceil(MS_NS))
 }

@@ -61,14 +61,14 @@ impl Established {
             return Flow::Fail(StreamError::InvalidFrom);
         }
         run.start(stanza);
+        let pushed = cx.actions.len();
         let outcome = match stanza.name {
-            "message" => self.message(stanza, scanner, run),
-            "presence" => presence::read(self, stanza, scanner, run),
-            _ => self.query(stanza, scanner, config, run),
+            "message" => self.message(stanza, scanner, run, cx.actions),
+            "presence" => presence::read(self, stanza, scanner, run, cx.actions),
+            _ => self.query(stanza, scanner, config, run, cx.actions),
         };
         match outcome {
-            Ok(Some(action)) => self.submit(action, ordinal, config, cx),
-            Ok(None) => Flow::Next,
+            Ok(()) => self.submit(pushed, ordinal, config, cx),
             Err(condition) => {
                 self.refuse(stanza, condition, cx);
                 self.bounded(config)
@@ -76,31 +76,34 @@ impl Established {
         }
     }
 
-    /// Hands a stanza to the engine. What the client may take for accepted only when it is safe, gets a number.
-    fn submit(&mut self, mut action: Action, ordinal: Option<u64>, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
-        let mut flow = Flow::Next;
-        if let (Action::Route { envelope, seq }, Some(ordinal), Some(management)) =
-            (&mut action, ordinal, &mut self.management)
+    /// What was pushed at this place is on its way to the engine. What the client may take for accepted only when it is
+    /// safe, gets a number.
+    fn submit(&mut self, pushed: usize, ordinal: Option<u64>, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+        if let (Some(Action::Route { envelope, seq }), Some(ordinal), Some(management)) =
+            (cx.actions.get_mut(pushed), ordinal, &mut self.management)
             && needs_safety(envelope.kind)
         {
             *seq = Some(ordinal);
             management.await_safety(ordinal);
             if management.outstanding() >= config.limits.outstanding_stanzas {
                 self.flags.stalled = true;
-                flow = Flow::Hold;
+                cx.actions.push(Action::Pause);
+                return Flow::Hold;
             }
         }
-        cx.actions.push(action);
-        if flow == Flow::Hold {
-            cx.actions.push(Action::Pause);
-        }
-        flow
+        Flow::Next
     }
 
-    fn message(&self, stanza: &Stanza<'_>, scanner: &Scanner, run: &mut Run<'_>) -> Result<Option<Action>, Condition> {
+    fn message(
+        &self,
+        stanza: &Stanza<'_>,
+        scanner: &Scanner,
+        run: &mut Run<'_>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Condition> {
         let kind = kind::message(stanza.kind.map(|kind| kind.unescape()).as_deref());
         let to = match stanza.to {
-            Some(to) => Jid::parse_bytes(run.value(to)).map_err(|_| Condition::JidMalformed)?,
+            Some(to) => run.address(to)?,
             None => self.address.to_bare(),
         };
         let survey = children::survey(scanner, stanza, &self.address);
@@ -108,8 +111,11 @@ impl Established {
             false => run.share(stanza.body().as_bytes()),
             true => self.honest_body(stanza, scanner, run),
         };
-        let envelope = self.envelope(stanza, Kind::Message(kind), to, body, survey.hints(kind), run);
-        Ok(Some(Action::Route { envelope, seq: None }))
+        actions.push(Action::Route {
+            envelope: self.envelope(stanza, Kind::Message(kind), to, body, survey.hints(kind), run),
+            seq: None,
+        });
+        Ok(())
     }
 
     fn query(
@@ -118,13 +124,14 @@ impl Established {
         scanner: &Scanner,
         config: &XmppConfig,
         run: &mut Run<'_>,
-    ) -> Result<Option<Action>, Condition> {
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Condition> {
         let kind = kind::query(stanza.kind.map(|kind| kind.unescape()).as_deref()).ok_or(Condition::BadRequest)?;
         if stanza.id.is_none() {
             return Err(Condition::BadRequest);
         }
         let to = match stanza.to {
-            Some(to) => Some(Jid::parse_bytes(run.value(to)).map_err(|_| Condition::JidMalformed)?),
+            Some(to) => Some(run.address(to)?),
             None => None,
         };
         if matches!(kind, QueryKind::Get | QueryKind::Set) {
@@ -140,12 +147,15 @@ impl Established {
             .is_none_or(|to| *to == config.domain || to.as_str() == self.address.bare_str())
         {
             // The answer to a push or a ping of ours: nobody waits for it.
-            return Ok(None);
+            return Ok(());
         }
         let to = to.unwrap_or_else(|| self.address.to_bare());
         let body = run.share(stanza.body().as_bytes());
-        let envelope = self.envelope(stanza, Kind::Query(kind), to, body, Hints::NONE, run);
-        Ok(Some(Action::Route { envelope, seq: None }))
+        actions.push(Action::Route {
+            envelope: self.envelope(stanza, Kind::Query(kind), to, body, Hints::NONE, run),
+            seq: None,
+        });
+        Ok(())
     }
 
     /// The envelope of a stanza, from this session.

@@ -9,10 +9,13 @@ use crate::codec;
 use super::condition;
 
 /// Appends ` name="value"`, escaped where needed.
+#[inline]
 pub(crate) fn attribute(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    if !value.iter().all(|&byte| is_plain(byte)) {
+    // Without an early exit, so that the compiler makes vector code of it: values are short, and nearly always plain.
+    if !value.iter().fold(true, |plain, &byte| plain & is_plain(byte)) {
         return codec::write::attribute(out, name, &String::from_utf8_lossy(value));
     }
+    out.reserve(name.len() + value.len() + 4);
     out.push(b' ');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"=\"");
@@ -23,7 +26,14 @@ pub(crate) fn attribute(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 /// Whether a byte of UTF-8 may stand in an attribute as it is. Of the multi-byte characters only those that can encode
 /// U+FFFE and U+FFFF need a second look.
 fn is_plain(byte: u8) -> bool {
-    byte >= 0x20 && !matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | 0x7f | 0xef)
+    (byte >= 0x20)
+        & (byte != b'&')
+        & (byte != b'<')
+        & (byte != b'>')
+        & (byte != b'"')
+        & (byte != b'\'')
+        & (byte != 0x7f)
+        & (byte != 0xef)
 }
 
 /// Appends a number in decimal.
