@@ -39,6 +39,7 @@ use crate::limits::Limits;
 use crate::mailbox::{Inbox, Senders, mesh};
 use crate::metrics::Metrics;
 use crate::rt::{self, Ringer};
+use crate::scram::Remembered;
 use crate::service::Frontend;
 use crate::session::Random;
 use crate::shard::{Item, Registration, Seat, Setup, Shard};
@@ -192,6 +193,7 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
         logins: plan.logins,
         scram_iterations: plan.scram_iterations,
         secret: installation_secret(&mut book).map_err(StartError::Book)?,
+        remembered: Remembered::new(fresh_secret()),
     });
     assemble(&plan, &frontends, setup, log, book)
 }
@@ -435,14 +437,19 @@ fn installation_secret(book: &mut BookCore) -> Result<[u8; 32], BookError> {
     if let Some(secret) = known {
         return Ok(secret);
     }
-    let mut secret = [0; 32];
-    OsRandom::default().fill(&mut secret);
+    let secret = fresh_secret();
     book.write(&[BookWrite::Put {
         table: Table::Meta,
         key,
         value: Bytes::copy_from_slice(&secret),
     }])?;
     Ok(secret)
+}
+
+fn fresh_secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    OsRandom::default().fill(&mut secret);
+    secret
 }
 
 /// The system's random bytes, fetched some at a time.

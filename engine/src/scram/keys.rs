@@ -175,6 +175,12 @@ impl AccountKeys {
         }
     }
 
+    /// A seal over a password that is shown for these keys, which only the holder of `secret` can make.
+    pub(super) fn seal_password(&self, secret: &[u8; 32], password: &str) -> [u8; 32] {
+        // The key has a fixed length, so no other pair of key and password reads the same.
+        hmac_sha256(secret, &[&self.sha256.stored, password.as_bytes()])
+    }
+
     /// Iterations with which the keys were derived.
     pub fn iterations(&self) -> u32 {
         self.iterations

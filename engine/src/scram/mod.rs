@@ -13,6 +13,7 @@
 //! - A check on the shard costs microseconds. [`keys::derive`] and [`keys::verify_password`] cost milliseconds by
 //!   design, and must run elsewhere.
 //! - An account that does not exist is answered from [`keys::fake`] and takes the same road as one that does.
+//!   A password that was right lately is known without it, see [`remembered`].
 //! - Whatever the peer sends ends in a [`SaslFault`] or in success; secrets are compared in constant time and are not
 //!   printed by `Debug`.
 #![forbid(unsafe_code)]
@@ -24,12 +25,14 @@ use crate::jid::Jid;
 pub mod keys;
 mod message;
 pub mod plain;
+pub mod remembered;
 mod server;
 #[cfg(test)]
 mod tests;
 
 pub use keys::{AccountKeys, Credentials};
 pub use plain::Plain;
+pub use remembered::Remembered;
 pub use server::{BindingType, Challenged, ChannelBindings, NONCE_BYTES, Started, Success};
 
 /// The hash function under a mechanism.

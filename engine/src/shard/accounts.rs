@@ -4,7 +4,7 @@
 //! Invariants:
 //! - Whether an account exists shows in neither the answer nor the time: unknown accounts have keys too, made up from the
 //!   installation's secret, and the same work is done with them.
-//! - No key derivation runs here: passwords go to the support thread.
+//! - No key derivation runs here: passwords go to the support thread, unless they were right lately (`scram/remembered.rs`).
 //! - Every attempt counts against the budgets of its address, its account and the whole switch, kept at the account's home.
 
 use std::net::IpAddr;
@@ -68,8 +68,16 @@ impl Shard {
                 let Some(keys) = keys else {
                     return shard.event(id, Event::AuthUnavailable { throttled: false });
                 };
+                let mark = shard.setup.remembered.mark(&keys, &password);
+                if shard.setup.remembered.knows(&mark) {
+                    return shard.event(id, Event::PasswordChecked(true));
+                }
                 let token = shard.expect(move |shard, outcome| {
-                    shard.event(id, Event::PasswordChecked(matches!(outcome, Outcome::Checked(true))));
+                    let good = matches!(outcome, Outcome::Checked(true));
+                    if good {
+                        shard.setup.remembered.remember(&mark);
+                    }
+                    shard.event(id, Event::PasswordChecked(good));
                 });
                 let keys = Box::new(keys);
                 shard.outgoing.keys.push(KeyRequest::Check { token, password, keys });

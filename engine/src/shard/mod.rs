@@ -38,6 +38,7 @@ use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
 use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::metrics::ShardMetrics;
+use crate::scram::Remembered;
 use crate::service::Frontend;
 use crate::session::{Action, Now, Random};
 use crate::slots::SlotTable;
@@ -72,6 +73,8 @@ pub struct Setup {
     pub scram_iterations: u32,
     /// Makes up the keys of unknown accounts; the same for ever, never shown.
     pub secret: [u8; 32],
+    /// Passwords that were right lately.
+    pub remembered: Remembered,
 }
 
 /// Who may make accounts in band (XEP-0077).

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
-//!   to NODE · set CONTACT · block WHOM · unblock WHOM · resume TOKEN
+//!   to NODE · set CONTACT · block WHOM · unblock WHOM · resume TOKEN · renew PASSWORD
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
 //! sleeps under its own address as token when its line is cut.
@@ -283,6 +283,7 @@ impl Frontend for LineFront {
             "unblock" => host.unblock(&user, vec![address(whom)], then),
             "found" => host.register(&address(whom), "pencil".to_owned(), then),
             "leave" => host.remove_account(&user, then),
+            "renew" => host.set_password(&user, whom.to_owned(), then),
             "copies" => {
                 host.set_copies(&session, true);
                 then(Ok(()), host);

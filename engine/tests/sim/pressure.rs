@@ -125,3 +125,41 @@ fn an_account_has_one_budget_for_guesses_whichever_shard_they_arrive_at() {
         .count();
     assert_eq!((judged, refused), (10, 5), "ten at once, as LoginRates has it");
 }
+
+/// Shows a password: the verdict, and how many derivations it took.
+fn show(world: &mut super::world::World, password: &str) -> (String, usize) {
+    let before = world.derived();
+    let line = world.connect();
+    world.type_in(line, &format!("try juliet {password}"));
+    world.until(line, "judged");
+    (world.heard(line)[0].clone(), world.derived() - before)
+}
+
+#[test]
+fn a_password_that_was_right_is_not_derived_from_again_until_it_changes() {
+    // One seed: passwords derive keys.
+    let world = &mut super::world::World::new(3);
+    let (right, wrong) = ("judged true", "judged false");
+    assert_eq!(show(world, "pencil"), (right.into(), 1));
+    for _ in 0..3 {
+        assert_eq!(
+            show(world, "pencil"),
+            (right.into(), 0),
+            "whichever shard it arrives at"
+        );
+        assert_eq!(
+            show(world, "pen"),
+            (wrong.into(), 1),
+            "a wrong one costs as much every time"
+        );
+    }
+    let juliet = world.enter("juliet", "balcony", false);
+    world.type_in(juliet, "renew brush");
+    world.until(juliet, "Result renew");
+    assert_eq!(
+        show(world, "pencil"),
+        (wrong.into(), 1),
+        "the old one is forgotten at once"
+    );
+    assert_eq!(show(world, "brush"), (right.into(), 1));
+}

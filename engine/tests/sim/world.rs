@@ -10,7 +10,7 @@ use crosspoint_engine::guard::{LoginRates, Rate};
 use crosspoint_engine::keysmith;
 use crosspoint_engine::limits::Limits;
 use crosspoint_engine::metrics::Metrics;
-use crosspoint_engine::scram::{AccountKeys, keys};
+use crosspoint_engine::scram::{AccountKeys, Remembered, keys};
 use crosspoint_engine::session::{Now, Peer, Random};
 use crosspoint_engine::shard::{Item, KeyRequest, Order, Registration, Seat, SessionId, Setup, Shard};
 use crosspoint_engine::slots::SlotTable;
@@ -83,6 +83,8 @@ pub struct World {
     journal: VecDeque<(usize, JournalRequest)>,
     book: VecDeque<(usize, BookRequest)>,
     keys: VecDeque<(usize, KeyRequest)>,
+    /// Passwords that had to be derived from.
+    derived: usize,
     disk: MemDisk,
     log: Log<MemDisk>,
     pages: BookCore,
@@ -121,6 +123,7 @@ impl World {
             logins: LoginRates::default(),
             scram_iterations: keys::ITERATIONS_MIN,
             secret: [0; 32],
+            remembered: Remembered::new([1; 32]),
         });
         let mut world = World {
             dice,
@@ -129,6 +132,7 @@ impl World {
             journal: VecDeque::new(),
             book: VecDeque::new(),
             keys: VecDeque::new(),
+            derived: 0,
             disk,
             log,
             pages,
@@ -282,6 +286,11 @@ impl World {
         self.shards.iter().map(|shard| figure(shard.metrics())).sum()
     }
 
+    /// How often keys were derived.
+    pub fn derived(&self) -> usize {
+        self.derived
+    }
+
     /// Everything that a client has been told.
     pub fn heard(&self, line: Line) -> &[String] {
         &self.wires[line.0].heard
@@ -416,6 +425,7 @@ impl World {
             }
             Move::Keys => {
                 if let Some((shard, request)) = self.keys.pop_front() {
+                    self.derived += 1;
                     self.receive(shard, vec![Item::Keys(keysmith::answer(request))]);
                 }
             }
