@@ -36,6 +36,7 @@ mod process;
 mod progress;
 #[allow(dead_code, reason = "the workers come next")]
 mod record;
+#[allow(dead_code, reason = "the workers come next")]
 mod report;
 #[allow(dead_code, unused_imports, reason = "the workers come next")]
 mod result;

@@ -29,6 +29,28 @@ pub fn figure(value: f64) -> String {
     }
 }
 
+/// A round number with as few characters as can be: 0, 0.25, 400k, 1.5M.
+pub fn short(value: f64) -> String {
+    let (scaled, sign) = match value.abs() {
+        size if size >= 1e9 => (value / 1e9, "G"),
+        size if size >= 1e6 => (value / 1e6, "M"),
+        size if size >= 1e4 => (value / 1e3, "k"),
+        _ => (value, ""),
+    };
+    let text = format!("{scaled:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{text}{sign}")
+}
+
+/// The same for a time that is given in microseconds: 200 µs, 1 ms.
+pub fn time_short_us(us: f64) -> String {
+    match us {
+        us if us >= 1e6 => format!("{} s", short(us / 1e6)),
+        us if us >= 1e3 => format!("{} ms", short(us / 1e3)),
+        us => format!("{} µs", short(us)),
+    }
+}
+
 /// A time that is given in microseconds.
 pub fn time_us(us: f64) -> String {
     match us {

@@ -64,6 +64,7 @@ pub fn run(name: &str, speed: f64) -> Run {
         builder.second(&recorder.cut(second * SECOND_NS), sample(second, cpu_s));
     }
     let ending = Ending {
+        limits: Limits { errors_max: 10 },
         shards: Some(shards(&mut dice, speed)),
         banner: Some("Crosspoint 0.1.0".to_owned()),
         ..Ending::default()
