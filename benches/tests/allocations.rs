@@ -21,13 +21,13 @@ const SITES_MAX: usize = 24;
 /// Requests for memory, in hundredths a unit, that a scene may make.
 const BOUNDS: &[(&str, u64)] = &[
     ("scan", 0),
-    ("chat-same-shard", 107),
-    ("chat-cross-shard", 119),
-    ("chat-alone", 300),
-    ("chat-alone-cross-shard", 400),
-    ("chat-managed", 1179),
+    ("chat-same-shard", 7),
+    ("chat-cross-shard", 19),
+    ("chat-alone", 100),
+    ("chat-alone-cross-shard", 200),
+    ("chat-managed", 1079),
     ("presence-fan-out", 112),
-    ("offline", 1764),
+    ("offline", 1839),
     ("login", 10015),
 ];
 
