@@ -1,4 +1,4 @@
-//! Figures as people read them: 1,234,567 · 180 us · 1.25 ms · 2.2 KiB.
+//! Figures as people read them: 1,234,567 · 180 µs · 1.25 ms · 2.2 KiB.
 //!
 //! Invariants: three significant digits at least; the unit always stands beside the number.
 
@@ -56,7 +56,7 @@ pub fn time_us(us: f64) -> String {
     match us {
         us if us >= 9_999_500.0 => format!("{} s", figure(us / 1e6)),
         us if us >= 999.5 => format!("{} ms", figure(us / 1e3)),
-        us => format!("{} us", figure(us)),
+        us => format!("{} µs", figure(us)),
     }
 }
 
@@ -123,9 +123,9 @@ mod tests {
     fn units_fit_the_size() {
         assert_eq!(
             [time_us(180.2), time_us(1250.0), time_us(12_000_000.0)],
-            ["180 us", "1.25 ms", "12.0 s"]
+            ["180 µs", "1.25 ms", "12.0 s"]
         );
-        assert_eq!([time_us(0.0), time_us(999.9)], ["0 us", "1.00 ms"]);
+        assert_eq!([time_us(0.0), time_us(999.9)], ["0 µs", "1.00 ms"]);
         assert_eq!(
             [bytes(0.0), bytes(2253.0), bytes(3e10)],
             ["0 B", "2.20 KiB", "27.9 GiB"]

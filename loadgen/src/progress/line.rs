@@ -46,7 +46,7 @@ fn server(now: &Now<'_>, times: u64) -> Option<String> {
     let load = now.second.server?;
     let each = load.cores * now.second.seconds * 1e6 / times.max(1) as f64;
     let each = if times > 0 {
-        format!(" ({} us each)", units::figure(each))
+        format!(" ({} µs each)", units::figure(each))
     } else {
         String::new()
     };
@@ -104,8 +104,8 @@ mod tests {
         };
         assert_eq!(
             figures(&now),
-            "500,000 messages/s · p50 180 us · p99 1.90 ms · p99 so far 2.10 ms · \
-             server 0.50 cores (1.00 us each), 3.00 MiB · 1,234 errors"
+            "500,000 messages/s · p50 180 µs · p99 1.90 ms · p99 so far 2.10 ms · \
+             server 0.50 cores (1.00 µs each), 3.00 MiB · 1,234 errors"
         );
         now.wrong = 2;
         assert!(figures(&now).ends_with("2 LOST OR WRONG"));

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! measured   [==============>               ]  14 of 30 s
-//!            512,345 /s · p50 180 us · p99 912 us · 0 errors · server 1.02 cores, 0.83 us each
+//!            512,345 /s · p50 180 µs · p99 912 us · 0 errors · server 1.02 cores, 0.83 µs each
 //! ```
 //!
 //! Invariants: nothing here decides anything; the standard output belongs to results.

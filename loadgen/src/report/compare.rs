@@ -127,7 +127,7 @@ pub fn rows(one: &Run, other: &Run) -> Vec<Row> {
             Wish::More,
         ),
         row(
-            "server CPU each, us",
+            "server CPU each, µs",
             figures(|run| run.server_cpu_us_each),
             figure,
             Wish::Less,
@@ -140,7 +140,7 @@ pub fn rows(one: &Run, other: &Run) -> Vec<Row> {
         ),
         row("server cores busy", figures(|run| run.server_cores), figure, Wish::None),
         row(
-            "own CPU each, us",
+            "own CPU each, µs",
             figures(|run| Some(run.client_cpu_us_each)),
             figure,
             Wish::None,
@@ -191,7 +191,7 @@ fn phase_rows(one: &Run, other: &Run) -> Vec<Row> {
             Wish::More,
         ));
         let cpu = [ours, theirs].map(|run| run.server_cpu_us_each);
-        rows.push(row(&named("server CPU each, us"), cpu, figure, Wish::Less));
+        rows.push(row(&named("server CPU each, µs"), cpu, figure, Wish::Less));
         rows.extend(latency_rows(&format!("{}: ", phase.name), ours, theirs));
     }
     rows
@@ -299,7 +299,7 @@ mod tests {
         };
         assert_eq!(of("rate, 1/s").better, Better::Second);
         assert!((of("rate, 1/s").ratio.unwrap() - 2.0).abs() < 0.1);
-        assert_eq!(of("server CPU each, us").better, Better::Second);
+        assert_eq!(of("server CPU each, µs").better, Better::Second);
         assert_eq!(of("message p99").better, Better::Second);
         assert_eq!(of("error_replies").better, Better::Same);
         assert!(
@@ -336,7 +336,7 @@ mod tests {
         other.server = None;
         other.measured.server_cpu_us_each = None;
         let rows = rows(&one, &other);
-        let cpu = rows.iter().find(|row| row.name == "server CPU each, us").unwrap();
+        let cpu = rows.iter().find(|row| row.name == "server CPU each, µs").unwrap();
         assert_eq!(
             (cpu.values[1].as_str(), cpu.ratio, cpu.better),
             ("-", None, Better::Neither)

@@ -90,16 +90,16 @@ fn figures(figures: &Figures) -> String {
         let (least, most) = (figure(spread.least), figure(spread.most));
         let _ = writeln!(
             text,
-            "  server CPU  {} us each ({least} to {most}), {cores:.2} cores",
+            "  server CPU  {} µs each ({least} to {most}), {cores:.2} cores",
             figure(each)
         );
     }
     let (each, cores) = (figures.client_cpu_us_each, figures.client_cores);
-    let _ = writeln!(text, "  own CPU     {} us each, {cores:.2} cores", figure(each));
+    let _ = writeln!(text, "  own CPU     {} µs each, {cores:.2} cores", figure(each));
     text
 }
 
-/// `p50 180 us, p90 ..., max 4.20 ms (of 15,000,000)`.
+/// `p50 180 µs, p90 ..., max 4.20 ms (of 15,000,000)`.
 pub fn percentiles(latency: &Distribution) -> String {
     let all: Vec<String> = latency
         .percentiles()
@@ -181,7 +181,7 @@ mod tests {
             "Crosspoint 0.1.0 at 127.0.0.1:5222",
             "200 logins_ok in 3 s",
             "p99.99",
-            "us each",
+            "µs each",
             "a session",
             "4 error_replies",
         ] {

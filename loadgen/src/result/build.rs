@@ -16,6 +16,9 @@ use crate::sample::{Sample, Shards, Usage};
 /// A slice shorter than this says nothing about a rate.
 const SPREAD_S_MIN: f64 = 0.5;
 
+/// A slice shorter than this is no point of a plot: what it holds is counted with the one before.
+const SECOND_S_MIN: f64 = 0.02;
+
 /// What is known before a run.
 #[derive(Clone, Debug, Default)]
 pub struct About {
@@ -145,15 +148,19 @@ impl Builder {
             none => *none = Some(slice.clone()),
         }
         self.whole.merge_counts(slice);
-        self.series.push(Second {
-            at_s: self.since_start(slice.to_ns),
-            seconds: rounded(slice.seconds()),
-            phase: place,
-            counts: counts(slice),
-            latencies: briefs(slice),
-            server,
-            client,
-        });
+        let counts = counts(slice);
+        match self.series.last_mut().filter(|_| slice.seconds() < SECOND_S_MIN) {
+            Some(last) => add_counts(last, counts),
+            None => self.series.push(Second {
+                at_s: rounded(slice.to_ns.saturating_sub(self.started_ns) as f64 / 1e9),
+                seconds: rounded(slice.seconds()),
+                phase: place,
+                counts,
+                latencies: briefs(slice),
+                server,
+                client,
+            }),
+        }
         &self.series[self.series.len() - 1]
     }
 
@@ -287,6 +294,12 @@ fn counts(slice: &Slice) -> BTreeMap<String, u64> {
         .iter()
         .map(|entry| (entry.1.to_owned(), slice.count(entry.0)));
     all.filter(|(_, times)| *times > 0).collect()
+}
+
+fn add_counts(second: &mut Second, counts: BTreeMap<String, u64>) {
+    for (name, times) in counts {
+        *second.counts.entry(name).or_default() += times;
+    }
 }
 
 fn briefs(slice: &Slice) -> BTreeMap<String, Brief> {
@@ -459,6 +472,21 @@ mod tests {
             ..Ending::default()
         });
         assert_eq!(run.verdict, Verdict { ok: false, reasons });
+    }
+
+    #[test]
+    fn what_is_found_at_the_very_end_is_no_second_of_its_own() {
+        let mut builder = Builder::new(About::default(), sample(0, 0, 0));
+        let mut recorder = Recorder::new(0);
+        builder.second(&slice(&mut recorder, Count::MessagesReceived, 10, 1), sample(1, 0, 0));
+        let mut rest = Slice::empty(SECOND, SECOND);
+        rest.add(Count::Lost, 3);
+        builder.second(&rest, sample(1, 0, 0));
+        let run = builder.finish(sample(1, 0, 0), Ending::default());
+        assert_eq!(
+            (run.series.len(), run.series[0].counts["lost"], run.whole(Count::Lost)),
+            (1, 3, 3)
+        );
     }
 
     #[test]

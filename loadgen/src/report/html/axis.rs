@@ -119,11 +119,7 @@ impl Axis {
     }
 
     fn nines(&self) -> Vec<(f64, String)> {
-        let mut ticks = vec![
-            (0.0, "0 %".to_owned()),
-            (2f64.log10(), "50 %".to_owned()),
-            (1.0, "90 %".to_owned()),
-        ];
+        let mut ticks = vec![(2f64.log10(), "50 %".to_owned()), (1.0, "90 %".to_owned())];
         for nines in 2..=(self.most.floor() as usize) {
             let digits = "9".repeat(nines.saturating_sub(2));
             let point = if digits.is_empty() { "" } else { "." };
@@ -184,7 +180,7 @@ mod tests {
     #[test]
     fn each_nine_takes_the_same_room() {
         let axis = Axis::over(Layout::Nines, Writing::Percentile, [0.0, 4.0].into_iter());
-        assert_eq!(texts(&axis), ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
+        assert_eq!(texts(&axis), ["50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
         assert_eq!((axis.place(1.0), axis.place(2.0)), (Some(0.25), Some(0.5)));
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! figcaption  title, what it shows, legend
 //! svg         y label
+//!                names of the phases
 //!             |  grid, shades, lines          (x from LEFT to width - RIGHT, y from TOP to HEIGHT - BOTTOM)
 //!             +--------------------- x label
 //! ```
@@ -15,10 +16,10 @@ use std::fmt::Write as _;
 use super::axis::{Axis, Layout, Writing};
 use super::escape::escape;
 
-const HEIGHT: f64 = 270.0;
+const HEIGHT: f64 = 284.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 18.0;
-const TOP: f64 = 26.0;
+const TOP: f64 = 40.0;
 const BOTTOM: f64 = 42.0;
 /// Room that a character takes, for deciding whether a text fits.
 const CHARACTER: f64 = 6.6;
@@ -165,7 +166,7 @@ impl Chart {
                 let _ = write!(
                     svg,
                     "<text class=\"phase\" x=\"{middle:.1}\" y=\"{}\">{name}</text>",
-                    TOP + 13.0
+                    TOP - 6.0
                 );
             }
         }
@@ -191,7 +192,7 @@ impl Chart {
             // A text at the end would stand outside; one that touches its neighbour is left out.
             let middle = x.min(width - half - 1.0);
             if middle - half > free_from {
-                free_from = middle + half + 4.0;
+                free_from = middle + half + 8.0;
                 let _ = write!(
                     svg,
                     "<text class=\"tick x\" x=\"{middle:.1}\" y=\"{}\">{text}</text>",
