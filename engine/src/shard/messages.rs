@@ -71,7 +71,7 @@ impl Shard {
             // XEP-0191 section 3.2: who blocks somebody does not write to him either.
             return self.refuse_session(id, routed, Condition::NotAcceptable);
         }
-        if envelope.hints.has(Hints::COPY) && !envelope.to.same_bare(&user.address) && user.resources.len() > 1 {
+        if user.resources.len() > 1 && envelope.hints.has(Hints::COPY) && !envelope.to.same_bare(&user.address) {
             let others = copy_takers(user, &[id]);
             for other in others {
                 self.deliver(other, &routed.envelope, Form::CopySent, None);

@@ -27,7 +27,7 @@ fn copy(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, direction: &str) {
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
     write::attribute(out, "from", own.bare_str().as_bytes());
-    write::attribute(out, "to", own.as_str().as_bytes());
+    write::address(out, "to", own);
     kind_attribute(out, envelope.kind);
     out.extend_from_slice(b"><");
     out.extend_from_slice(direction.as_bytes());
@@ -41,16 +41,16 @@ fn copy(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, direction: &str) {
 
 fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
     let name = kind::name(envelope.kind);
-    let (from, to) = (envelope.from.as_str(), envelope.to.as_str());
     let content = &envelope.content;
-    out.reserve(FRAME_BYTES + from.len() + to.len() + envelope.id.len() + content.head.len() + content.body.len());
+    let addresses = envelope.from.as_str().len() + envelope.to.as_str().len();
+    out.reserve(FRAME_BYTES + addresses + envelope.id.len() + content.head.len() + content.body.len());
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
     if let Some(namespace) = namespace {
         write::attribute(out, "xmlns", namespace.as_bytes());
     }
-    write::attribute(out, "from", from.as_bytes());
-    write::attribute(out, "to", to.as_bytes());
+    write::address(out, "from", &envelope.from);
+    write::address(out, "to", &envelope.to);
     kind_attribute(out, envelope.kind);
     if !envelope.id.is_empty() {
         write::attribute(out, "id", &envelope.id);
@@ -82,7 +82,7 @@ fn delay(out: &mut Vec<u8>, stamp_ms: u64, own: &Jid) {
 fn kind_attribute(out: &mut Vec<u8>, kind: Kind) {
     let value = kind::value(kind);
     if !value.is_empty() {
-        write::attribute(out, "type", value.as_bytes());
+        write::plain_attribute(out, "type", value.as_bytes());
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: whatever comes in, the output is well-formed: what is not plain goes through the codec's escaping.
 
 use crosspoint_engine::envelope::Condition;
+use crosspoint_engine::jid::Jid;
 
 use crate::codec;
 
@@ -11,11 +12,26 @@ use super::condition;
 /// Appends ` name="value"`, escaped where needed.
 #[inline]
 pub(crate) fn attribute(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    // Without an early exit, so that the compiler makes vector code of it: values are short, and nearly always plain.
-    if !value.iter().fold(true, |plain, &byte| plain & is_plain(byte)) {
+    if !is_plain(value) {
         return codec::write::attribute(out, name, &String::from_utf8_lossy(value));
     }
-    out.reserve(name.len() + value.len() + 4);
+    plain_attribute(out, name, value);
+}
+
+/// Appends ` name="address"`. Of an address only the resource may hold what needs escaping: RFC 6122 appendix A.5 keeps
+/// the characters that XML gives a meaning, and those that XML does not know, out of nodes and domains.
+#[inline]
+pub(crate) fn address(out: &mut Vec<u8>, name: &str, address: &Jid) {
+    let text = address.as_str().as_bytes();
+    if !is_plain(&text[address.bare_str().len()..]) {
+        return codec::write::attribute(out, name, address.as_str());
+    }
+    plain_attribute(out, name, text);
+}
+
+/// Appends ` name="value"` with a value that is known to be plain.
+#[inline]
+pub(crate) fn plain_attribute(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.push(b' ');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"=\"");
@@ -23,18 +39,23 @@ pub(crate) fn attribute(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.push(b'"');
 }
 
-/// Whether a byte of UTF-8 may stand in an attribute as it is. Of the multi-byte characters only those that can encode
-/// U+FFFE and U+FFFF need a second look.
-fn is_plain(byte: u8) -> bool {
-    (byte >= 0x20)
-        & (byte != b'&')
-        & (byte != b'<')
-        & (byte != b'>')
-        & (byte != b'"')
-        & (byte != b'\'')
-        & (byte != 0x7f)
-        & (byte != 0xef)
+/// Whether UTF-8 may stand in an attribute as it is. Without an early exit: values are short, and nearly always plain.
+#[inline]
+fn is_plain(value: &[u8]) -> bool {
+    value.iter().fold(0, |special, &byte| special | SPECIAL[byte as usize]) == 0
 }
+
+/// Bytes that may not stand in an attribute as they are: 1. Of the multi-byte characters only those that can encode
+/// U+FFFE and U+FFFF need a second look.
+static SPECIAL: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(byte as u8, 0..0x20 | b'&' | b'<' | b'>' | b'"' | b'\'' | 0x7f | 0xef) as u8;
+        byte += 1;
+    }
+    table
+};
 
 /// Appends a number in decimal.
 pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
@@ -101,6 +122,35 @@ mod tests {
             let mut out = Vec::new();
             attribute(&mut out, "to", value.as_bytes());
             assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn addresses_are_escaped_in_their_resources_and_never_need_it_elsewhere() {
+        for (address, expected) in [
+            ("juliet@c.lit/balcony", " to=\"juliet@c.lit/balcony\""),
+            (
+                "juliet@c.lit/a<b>&'\"",
+                " to=\"juliet@c.lit/a&lt;b&gt;&amp;&apos;&quot;\"",
+            ),
+            ("c.lit", " to=\"c.lit\""),
+        ] {
+            let mut out = Vec::new();
+            super::address(&mut out, "to", &address.parse().unwrap());
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+        for c in (0..=0x7f).chain([0xfffe, 0xffff]).filter_map(char::from_u32) {
+            let mut bytes = [0; 4];
+            if !is_plain(c.encode_utf8(&mut bytes).as_bytes()) {
+                for text in [format!("a{c}b@c.lit"), format!("a@c{c}d.lit")] {
+                    let address = Jid::from_parts(
+                        text.split_once("@c.lit").map(|(node, _)| node),
+                        text.split_once('@').map_or("", |(_, domain)| domain),
+                        None,
+                    );
+                    assert!(address.is_err(), "{text:?}");
+                }
+            }
         }
     }
 
