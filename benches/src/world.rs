@@ -15,6 +15,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::limits::Limits;
 use crosspoint_engine::mailbox::{Inbox, Senders, mesh};
 use crosspoint_engine::metrics::Metrics;
+use crosspoint_engine::scram::Remembered;
 use crosspoint_engine::scram::keys::ITERATIONS_MIN;
 use crosspoint_engine::session::{Now, Peer, Random};
 use crosspoint_engine::shard::{Item, Order, Registration, Seat, SessionId, Setup, Shard};
@@ -88,6 +89,7 @@ impl World {
             logins: LoginRates::default(),
             scram_iterations: ITERATIONS_MIN,
             secret: [7; 32],
+            remembered: Remembered::new([1; 32]),
         });
         let metrics = Metrics::new(usize::from(shards));
         let config = Arc::new(config());
