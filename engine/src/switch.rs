@@ -51,6 +51,8 @@ const LANE_CHUNKS: usize = 1024;
 const BACKLOG: u32 = 4096;
 /// How long a keeper waits when a shard's lane is full.
 const LANE_FULL_PAUSE: Duration = Duration::from_millis(1);
+/// Who sends, to the probes, when it is no shard.
+const KEEPER: usize = u16::MAX as usize;
 /// Producers beside the shards: log, book, keys, control.
 const SUPPORT: usize = 4;
 
@@ -405,6 +407,7 @@ impl<R: Send> ReplySink<R> for ToShard<R> {
     fn send(&mut self, batch: Vec<R>) {
         let mut chunk: Chunk = batch.into_iter().map(self.item).collect();
         let mut lanes = self.lanes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        crosspoint_probes::chunk_pushed(KEEPER, self.shard, &chunk);
         while let Err(back) = lanes.push(self.shard, chunk) {
             chunk = back;
             thread::sleep(LANE_FULL_PAUSE);

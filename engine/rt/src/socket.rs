@@ -81,7 +81,7 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` when nothing is there; else those of recv(2).
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        retry(|| {
+        let received = retry(|| {
             // SAFETY: the pointer and the length describe `buffer`, which is ours to write for the duration of the call.
             unsafe {
                 libc::recv(
@@ -91,7 +91,9 @@ impl Socket {
                     libc::MSG_DONTWAIT,
                 )
             }
-        })
+        });
+        crosspoint_probes::socket_read(self.watched.raw(), outcome(&received));
+        received
     }
 
     /// Sends as many bytes as the send buffer takes, and says how many.
@@ -99,10 +101,12 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` when it takes none; else those of send(2). A closed connection is `BrokenPipe`, never a signal.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        retry(|| {
+        let sent = retry(|| {
             // SAFETY: the pointer and the length describe `bytes`, which outlives the call.
             unsafe { libc::send(self.watched.raw(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) }
-        })
+        });
+        crosspoint_probes::socket_write(self.watched.raw(), outcome(&sent));
+        sent
     }
 
     /// As [`Socket::send`], from several slices with one call. At most the first 1024 slices are sent.
@@ -115,10 +119,12 @@ impl Socket {
         // IoSlice is laid out as iovec (documented); sendmsg(2) does not write through it in spite of the mutable type.
         message.msg_iov = slices.as_ptr().cast_mut().cast();
         message.msg_iovlen = slices.len().min(SLICES_MAX) as _;
-        retry(|| {
+        let sent = retry(|| {
             // SAFETY: `message` points to `msg_iovlen` valid slices that outlive the call.
             unsafe { libc::sendmsg(self.watched.raw(), &message, SEND_FLAGS) }
-        })
+        });
+        crosspoint_probes::socket_write(self.watched.raw(), outcome(&sent));
+        sent
     }
 
     /// Ends both directions at once: whoever waits in [`Socket::readable`] wakes and then receives 0 bytes.
@@ -240,6 +246,11 @@ fn choose_port_late(socket: &socket2::Socket) -> io::Result<()> {
 const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 /// IOV_MAX of Linux.
 const SLICES_MAX: usize = 1024;
+
+/// For the probes: the bytes, or -1.
+fn outcome(moved: &io::Result<usize>) -> isize {
+    moved.as_ref().map_or(-1, |bytes| *bytes as isize)
+}
 
 /// Repeats a call that a signal interrupted, and turns -1 into the error.
 fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {

@@ -40,6 +40,7 @@ impl Watched {
     /// Ready when there is something to read, the peer closed, or the connection failed.
     pub(super) async fn readable(&self) -> io::Result<()> {
         self.waits.set(self.waits.get() + 1);
+        crosspoint_probes::poll_armed(self.raw());
         let woken = self.io.readable(false).await;
         self.waits.set(self.waits.get() - 1);
         woken
@@ -48,6 +49,7 @@ impl Watched {
     /// Ready when the send buffer has room, or the connection failed.
     pub(super) async fn writable(&self) -> io::Result<()> {
         self.waits.set(self.waits.get() + 1);
+        crosspoint_probes::poll_armed(self.raw());
         let woken = self.io.writable(false).await;
         self.waits.set(self.waits.get() - 1);
         woken

@@ -213,9 +213,13 @@ impl Station {
 
     /// Takes what others have sent, until the shard has drained.
     async fn mailbox(&self, mut inbox: Inbox<Chunk>, doorbell: Doorbell) {
+        let here = usize::from(self.shard.borrow().id());
         loop {
             let mut items = Vec::new();
-            let taken = inbox.drain(CHUNKS_IN_A_ROW_MAX, |_, mut chunk| items.append(&mut chunk));
+            let taken = inbox.drain(CHUNKS_IN_A_ROW_MAX, |from, mut chunk| {
+                crosspoint_probes::chunk_taken(from, here, &chunk);
+                items.append(&mut chunk);
+            });
             for item in items {
                 if matches!(item, Item::Drain) {
                     self.draining.set(true);

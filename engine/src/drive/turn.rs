@@ -16,11 +16,14 @@ use crate::shard::{Adopt, Item, Order, SessionId};
 pub(super) async fn turns(station: Rc<Station>) {
     let mut dirty = Vec::new();
     let mut orders = Vec::new();
+    let shard = usize::from(station.shard.borrow().id());
     loop {
         station.work.notified().await;
         station.shard.borrow().metrics().turns.add(1);
+        crosspoint_probes::turn_start(shard);
         station.submit();
         station.shard.borrow_mut().take_dirty(&mut dirty);
+        let sessions = dirty.len();
         for id in dirty.drain(..) {
             station.flush(id);
         }
@@ -30,6 +33,7 @@ pub(super) async fn turns(station: Rc<Station>) {
         }
         station.ship();
         station.relieve();
+        crosspoint_probes::turn_end(shard, sessions);
         if station.shard.borrow().has_output() && !station.congested.get() {
             station.work.notify();
             let _ = rt::breathe().await;
@@ -92,6 +96,7 @@ impl Station {
                 }
             };
             shard.metrics().items.add(count);
+            crosspoint_probes::chunk_pushed(shard.id().into(), target, &chunk);
             match lanes.push(target, chunk) {
                 Ok(()) => shard.metrics().chunks.add(1),
                 Err(chunk) => {

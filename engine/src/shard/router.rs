@@ -73,6 +73,8 @@ impl Shard {
         match routed.envelope.kind {
             Kind::Message(kind) => {
                 self.metrics.messages.add(1);
+                let bytes = routed.envelope.content.body.len();
+                crosspoint_probes::message_routed(self.id.into(), bytes, routed.ticket.is_some());
                 self.message_arrived(uid, kind, routed);
             }
             Kind::Presence(kind) => {

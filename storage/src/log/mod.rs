@@ -171,6 +171,7 @@ impl<D: Disk> Log<D> {
             payload: &record.payload,
         })?;
         self.highest = self.highest.max(record.id);
+        crosspoint_probes::log_append(record.user, record.id, bytes);
         Ok(())
     }
 
@@ -327,7 +328,11 @@ impl<D: Disk> Log<D> {
         };
         let check = header.seal(self.batch.as_mut_slice(), active.salt);
         self.batch.pad_to(limits::BLOCK_BYTES);
+        let bytes = self.batch.len();
+        crosspoint_probes::log_commit_begin(self.next_batch, self.batch_records, bytes);
         let outcome = active.file.write_at(active.filled, self.batch.as_slice());
+        let durable = if outcome.is_ok() { bytes } else { 0 };
+        crosspoint_probes::log_commit_end(self.next_batch, self.batch_records, durable);
         if let Err(source) = outcome {
             let path = self.segments.path_of(active.number);
             return Err(self.poison(&LogError::io("write", path)(source)));
