@@ -70,7 +70,10 @@ pub fn bytes(bytes: f64) -> String {
 
 /// A length of time that is given in seconds, as a clock shows it.
 pub fn clock(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
+    if seconds < 9.995 {
+        return format!("{} s", figure(seconds.max(0.0)));
+    }
+    let whole = seconds.round() as u64;
     match whole {
         0..60 => format!("{whole} s"),
         60..3600 => format!("{}:{:02} min", whole / 60, whole % 60),
@@ -130,6 +133,7 @@ mod tests {
             [bytes(0.0), bytes(2253.0), bytes(3e10)],
             ["0 B", "2.20 KiB", "27.9 GiB"]
         );
+        assert_eq!([clock(0.412), clock(-1.0)], ["0.412 s", "0 s"]);
         assert_eq!(
             [clock(59.6), clock(75.0), clock(3661.0)],
             ["1:00 min", "1:15 min", "1:01:01 h"]

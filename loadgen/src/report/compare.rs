@@ -250,10 +250,8 @@ fn shown(values: [Option<f64>; 2], show: fn(f64) -> String) -> [String; 2] {
 pub fn text(one: &Run, other: &Run, names: [&str; 2]) -> String {
     let mut text = String::new();
     for (which, name, run) in [("first", names[0], one), ("second", names[1], other)] {
-        let banner = run.target.banner.as_deref().unwrap_or("unnamed server");
-        let banner: String = banner.chars().filter(|character| !character.is_control()).collect();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{which:<6}  {name}: {} against {banner}", run.name);
+        let _ = writeln!(text, "{which:<6}  {name}: {} against {}", run.name, run.target.text());
     }
     for difference in differences(one, other) {
         let _ = writeln!(text, "  ! {difference}");

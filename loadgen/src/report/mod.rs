@@ -84,7 +84,7 @@ mod tests {
         write(&other, &fixture::run("chat", 2.0).to_json()).unwrap();
         let table = compare_files(&one, &other, Some(&page)).unwrap();
         assert!(
-            table.starts_with("first   a: chat against Crosspoint 0.1.0\n"),
+            table.starts_with("first   a: chat against Crosspoint 0.1.0 at 127"),
             "{table}"
         );
         assert!(fs::read_to_string(&page).unwrap().contains("Throughput: b"));

@@ -34,17 +34,11 @@ fn verdict(run: &Run) -> String {
 }
 
 fn against(run: &Run) -> String {
-    let banner = run
-        .target
-        .banner
-        .as_deref()
-        .unwrap_or("a server that does not say its name");
-    let addresses = run.target.addresses.join(", ");
-    // What a server says may hold anything, also what moves the cursor.
-    let banner: String = banner.chars().filter(|character| !character.is_control()).collect();
     format!(
-        "{banner} at {addresses}, {}, {} cores",
-        run.target.security, run.machine.cores
+        "{}, {}, {} cores",
+        run.target.text(),
+        run.target.security,
+        run.machine.cores
     )
 }
 
@@ -179,7 +173,7 @@ mod tests {
         assert!(text.starts_with("chat: ok\n"), "{text}");
         for part in [
             "Crosspoint 0.1.0 at 127.0.0.1:5222",
-            "200 logins_ok in 3 s",
+            "200 logins_ok in 3.00 s",
             "p99.99",
             "µs each",
             "a session",

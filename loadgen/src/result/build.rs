@@ -16,6 +16,8 @@ use crate::sample::{Sample, Shards, Usage};
 /// A slice shorter than this says nothing about a rate.
 const SPREAD_S_MIN: f64 = 0.5;
 
+/// The phase whose figures nobody wants.
+const WARMUP: &str = "warmup";
 /// A slice shorter than this is no point of a plot: what it holds is counted with the one before.
 const SECOND_S_MIN: f64 = 0.02;
 
@@ -225,7 +227,7 @@ impl Builder {
                 .slice
                 .as_ref()
                 .map_or(from_s, |slice| self.since_start(slice.to_ns));
-            let figures = part.unit.filter(|_| !(alone && part.measured));
+            let figures = part.unit.filter(|_| !(alone && part.measured) && part.name != WARMUP);
             phases.push(Phase {
                 name: part.name.clone(),
                 measured: part.measured,
@@ -358,6 +360,8 @@ impl Samples {
         let complete = move |mut using: ProcessUse, first: Usage, last: Usage, ramped: Option<Usage>| {
             using.cpu_s = rounded(last.cpu_ns.saturating_sub(first.cpu_ns) as f64 / 1e9);
             let grown = ramped.map(|ramped| ramped.resident_bytes.saturating_sub(first.resident_bytes));
+            // A server that had as many sessions before reuses its memory; then there is no price to tell.
+            let grown = grown.filter(|grown| *grown > 0);
             let sessions = Some(sessions).filter(|sessions| *sessions > 0);
             using.bytes_per_session = grown
                 .zip(sessions)

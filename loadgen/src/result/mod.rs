@@ -136,7 +136,8 @@ pub struct ProcessUse {
     pub resident_end_bytes: u64,
     pub resident_peak_bytes: u64,
     pub threads_peak: u64,
-    /// Growth of memory from before the first login until all were there, for each session.
+    /// Growth of memory from before the first login until all were there, for each session; nothing if it did not
+    /// grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_session: Option<f64>,
 }
@@ -161,6 +162,15 @@ pub struct SearchStep {
     pub reached_per_s: f64,
     pub latency_us: f64,
     pub ok: bool,
+}
+
+impl Target {
+    /// `ejabberd 23.01 at 127.0.0.1:5222`, without what moves a cursor.
+    pub fn text(&self) -> String {
+        let banner = self.banner.as_deref().unwrap_or("server");
+        let text = format!("{banner} at {}", self.addresses.join(", "));
+        text.chars().filter(|character| !character.is_control()).collect()
+    }
 }
 
 impl Run {

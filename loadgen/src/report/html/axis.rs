@@ -99,7 +99,7 @@ impl Axis {
     fn linear_ticks(&self) -> Vec<f64> {
         let rough = (self.most - self.least) / 5.0;
         let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+        let step = [1.0, 2.0, 5.0, 10.0]
             .map(|times| times * power)
             .into_iter()
             .find(|step| *step >= rough);

@@ -22,7 +22,7 @@ const RIGHT: f64 = 18.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 42.0;
 /// Room that a character takes, for deciding whether a text fits.
-const CHARACTER: f64 = 6.6;
+const CHARACTER: f64 = 7.4;
 /// More points than pixels show nothing; neighbours are then drawn as one, by their greatest.
 const POINTS_MAX: usize = 1500;
 

@@ -139,17 +139,12 @@ fn side_by_side(runs: [&Run; 2], of: impl Fn(usize, &Run) -> String) -> String {
 }
 
 fn subtitle(run: &Run) -> String {
-    let banner = run
-        .target
-        .banner
-        .as_deref()
-        .unwrap_or("a server that does not say its name");
     let about = if run.about.is_empty() {
         String::new()
     } else {
         format!("{} · ", run.about)
     };
-    format!("{about}{banner} · {}", date(run.started_unix_ms))
+    format!("{about}{} · {}", run.target.text(), date(run.started_unix_ms))
 }
 
 fn document(title: &str, body: &str) -> String {

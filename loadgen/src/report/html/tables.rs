@@ -164,12 +164,8 @@ pub fn counts(run: &Run) -> String {
 pub fn facts(run: &Run) -> String {
     let machine = &run.machine;
     let target = format!(
-        "{} at {}, domain {}, {}",
-        run.target
-            .banner
-            .as_deref()
-            .unwrap_or("a server that does not say its name"),
-        run.target.addresses.join(", "),
+        "{}, domain {}, {}",
+        run.target.text(),
         run.target.domain,
         words(&run.target.security)
     );
