@@ -1,10 +1,12 @@
 //! A connected stream socket: wait for it on the ring, then receive and send without blocking.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem::ManuallyDrop;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
+use super::notify::Notify;
 use super::watched::Watched;
 
 /// A connected socket on this shard. Not `Send`; see [`Socket::detach`]. Closed when dropped.
@@ -66,6 +68,12 @@ impl Socket {
     /// Those of the poll itself; an error of the connection shows in [`Socket::recv`].
     pub async fn readable(&self) -> io::Result<()> {
         self.watched.readable().await
+    }
+
+    /// Waits for something to receive (true), or for `told` to be notified (false), whichever comes first. For
+    /// connections that are idle: the wait is as small as it can be.
+    pub fn readable_or<'a>(&'a self, told: &'a Notify) -> impl Future<Output = bool> + use<'a> {
+        self.watched.readable_or(told)
     }
 
     /// Waits until some bytes can be sent, or the connection has failed.

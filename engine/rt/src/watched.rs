@@ -5,11 +5,16 @@
 //! kind of descriptor it is; so every watched descriptor, be it TCP or an eventfd, wears that type.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use monoio::net::UnixStream;
+
+use super::notify::Notify;
 
 /// Owns a descriptor; waits for it on the ring of whichever shard polls the future.
 pub(super) struct Watched {
@@ -46,6 +51,17 @@ impl Watched {
         woken
     }
 
+    /// True when there is something to read, the peer closed, or the connection failed; false when `told` was notified
+    /// first. One future, and not several within each other: every idle connection holds one.
+    pub(super) fn readable_or<'a>(&'a self, told: &'a Notify) -> impl Future<Output = bool> + use<'a> {
+        ReadableOr {
+            watched: self,
+            told,
+            begun: false,
+            wait: self.io.readable(false),
+        }
+    }
+
     /// Ready when the send buffer has room, or the connection failed.
     pub(super) async fn writable(&self) -> io::Result<()> {
         self.waits.set(self.waits.get() + 1);
@@ -71,6 +87,41 @@ impl Watched {
         debug_assert_eq!(self.waits.get(), 0);
         // SAFETY: `io` is not used again: both callers are done with `self`.
         unsafe { ManuallyDrop::take(&mut self.io) }.into_raw_fd()
+    }
+}
+
+/// See [`Watched::readable_or`].
+struct ReadableOr<'a, F> {
+    watched: &'a Watched,
+    told: &'a Notify,
+    /// `wait` has been polled: its operation is in flight.
+    begun: bool,
+    wait: F,
+}
+
+impl<F: Future> Future for ReadableOr<'_, F> {
+    type Output = bool;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        // SAFETY: `wait` is pinned structurally: it is never moved out, `ReadableOr` is `Unpin` only where `F` is (the
+        // automatic implementation) and has no `Drop` of its own. The other fields are not pinned.
+        let (this, wait) = unsafe {
+            let this = self.get_unchecked_mut();
+            let wait = Pin::new_unchecked(&mut this.wait);
+            ((this.watched, this.told, &mut this.begun), wait)
+        };
+        let (watched, told, begun) = this;
+        if told.poll(context).is_ready() {
+            return Poll::Ready(false);
+        }
+        if !std::mem::replace(begun, true) {
+            watched.waits.set(watched.waits.get() + 1);
+        }
+        if wait.poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        watched.waits.set(watched.waits.get() - 1);
+        Poll::Ready(true)
     }
 }
 

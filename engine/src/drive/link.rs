@@ -7,10 +7,11 @@
 //! Invariants:
 //! - At most one task reads a link, and at most one waits to write it.
 //! - While a link is blocked, the rest of the outbox stays with the session, where its bounds are.
-//! - A link without a cipher sends straight from the outbox.
+//! - A link without a cipher sends straight from the outbox, and one with a cipher from a buffer that all links share.
+//! - An idle link holds no bytes, and for each of its three buffers one word.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use crate::rt::{Detached, Notify, Socket};
 use crate::service::Cipher;
@@ -22,8 +23,9 @@ const SEAL_BYTES_MAX: usize = 64 * 1024;
 /// One connection.
 pub(super) struct Link {
     pub(super) socket: Socket,
-    pub(super) peer: SocketAddr,
-    pub(super) origin: (usize, usize),
+    pub(super) peer: IpAddr,
+    /// Front-end and listener.
+    pub(super) origin: (u8, u8),
     /// `None` until a direct TLS handshake is done.
     pub(super) session: Cell<Option<SessionId>>,
     pub(super) state: Cell<State>,
@@ -31,6 +33,8 @@ pub(super) struct Link {
     pub(super) knocking: Cell<bool>,
     /// Told to stop reading.
     pub(super) paused: Cell<bool>,
+    /// Its reader waits to read on, and for no bytes.
+    pub(super) parked: Cell<bool>,
     /// The socket took no more; a task waits until it does.
     pub(super) blocked: Cell<bool>,
     /// Wakes the reader for anything but bytes.
@@ -38,18 +42,46 @@ pub(super) struct Link {
     pub(super) buffers: RefCell<Buffers>,
 }
 
-/// What a link holds; all of it empty, and without memory, while the link is idle.
+/// What a link holds; without memory of its own, but for the cipher, while the link is idle.
 #[derive(Default)]
 pub(super) struct Buffers {
     pub(super) cipher: Option<Box<dyn Cipher>>,
     /// The handshake is over.
     pub(super) open: bool,
     /// Ciphertext of a record that has not arrived in full.
-    pub(super) input: Vec<u8>,
+    pub(super) input: Rest,
     /// Plain bytes that the session has not consumed.
-    pub(super) leftover: Vec<u8>,
+    pub(super) leftover: Rest,
     /// Bytes on their way to the socket that are no session's any more: ciphertext, or a closed session's last words.
-    pub(super) output: Vec<u8>,
+    pub(super) output: Rest,
+}
+
+/// Bytes that are seldom there: one word while they are not.
+#[derive(Default)]
+pub(super) struct Rest(#[allow(clippy::box_collection)] Option<Box<Vec<u8>>>);
+
+const _: () = assert!(size_of::<Link>() <= 136);
+
+impl Rest {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        self.0.take().map(|bytes| *bytes).unwrap_or_default()
+    }
+
+    /// Keeps these bytes, if there are any, in place of those that were there.
+    pub(super) fn set(&mut self, bytes: Vec<u8>) {
+        self.0 = (!bytes.is_empty()).then(|| Box::new(bytes));
+    }
+
+    /// Adds bytes at the end.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.0.get_or_insert_default().extend_from_slice(bytes);
+        }
+    }
 }
 
 /// Where a link stands.
@@ -66,13 +98,13 @@ pub(super) enum State {
 /// A connection between two shards: all that a [`Link`] is, without a ring.
 pub(super) struct Carried {
     pub(super) socket: Detached,
-    pub(super) peer: SocketAddr,
-    pub(super) origin: (usize, usize),
+    pub(super) peer: IpAddr,
+    pub(super) origin: (u8, u8),
     pub(super) buffers: Buffers,
 }
 
 impl Link {
-    pub(super) fn new(socket: Socket, peer: SocketAddr, origin: (usize, usize), buffers: Buffers) -> Link {
+    pub(super) fn new(socket: Socket, peer: IpAddr, origin: (u8, u8), buffers: Buffers) -> Link {
         Link {
             socket,
             peer,
@@ -81,41 +113,56 @@ impl Link {
             state: Cell::new(State::Open),
             knocking: Cell::new(false),
             paused: Cell::new(false),
+            parked: Cell::new(false),
             blocked: Cell::new(false),
             interrupt: Notify::new(),
             buffers: RefCell::new(buffers),
         }
     }
 
-    /// Moves bytes from an outbox towards the socket until all are gone or it takes no more.
-    pub(super) fn write(&self, outbox: &mut Vec<u8>) -> Written {
-        let mut buffers = self.buffers.borrow_mut();
-        let mut written = 0;
-        loop {
-            match self.write_output(&mut buffers.output) {
-                Written::All(bytes) => written += bytes,
-                Written::Blocked(bytes) => return Written::Blocked(written + bytes),
-                Written::Broken => return Written::Broken,
-            }
-            if outbox.is_empty() {
-                return Written::All(written);
-            }
-            let Buffers { cipher, output, .. } = &mut *buffers;
-            let Some(cipher) = cipher else {
-                return match self.write_output(outbox) {
-                    Written::All(bytes) => Written::All(written + bytes),
-                    Written::Blocked(bytes) => Written::Blocked(written + bytes),
-                    Written::Broken => Written::Broken,
-                };
-            };
-            let piece = outbox.len().min(SEAL_BYTES_MAX);
-            cipher.seal(&outbox[..piece], output);
-            outbox.drain(..piece);
-        }
+    /// Indexes of its front-end and listener.
+    pub(super) fn place(&self) -> (usize, usize) {
+        (self.origin.0.into(), self.origin.1.into())
     }
 
-    /// Sends what it can from the front of a buffer; frees it when it is empty and large.
-    fn write_output(&self, bytes: &mut Vec<u8>) -> Written {
+    /// Moves bytes from an outbox towards the socket until all are gone or it takes no more. `sealed` is for ciphertext on
+    /// its way, empty before and after.
+    pub(super) fn write(&self, outbox: &mut Vec<u8>, sealed: &mut Vec<u8>) -> Written {
+        let mut buffers = self.buffers.borrow_mut();
+        let Buffers { cipher, output, .. } = &mut *buffers;
+        let mut written = 0;
+        if !output.is_empty() {
+            let mut bytes = output.take();
+            match self.send_all(&mut bytes) {
+                Written::All(count) => written += count,
+                stopped => {
+                    output.set(bytes);
+                    return stopped;
+                }
+            }
+        }
+        let Some(cipher) = cipher else {
+            return self.send_all(outbox).after(written);
+        };
+        while !outbox.is_empty() {
+            let piece = outbox.len().min(SEAL_BYTES_MAX);
+            sealed.clear();
+            cipher.seal(&outbox[..piece], sealed);
+            outbox.drain(..piece);
+            match self.send_all(sealed) {
+                Written::All(count) => written += count,
+                stopped => {
+                    output.extend(sealed);
+                    sealed.clear();
+                    return stopped.after(written);
+                }
+            }
+        }
+        Written::All(written)
+    }
+
+    /// Sends what it can from the front of a buffer, and takes it out.
+    fn send_all(&self, bytes: &mut Vec<u8>) -> Written {
         let mut sent = 0;
         while sent < bytes.len() {
             match self.socket.send(&bytes[sent..]) {
@@ -130,22 +177,6 @@ impl Link {
         bytes.clear();
         Written::All(sent)
     }
-
-    /// An idle link keeps no memory.
-    pub(super) fn trim(&self) {
-        let mut buffers = self.buffers.borrow_mut();
-        let Buffers {
-            input,
-            leftover,
-            output,
-            ..
-        } = &mut *buffers;
-        for buffer in [input, leftover, output] {
-            if buffer.is_empty() && buffer.capacity() > 0 {
-                *buffer = Vec::new();
-            }
-        }
-    }
 }
 
 /// How a write went; the bytes are those that the socket took.
@@ -157,4 +188,15 @@ pub(super) enum Written {
     Blocked(usize),
     /// The connection is gone.
     Broken,
+}
+
+impl Written {
+    /// With what was written before.
+    fn after(self, before: usize) -> Written {
+        match self {
+            Written::All(bytes) => Written::All(before + bytes),
+            Written::Blocked(bytes) => Written::Blocked(before + bytes),
+            Written::Broken => Written::Broken,
+        }
+    }
 }

@@ -21,8 +21,9 @@ pub(super) async fn accept(station: Rc<Station>, listen: Listen, listener: Liste
                     continue;
                 }
                 let _ = socket.set_nodelay(true);
-                let origin = (listen.frontend, listen.listener);
-                let link = Rc::new(Link::new(socket, peer, origin, Buffers::default()));
+                // As the shard's own entries have them: there are few of both.
+                let origin = (listen.frontend as u8, listen.listener as u8);
+                let link = Rc::new(Link::new(socket, peer.ip(), origin, Buffers::default()));
                 station.welcome(link);
             }
             Err(error) => {
@@ -43,12 +44,12 @@ fn explain(listen: &Listen, error: &io::Error) {
 
 impl Station {
     fn welcome(self: &Rc<Self>, link: Rc<Link>) {
-        let (frontend, listener) = link.origin;
+        let (frontend, listener) = link.place();
         let direct = self.shard.borrow().direct_tls(frontend, listener);
         if direct {
             let cipher = self.shard.borrow_mut().cipher(frontend, listener);
             let Some(cipher) = cipher else { return };
-            if !self.shard.borrow_mut().begin_handshake(link.peer.ip()) {
+            if !self.shard.borrow_mut().begin_handshake(link.peer) {
                 return;
             }
             link.knocking.set(true);
@@ -61,9 +62,9 @@ impl Station {
 
     /// Makes the session of a connection; false if it is not let in.
     pub(super) fn open(&self, link: &Rc<Link>, tls: Option<crate::session::TlsFacts>) -> bool {
-        let (frontend, listener) = link.origin;
+        let (frontend, listener) = link.place();
         let peer = Peer {
-            address: link.peer.ip(),
+            address: link.peer,
             tls,
             listener,
         };

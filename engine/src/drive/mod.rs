@@ -83,6 +83,8 @@ struct Station {
     clock: Clock,
     links: RefCell<Vec<Option<Attached>>>,
     scratch: RefCell<Scratch>,
+    /// Ciphertext on its way from a cipher to a socket; empty in between.
+    sealed: RefCell<Vec<u8>>,
     post: RefCell<Outlets>,
     /// There is something to carry away.
     work: Notify,
@@ -148,6 +150,7 @@ pub async fn run(shard: Shard, post: Post, bound: impl FnOnce(std::io::Result<Ve
             cipher: Vec::new(),
             plain: Vec::new(),
         }),
+        sealed: RefCell::default(),
         post: RefCell::new(Outlets {
             lanes,
             stuck: (0..shards).map(|_| Vec::new()).collect(),

@@ -40,46 +40,41 @@ pub(super) fn start_encrypted(station: Rc<Station>, link: Rc<Link>) {
     });
 }
 
-/// Reads until the connection ends, or moves to another shard.
-async fn read(station: Rc<Station>, link: Rc<Link>) {
-    station.offer_leftover(&link);
-    loop {
-        let readable = wait(&station, &link).await;
-        match link.state.get() {
-            State::Open => {}
-            // Boxed: what ends a connection need not weigh on those that are idle.
-            State::Closing => return Box::pin(close(&link)).await,
-            State::Leaving => return Box::pin(station.leave(link)).await,
-        }
-        if !readable || link.paused.get() {
-            continue;
-        }
-        if station.congested.get() {
-            station.waiting.borrow_mut().push(link.clone());
-            link.interrupt.notified().await;
-            continue;
-        }
-        if !station.receive(&link) {
-            return station.lost(&link);
+/// Reads until the connection ends, or moves to another shard. Not an `async fn`: that would hold its arguments twice.
+#[allow(clippy::manual_async_fn)]
+fn read(station: Rc<Station>, link: Rc<Link>) -> impl Future<Output = ()> {
+    async move {
+        station.offer_leftover(&link);
+        loop {
+            // A wait that has begun is left alone when reading pauses, and none is begun while it does.
+            let readable = match link.paused.get() {
+                true => {
+                    link.parked.set(true);
+                    link.interrupt.notified().await;
+                    link.parked.set(false);
+                    false
+                }
+                false => link.socket.readable_or(&link.interrupt).await,
+            };
+            match link.state.get() {
+                State::Open => {}
+                // Boxed: what ends a connection need not weigh on those that are idle.
+                State::Closing => return Box::pin(close(&station, &link)).await,
+                State::Leaving => return Box::pin(station.leave(link)).await,
+            }
+            if !readable || link.paused.get() {
+                continue;
+            }
+            if station.congested.get() {
+                station.waiting.borrow_mut().push(link.clone());
+                link.interrupt.notified().await;
+                continue;
+            }
+            if !station.receive(&link) {
+                return station.lost(&link);
+            }
         }
     }
-}
-
-/// Waits for bytes (true) or for anything else (false). While paused, only for anything else.
-async fn wait(_station: &Station, link: &Link) -> bool {
-    let mut interrupted = pin!(link.interrupt.notified());
-    if link.paused.get() {
-        interrupted.await;
-        return false;
-    }
-    let mut readable = pin!(link.socket.readable());
-    poll_fn(|context| {
-        if interrupted.as_mut().poll(context).is_ready() {
-            return Poll::Ready(false);
-        }
-        readable.as_mut().poll(context).map(|_| true)
-    })
-    .await
 }
 
 /// The handshake of a direct TLS listener; a session is made when it is over.
@@ -113,10 +108,10 @@ async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
 }
 
 /// Sends the last bytes and waits for the peer's end, so that they are not lost to a reset.
-async fn close(link: &Link) {
+async fn close(station: &Station, link: &Link) {
     within(LINGER_MAX, async {
         loop {
-            match link.write(&mut Vec::new()) {
+            match station.write_rest(link) {
                 Written::All(_) => break,
                 Written::Blocked(_) => drop(link.socket.writable().await),
                 Written::Broken => return,
@@ -185,18 +180,21 @@ impl Station {
                 ..
             } = &mut *buffers;
             let Some(cipher) = cipher else { return false };
-            scratch.append(input);
+            scratch.append(&mut input.take());
             scratch.extend_from_slice(received);
-            let outcome = cipher.open(scratch, plain, output);
-            if !scratch.is_empty() {
-                input.extend_from_slice(scratch);
-            }
+            let mut sealed = self.sealed.borrow_mut();
+            // Not empty after a panic in another's cipher.
+            sealed.clear();
+            let outcome = cipher.open(scratch, plain, &mut sealed);
+            output.extend(&sealed);
+            sealed.clear();
+            input.extend(scratch);
             let was_open = *open;
             *open = was_open || matches!(outcome, Ok(CipherState::Open | CipherState::Closed));
             let facts = (*open && !was_open).then(|| cipher.facts());
             (outcome, was_open, facts)
         };
-        let flushed = link.blocked.get() || link.write(&mut Vec::new()) != Written::Broken;
+        let flushed = link.blocked.get() || self.write_rest(link) != Written::Broken;
         let state = match outcome {
             Ok(state) => state,
             Err(fault) => {
@@ -213,14 +211,13 @@ impl Station {
         if !plain.is_empty() {
             self.feed(link, plain);
         }
-        link.trim();
         flushed && state != CipherState::Closed
     }
 
     /// A connection stands before the door no more, whether it is inside now or gone.
     fn let_in(&self, link: &Link) {
         if link.knocking.replace(false) {
-            self.shard.borrow_mut().end_handshake(link.peer.ip());
+            self.shard.borrow_mut().end_handshake(link.peer);
         }
     }
 
@@ -241,7 +238,7 @@ impl Station {
     /// Passes plain bytes to the session and keeps what it leaves.
     fn feed(&self, link: &Link, bytes: &[u8]) {
         let Some(id) = link.session.get() else { return };
-        let mut leftover = std::mem::take(&mut link.buffers.borrow_mut().leftover);
+        let mut leftover = link.buffers.borrow_mut().leftover.take();
         if link.paused.get() || link.state.get() != State::Open {
             leftover.extend_from_slice(bytes);
         } else if leftover.is_empty() {
@@ -251,11 +248,17 @@ impl Station {
             leftover.extend_from_slice(bytes);
             let consumed = self.input(id, &leftover);
             leftover.drain(..consumed.min(leftover.len()));
-            if leftover.is_empty() {
-                leftover = Vec::new();
-            }
         }
-        link.buffers.borrow_mut().leftover = leftover;
+        link.buffers.borrow_mut().leftover.set(leftover);
+        if self.shard.borrow().is_paused(id) {
+            // Known before the order is carried out, so that the reader does not begin a wait that it has no use for.
+            link.paused.set(true);
+        }
+    }
+
+    /// Moves the bytes that are the link's own towards its socket.
+    pub(super) fn write_rest(&self, link: &Link) -> Written {
+        link.write(&mut Vec::new(), &mut self.sealed.borrow_mut())
     }
 
     fn input(&self, id: SessionId, bytes: &[u8]) -> usize {
@@ -298,7 +301,7 @@ impl Station {
     async fn leave(&self, link: Rc<Link>) {
         // What was written before the move goes out before it, and nobody else may hold the link then.
         loop {
-            match link.write(&mut Vec::new()) {
+            match self.write_rest(&link) {
                 Written::All(_) => break,
                 Written::Blocked(_) => drop(link.socket.writable().await),
                 Written::Broken => break,

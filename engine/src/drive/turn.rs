@@ -131,11 +131,11 @@ impl Station {
             let mut shard = self.shard.borrow_mut();
             let Some(outbox) = shard.outbox(id) else { return };
             // A cipher that panics ends its own connection.
-            catch_unwind(AssertUnwindSafe(|| link.write(outbox))).unwrap_or(Written::Broken)
+            catch_unwind(AssertUnwindSafe(|| link.write(outbox, &mut self.sealed.borrow_mut())))
+                .unwrap_or(Written::Broken)
         };
         match written {
             Written::All(bytes) => {
-                link.trim();
                 self.enter(Some(id), |shard| shard.flushed(id, bytes));
             }
             Written::Blocked(bytes) => {
@@ -161,7 +161,6 @@ impl Station {
             Order::Pause(id) => {
                 if let Some(link) = self.link(id) {
                     link.paused.set(true);
-                    link.interrupt.notify();
                 }
             }
             Order::Continue(id) => {
@@ -169,7 +168,10 @@ impl Station {
                     && link.paused.replace(false)
                 {
                     self.offer_leftover(&link);
-                    link.interrupt.notify();
+                    // A wait that goes on need not be begun again.
+                    if link.parked.get() {
+                        link.interrupt.notify();
+                    }
                 }
             }
             Order::Move { from, shard, adopt } => self.begin_move(from, shard, adopt),
@@ -180,11 +182,11 @@ impl Station {
     fn start_tls(self: &Rc<Self>, id: SessionId) {
         self.flush(id);
         let Some(link) = self.link(id) else { return };
-        let (frontend, listener) = link.origin;
+        let (frontend, listener) = link.place();
         let cipher = self.shard.borrow_mut().cipher(frontend, listener);
         let mut buffers = link.buffers.borrow_mut();
         // Whatever came in plain text after the request for encryption is not trusted (RFC 6120 section 5.4.3.3).
-        buffers.leftover = Vec::new();
+        buffers.leftover.take();
         buffers.cipher = cipher;
         buffers.open = false;
     }
@@ -193,19 +195,21 @@ impl Station {
     fn close(self: &Rc<Self>, id: SessionId) {
         let outbox = self.shard.borrow_mut().outbox(id).map(std::mem::take);
         if let Some(link) = self.detach(id) {
-            let mut outbox = outbox.unwrap_or_default();
+            let outbox = outbox.unwrap_or_default();
             let mut buffers = link.buffers.borrow_mut();
             let Buffers {
                 cipher, open, output, ..
             } = &mut *buffers;
             match cipher {
                 Some(cipher) => {
+                    let mut last = output.take();
                     if *open {
-                        cipher.seal(&outbox, output);
+                        cipher.seal(&outbox, &mut last);
                     }
-                    cipher.close(output);
+                    cipher.close(&mut last);
+                    output.set(last);
                 }
-                None => output.append(&mut outbox),
+                None => output.extend(&outbox),
             }
             drop(buffers);
             link.session.set(None);
@@ -287,7 +291,7 @@ async fn unblock(station: Rc<Station>, link: Rc<Link>) {
         let written = {
             let mut shard = station.shard.borrow_mut();
             let Some(outbox) = shard.outbox(id) else { return };
-            link.write(outbox)
+            link.write(outbox, &mut station.sealed.borrow_mut())
         };
         match written {
             Written::All(bytes) => {

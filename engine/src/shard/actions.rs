@@ -34,13 +34,13 @@ impl Shard {
             }
             Action::Resumable { token } => {
                 if let Some(entry) = self.sessions.get_mut(id) {
-                    entry.token = Some(token);
+                    entry.token = Some(Box::new(token));
                 }
             }
             Action::Resume { token } => self.resume(id, &token),
             Action::Register { account, password } => self.register_in_band(id, account, password),
-            Action::Pause => self.orders.push(Order::Pause(id)),
-            Action::Continue => self.orders.push(Order::Continue(id)),
+            Action::Pause => self.pause(id, true),
+            Action::Continue => self.pause(id, false),
             Action::WakeAt(at_ms) => self.arm(id, at_ms),
             Action::Close => self.close(id),
         }
@@ -135,6 +135,10 @@ impl Shard {
 
     fn enter(&mut self, id: SessionId, uid: super::user::UserId, full: crate::jid::Jid) {
         let Some(user) = self.users.get_mut(uid) else { return };
+        if user.resources.is_empty() {
+            // One text for both.
+            user.address = full.to_bare();
+        }
         // Most users have one session: no room for four.
         user.resources.reserve_exact(1);
         user.resources.push(super::user::Resource {
@@ -212,7 +216,7 @@ impl Shard {
         use subtle::ConstantTimeEq as _;
         let user = self.users.get(uid)?;
         user.resources.iter().map(|resource| resource.session).find(|other| {
-            let held = self.sessions.get(*other).and_then(|entry| entry.token.as_deref());
+            let held = self.sessions.get(*other).and_then(|entry| entry.token.as_ref());
             *other != id && held.is_some_and(|held| bool::from(held.ct_eq(token)))
         })
     }

@@ -21,8 +21,6 @@ impl Shard {
             return;
         };
         let Some(user) = self.users.get(uid) else { return };
-        // It is kept for as long as the session shows it, so it must not hold on to a read buffer.
-        envelope.compact_content();
         (envelope.from, envelope.to) = (address, user.address.clone());
         if envelope.kind == Kind::Presence(PresenceKind::Unavailable) {
             return self.became_unavailable(id, uid, envelope);
@@ -30,10 +28,7 @@ impl Shard {
         let Some(resource) = self.users.get_mut(uid).and_then(|user| user.resource_of_mut(id)) else {
             return;
         };
-        let before = resource.presence.replace(Box::new(Shown {
-            priority,
-            envelope: envelope.clone(),
-        }));
+        let before = resource.presence.replace(Shown::new(&envelope, priority));
         self.broadcast(uid, &envelope);
         if before.is_none() {
             self.became_available(id, uid, &envelope.from);
@@ -51,7 +46,7 @@ impl Shard {
             .resources
             .iter()
             .filter(|resource| resource.session != id)
-            .filter_map(|resource| resource.presence.as_ref().map(|shown| shown.envelope.clone()))
+            .filter_map(|resource| resource.shows(&bare))
             .collect();
         let Some(present) = user.present() else { return };
         let probed: Vec<Jid> = present.roster.subscriptions().cloned().collect();
@@ -61,15 +56,7 @@ impl Shard {
             .map(|item| self.stored_request(&item.jid, &bare, item.request.as_ref()))
             .collect();
         for envelope in others {
-            self.deliver(
-                id,
-                &Envelope {
-                    to: bare.clone(),
-                    ..envelope
-                },
-                Form::Plain,
-                None,
-            );
+            self.deliver(id, &envelope, Form::Plain, None);
         }
         for contact in probed {
             self.dispatch_free(Envelope::neutral(
@@ -209,16 +196,10 @@ impl Shard {
         let shown: Vec<Envelope> = user
             .resources
             .iter()
-            .filter_map(|resource| Some(resource.presence.as_ref()?.envelope.clone()))
+            .filter_map(|resource| resource.shows(from))
             .collect();
         for envelope in shown {
-            self.tell(
-                uid,
-                Envelope {
-                    to: from.clone(),
-                    ..envelope
-                },
-            );
+            self.tell(uid, envelope);
         }
     }
 
@@ -232,10 +213,7 @@ impl Shard {
             .iter()
             .filter_map(|resource| Some((resource, resource.presence.as_ref()?)))
             .map(|(resource, shown)| match available {
-                true => Envelope {
-                    to: bare.clone(),
-                    ..shown.envelope.clone()
-                },
+                true => shown.envelope(&resource.address, bare.clone()),
                 false => Envelope::neutral(
                     resource.address.clone(),
                     bare.clone(),

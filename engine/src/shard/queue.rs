@@ -32,7 +32,8 @@ pub(super) struct Queue {
     /// Highest id appended or found in the log.
     last: RecordId,
     held: Vec<Held>,
-    drain: Option<Drain>,
+    /// Boxed: rare, and most queues are empty.
+    drain: Option<Box<Drain>>,
 }
 
 struct Held {
@@ -190,12 +191,12 @@ impl Shard {
     pub(super) fn begin_queue(&mut self, uid: UserId, session: SessionId) {
         let Some(user) = self.users.get_mut(uid) else { return };
         if user.queue.drain.is_none() && user.queue.unheld() > 0 {
-            user.queue.drain = Some(Drain {
+            user.queue.drain = Some(Box::new(Drain {
                 session,
                 after: 0,
                 asked_at: 0,
                 fetching: false,
-            });
+            }));
         }
         self.continue_queue(session);
     }

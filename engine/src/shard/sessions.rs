@@ -125,6 +125,20 @@ impl Shard {
         consumed.unwrap_or(input.len())
     }
 
+    /// Whether a session reads nothing for now: known as soon as it has said so, before the order is carried out.
+    pub fn is_paused(&self, id: SessionId) -> bool {
+        self.sessions.get(id).is_some_and(|entry| entry.paused)
+    }
+
+    pub(super) fn pause(&mut self, id: SessionId, paused: bool) {
+        let Some(entry) = self.sessions.get_mut(id) else { return };
+        entry.paused = paused;
+        self.orders.push(match paused {
+            true => Order::Pause(id),
+            false => Order::Continue(id),
+        });
+    }
+
     /// The handshake that `Order::StartTls` asked for is complete.
     pub fn secured(&mut self, id: SessionId, facts: TlsFacts) {
         self.event(id, Event::Secured(facts));

@@ -28,7 +28,8 @@ pub(super) struct Entry {
     pub(super) outbox: Vec<u8>,
     pub(super) address: Option<Jid>,
     pub(super) user: Option<UserId>,
-    pub(super) token: Option<Bytes>,
+    /// Boxed: few can be resumed who do not also keep more than this.
+    pub(super) token: Option<Box<Bytes>>,
     /// A login under way, paid for.
     pub(super) attempt: Option<Box<Attempt>>,
     /// Settled once the outbox has been handed to the socket.
@@ -41,6 +42,7 @@ pub(super) struct Entry {
     pub(super) listener: u8,
     pub(super) generation: u32,
     pub(super) authenticated: bool,
+    pub(super) paused: bool,
     pub(super) closing: bool,
     pub(super) dismissed: bool,
     pub(super) dirty: bool,
@@ -156,6 +158,7 @@ impl Entry {
             listener: listener as u8,
             generation: 0,
             authenticated: false,
+            paused: false,
             closing: false,
             dismissed: false,
             dirty: false,

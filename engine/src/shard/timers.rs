@@ -20,7 +20,7 @@ impl Shard {
 
     pub(super) fn put_to_sleep(&mut self, id: SessionId, token: Bytes, until: u64) {
         let Some(entry) = self.sessions.get_mut(id) else { return };
-        entry.token = Some(token);
+        entry.token = Some(Box::new(token));
         if entry.sleeps_until.replace(until).is_none() {
             self.sessions.sleeping += 1;
         }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use hashbrown::HashTable;
 
 use super::Shard;
@@ -13,7 +14,7 @@ use super::mail::Routed;
 use super::queue::Queue;
 use super::table::SessionId;
 use crate::blocking::BlockList;
-use crate::envelope::Envelope;
+use crate::envelope::{Codec, Content, Envelope, Hints, Kind, PresenceKind};
 use crate::jid::Jid;
 use crate::roster::Roster;
 use crate::slots::UserKey;
@@ -82,7 +83,7 @@ pub(super) struct Resource {
     /// Full address.
     pub(super) address: Jid,
     /// Set while available.
-    pub(super) presence: Option<Box<Shown>>,
+    pub(super) presence: Option<Shown>,
     pub(super) copies: bool,
     pub(super) roster_interest: bool,
     pub(super) block_interest: bool,
@@ -90,11 +91,55 @@ pub(super) struct Resource {
     pub(super) directed: Vec<Jid>,
 }
 
-/// What an available session shows.
+/// What an available session shows, packed: there is one for every session, and most show little.
 pub(super) struct Shown {
+    /// Identifier, head and body of the presence as last broadcast, one after the other; memory of its own.
+    parts: Bytes,
+    id_bytes: u32,
+    head_bytes: u32,
+    codec: Codec,
+    hints: Hints,
     pub(super) priority: i8,
-    /// As last broadcast; memory of its own.
-    pub(super) envelope: Envelope,
+}
+
+const _: () = assert!(size_of::<Option<Shown>>() <= 48);
+
+impl Shown {
+    pub(super) fn new(envelope: &Envelope, priority: i8) -> Shown {
+        let Content { codec, head, body } = &envelope.content;
+        let parts = [&envelope.id[..], head, body].concat();
+        Shown {
+            parts: Bytes::from(parts),
+            // Bounded with the stanza that it was, to less than 64 MiB.
+            id_bytes: envelope.id.len() as u32,
+            head_bytes: head.len() as u32,
+            codec: *codec,
+            hints: envelope.hints,
+            priority,
+        }
+    }
+
+    /// The presence of the session with this address, to somebody.
+    pub(super) fn envelope(&self, from: &Jid, to: Jid) -> Envelope {
+        let (id_end, head_end) = (self.id_bytes as usize, (self.id_bytes + self.head_bytes) as usize);
+        Envelope {
+            id: self.parts.slice(..id_end),
+            content: Content {
+                codec: self.codec,
+                head: self.parts.slice(id_end..head_end),
+                body: self.parts.slice(head_end..),
+            },
+            hints: self.hints,
+            ..Envelope::neutral(from.clone(), to, Kind::Presence(PresenceKind::Available))
+        }
+    }
+}
+
+impl Resource {
+    /// What it shows, to somebody; nothing while it is not available.
+    pub(super) fn shows(&self, to: &Jid) -> Option<Envelope> {
+        Some(self.presence.as_ref()?.envelope(&self.address, to.clone()))
+    }
 }
 
 impl User {

@@ -6,6 +6,7 @@
 //! repeats it until [`Scanner::reset`].
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::fault::{Fault, Flaw, Limit};
 use super::frame::{Child, Frame, Header, Scan, Stanza};
@@ -19,15 +20,15 @@ use super::{XML, header};
 
 /// The scanner of one direction of one stream.
 ///
-/// Idle, it holds its limits, its position and what the stream header declared: about 250 bytes with the
-/// usual header, once [`Scanner::rest`] has been called.
+/// Idle, once [`Scanner::rest`] has been called, it holds its limits, its position and, if the stream header declared
+/// something unusual, that.
 #[derive(Debug)]
 pub struct Scanner {
     limits: ScanLimits,
     stage: Stage,
     at: Cursor,
     fault: Option<Fault>,
-    stream: Option<Box<Stream>>,
+    stream: Option<Arc<Stream>>,
     work: Option<Box<Work>>,
 }
 
@@ -67,7 +68,7 @@ impl Scanner {
     /// `jabber:client` and which declares no prefix: for stanzas out of storage, WebSocket frames
     /// (RFC 7395), and the output of [`reserialise`](super::reserialise).
     pub fn for_stanzas(limits: ScanLimits) -> Scanner {
-        let stream = Some(Box::new(Stream::plain()));
+        let stream = Some(Arc::new(Stream::plain()));
         Scanner {
             stage: Stage::Content,
             stream,
@@ -99,15 +100,19 @@ impl Scanner {
 
     /// Bytes that this scanner occupies, its heap included: for metrics and the tests of the limit.
     pub fn memory_bytes(&self) -> usize {
-        let stream = self.stream.as_ref().map_or(0, |stream| {
-            size_of::<Stream>()
-                + stream.name.len()
-                + stream
-                    .prefixes
-                    .iter()
-                    .map(|(p, _)| size_of_val(&**p) + 40)
-                    .sum::<usize>()
-        });
+        let stream = self
+            .stream
+            .as_ref()
+            .filter(|stream| !stream.is_usual())
+            .map_or(0, |stream| {
+                size_of::<Stream>()
+                    + stream.name.len()
+                    + stream
+                        .prefixes
+                        .iter()
+                        .map(|(p, _)| size_of_val(&**p) + 40)
+                        .sum::<usize>()
+            });
         let work = self.work.as_ref().map_or(0, |work| {
             size_of::<Work>()
                 + work.open.capacity() * 8
@@ -230,7 +235,7 @@ impl Scanner {
         let frame = match (done, &self.work) {
             (Done::Stanza, Some(work)) => Frame::Stanza(self.stanza(&work.head, raw, one_line)),
             (Done::Header, Some(work)) => {
-                self.stream = Some(Box::new(header::stream(work, raw)));
+                self.stream = Some(header::stream(work, raw).shared());
                 self.stage = Stage::Content;
                 Frame::Header(self.header(&work.head, raw))
             }

@@ -5,6 +5,7 @@
 //! and reused from stanza to stanza.
 
 use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 /// A run of bytes of the stanza.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -262,7 +263,7 @@ impl Work {
 }
 
 /// What the stream header declared for everything after it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stream {
     /// The qualified name of the root, which its end tag must repeat.
     pub name: Box<str>,
@@ -275,6 +276,29 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// What clients' headers declare, up to their identifiers; all streams that do share one.
+    fn usual() -> &'static Arc<Stream> {
+        static USUAL: LazyLock<Arc<Stream>> = LazyLock::new(|| {
+            Arc::new(Stream {
+                name: "stream:stream".into(),
+                prefixes: [("stream".into(), Cow::Borrowed(super::STREAMS))].into(),
+                ..Stream::plain()
+            })
+        });
+        &USUAL
+    }
+
+    /// For as long as the stream lives, and no memory of its own if it is as usual.
+    pub fn shared(self) -> Arc<Stream> {
+        let usual = Stream::usual();
+        if self == **usual { usual.clone() } else { Arc::new(self) }
+    }
+
+    /// Whether it is the one that the usual streams share.
+    pub fn is_usual(self: &Arc<Stream>) -> bool {
+        Arc::ptr_eq(self, Stream::usual())
+    }
+
     /// The stream that every forwarded stanza must be able to stand in: the content namespace as
     /// default, and no prefix.
     pub fn plain() -> Stream {
