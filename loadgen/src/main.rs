@@ -1,12 +1,10 @@
 //! A load generator for XMPP servers. It knows a server only by its socket and, if told its process, by its CPU time
-//! and memory; it shares nothing with Crosspoint but the codec.
+//! and memory; it shares nothing with Crosspoint but the codec and the ring.
 //!
 //! ```text
-//! options ─▶ fleet (logins: link, secure, login, scram) ─▶ chat | connect | offline ─▶ gauge, track ─▶ report
+//! cli ─▶ plan ─▶ fleet ─▶ worker (one a core: net, protocol, play, track, record) ─▶ result ─▶ report
+//!                  └──▶ sample, progress
 //! ```
-//!
-//! One thread, one epoll. To load more cores, or hold more connections than one process may open, start several
-//! processes with other users (`--from`).
 //!
 //! Invariants: every message is numbered, and what is lost, duplicated, reordered or damaged makes the run fail;
 //! figures cover the measured interval only, not the logins or the warm-up.
@@ -15,62 +13,121 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::Parser;
-
-mod chat;
-#[allow(dead_code, reason = "the workers come next")]
 mod cli;
-mod connect;
+#[allow(dead_code, reason = "the rate search comes next")]
 mod fleet;
-mod gauge;
-mod link;
-mod login;
-mod offline;
-mod options;
-mod pairs;
-#[allow(dead_code, unused_imports, reason = "the workers come next")]
+mod net;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "plays of rosters and rooms, and the rate search, come next"
+)]
 mod plan;
-mod process;
-#[allow(dead_code, reason = "the workers come next")]
+mod play;
+#[allow(
+    dead_code,
+    reason = "what is said between the bars comes with the making of accounts"
+)]
 mod progress;
-#[allow(dead_code, reason = "the workers come next")]
+#[allow(dead_code, reason = "plays of presence and rooms come next")]
+mod protocol;
+#[allow(dead_code, reason = "the rate search comes next")]
 mod record;
-#[allow(dead_code, reason = "the workers come next")]
 mod report;
-#[allow(dead_code, unused_imports, reason = "the workers come next")]
+#[allow(dead_code, unused_imports, reason = "the rate search comes next")]
 mod result;
-#[allow(dead_code, unused_imports, reason = "the workers come next")]
 mod sample;
-mod scram;
-mod secure;
-mod text;
 mod track;
-#[allow(dead_code, reason = "the workers come next")]
 mod units;
+#[allow(dead_code, unused_imports, reason = "plays of presence and rooms come next")]
+mod worker;
 
-#[cfg(test)]
-mod plays;
+use plan::Plan;
+use progress::Progress;
+use result::Run;
 
-use options::{Mode, Options};
+/// Lost, duplicated, reordered, damaged, or more errors than allowed.
+const NOT_OK: u8 = 1;
+/// Wrong usage, or a wrong scenario.
+const USAGE: u8 = 2;
+/// The server could not be reached, or let nobody in.
+const SHUT_OUT: u8 = 3;
 
 fn main() -> ExitCode {
-    match run(Options::parse().mode) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    if let Some(code) = fleet::child_main() {
+        return code.into();
+    }
+    let order = match cli::order() {
+        Ok(order) => order,
+        Err(error) => {
+            eprintln!("crosspoint-loadgen: {error}");
+            return USAGE.into();
+        }
+    };
+    match order {
+        cli::Order::Run(plan, output) => run(&plan, &output),
+        cli::Order::ShowPlan(plan) => print(&plan.to_toml()),
+        cli::Order::ListPresets => print(&cli::list_presets()),
+        cli::Order::Show(text) => print(&text),
+        cli::Order::Compare { first, second, page } => {
+            print_or(report::compare_files(&first, &second, page.as_deref()))
+        }
+        cli::Order::Report { run, page } => print_or(report::page_of(&run, &page).map(|()| String::new())),
+    }
+}
+
+fn run(plan: &Plan, output: &cli::Output) -> ExitCode {
+    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    let mut progress = Progress::new(output.quiet);
+    let outcome = fleet::conduct(plan, command, &mut progress);
+    progress.finish();
+    let fleet::Outcome { run, shut_out } = match outcome {
+        Ok(outcome) => outcome,
         Err(error) => {
             eprintln!("crosspoint-loadgen: {error:#}");
-            ExitCode::FAILURE
+            return SHUT_OUT.into();
+        }
+    };
+    let text = match output.json {
+        true => run.to_json(),
+        false => report::text::summary(&run),
+    };
+    print(&text);
+    if let Err(error) = keep(&run, output) {
+        eprintln!("crosspoint-loadgen: {error:#}");
+        return USAGE.into();
+    }
+    match (shut_out, run.verdict.ok) {
+        (true, _) => SHUT_OUT.into(),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => NOT_OK.into(),
+    }
+}
+
+/// Writes the files that were asked for.
+fn keep(run: &Run, output: &cli::Output) -> anyhow::Result<()> {
+    if let Some(path) = &output.save {
+        report::write(path, &run.to_json())?;
+    }
+    if let Some(path) = &output.page {
+        report::write(path, &report::html::page(run))?;
+    }
+    Ok(())
+}
+
+fn print_or(text: anyhow::Result<String>) -> ExitCode {
+    match text {
+        Ok(text) => print(&text),
+        Err(error) => {
+            eprintln!("crosspoint-loadgen: {error:#}");
+            USAGE.into()
         }
     }
 }
 
-/// Tells whether all went well.
-fn run(mode: Mode) -> Result<bool> {
-    match mode {
-        Mode::Chat(options) => pairs::chat(&options),
-        Mode::Floor(options) => pairs::floor(&options),
-        Mode::Connect(options) => connect::run(&options),
-        Mode::Offline(options) => offline::run(&options),
+fn print(text: &str) -> ExitCode {
+    if !text.is_empty() {
+        println!("{}", text.trim_end());
     }
+    ExitCode::SUCCESS
 }

@@ -25,6 +25,14 @@ impl BodyBytes {
         self.least..=self.most
     }
 
+    /// The length of the body of message `number`: spread evenly, and neighbours apart.
+    #[inline]
+    pub fn of(self, number: u32) -> usize {
+        // Fibonacci hashing.
+        let spread = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        self.least + ((spread * (self.most - self.least + 1) as u64) >> 32) as usize
+    }
+
     fn new(least: usize, most: usize) -> Result<Self, String> {
         if least < BODY_BYTES_MIN || most > BODY_BYTES_MAX {
             return Err(format!(

@@ -4,7 +4,6 @@
 //! again later and elsewhere; texts of servers and plans are shown as text, never as markup.
 
 pub mod compare;
-mod first;
 pub mod html;
 pub mod text;
 
@@ -14,8 +13,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::result::Run;
-
-pub use first::{Latency, print};
 
 /// A document larger than this is none of ours: a day of seconds takes a tenth of it.
 const DOCUMENT_BYTES_MAX: u64 = 1 << 30;

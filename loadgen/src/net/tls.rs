@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -12,28 +12,35 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::plan::{Security as Encryption, Target};
+
 /// How connections are encrypted; without a configuration, they cannot be.
 #[derive(Clone, Debug)]
 pub struct Security(Option<(Arc<ClientConfig>, ServerName<'static>)>);
 
 impl Security {
-    /// No TLS.
-    pub fn none() -> Self {
-        Self(None)
+    /// What a plan's target asks for.
+    ///
+    /// # Errors
+    /// The file of authorities, or the domain, is of no use.
+    pub fn of(target: &Target) -> Result<Self> {
+        match target.security {
+            Encryption::Plain => Ok(Self(None)),
+            _ => Self::new(&target.domain, target.ca.as_deref()),
+        }
     }
 
-    /// TLS to `domain`: its certificate must come from the authorities in the PEM file `ca`, or is not looked at if
-    /// `insecure`. Sessions are not resumed: every connection pays for a whole handshake.
-    pub fn new(domain: &str, ca: Option<&Path>, insecure: bool) -> Result<Self> {
+    /// TLS to `domain`: its certificate must come from the authorities in the PEM file `ca`; without one it is not
+    /// looked at. Sessions are not resumed: every connection pays for a whole handshake.
+    fn new(domain: &str, ca: Option<&Path>) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
         let mut config = match ca {
-            _ if insecure => builder
+            None => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
                 .with_no_client_auth(),
             Some(ca) => builder.with_root_certificates(roots(ca)?).with_no_client_auth(),
-            None => bail!("TLS needs --ca FILE to check certificates by, or --insecure not to check them"),
         };
         config.alpn_protocols = vec![b"xmpp-client".to_vec()];
         config.resumption = Resumption::disabled();

@@ -1,0 +1,104 @@
+//! The even users write to the odd ones as fast as their sockets take it: pipelining without any window.
+//!
+//! What a sender says in a turn is one batch; the next follows when the socket has taken all of it. The server's
+//! backpressure is all that holds the load back.
+
+use super::Play;
+use crate::plan;
+use crate::protocol::{Client, Event, Mark, To};
+use crate::record::{Count, Latency};
+use crate::track::Track;
+use crate::worker::{Part, Place, Stage};
+
+/// See the module.
+pub struct Flood {
+    plan: plan::Flood,
+    sides: Vec<Side>,
+    sending: bool,
+    sent: u64,
+    arrived: u64,
+}
+
+#[derive(Default)]
+struct Side {
+    sent: u32,
+    track: Track,
+}
+
+impl Flood {
+    pub fn new(flood: &plan::Flood, part: Part) -> Self {
+        Self {
+            plan: flood.clone(),
+            sides: part.places().map(|_| Side::default()).collect(),
+            sending: false,
+            sent: 0,
+            arrived: 0,
+        }
+    }
+
+    fn batch<C: Client>(&mut self, stage: &mut Stage<C>, place: Place) {
+        let pair = place.is_multiple_of(2) && place + 1 < stage.len();
+        if !self.sending || !pair || !stage.is_ready(place) || stage.backlog_bytes(place) > 0 {
+            return;
+        }
+        let (to, now_ns) = (To::User(stage.user(place + 1)), stage.now_ns());
+        let side = &mut self.sides[place as usize];
+        for _ in 0..self.plan.batch {
+            let all = self.plan.messages > 0 && u64::from(side.sent) >= self.plan.messages;
+            if all || !stage.send(place, to, side.sent, now_ns, self.plan.body_bytes.of(side.sent)) {
+                break;
+            }
+            side.sent += 1;
+            self.sent += 1;
+        }
+    }
+
+    fn receive<C: Client>(&mut self, stage: &mut Stage<C>, place: Place, mark: Mark) {
+        if place.is_multiple_of(2) || mark.sender != stage.user(place - 1) {
+            stage.count(Count::Damaged, 1);
+            return;
+        }
+        if self.sides[place as usize].track.seen(u64::from(mark.number)) {
+            self.arrived += 1;
+            stage.count(Count::MessagesReceived, 1);
+            stage.latency(Latency::Message, stage.now_ns().saturating_sub(mark.stamp_ns));
+        }
+    }
+}
+
+impl<C: Client> Play<C> for Flood {
+    fn start(&mut self, stage: &mut Stage<C>, _: u32, _: u64) {
+        self.sending = true;
+        for place in stage.part().places() {
+            self.batch(stage, place);
+        }
+    }
+
+    fn flushed(&mut self, stage: &mut Stage<C>, place: Place) {
+        self.batch(stage, place);
+    }
+
+    fn event(&mut self, stage: &mut Stage<C>, place: Place, event: Event) {
+        match event {
+            Event::Message(mark) if stage.is_ours(mark) => self.receive(stage, place, mark),
+            Event::Damaged => stage.count(Count::Damaged, 1),
+            Event::Bounced => stage.count(Count::ErrorReplies, 1),
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, _: &mut Stage<C>) {
+        self.sending = false;
+    }
+
+    fn finish(&mut self, stage: &mut Stage<C>) {
+        for side in &self.sides {
+            stage.count(Count::Duplicated, side.track.wrong().duplicated);
+            stage.count(Count::Reordered, side.track.wrong().reordered);
+        }
+    }
+
+    fn balance(&self) -> (u64, u64) {
+        (self.sent, self.arrived)
+    }
+}
