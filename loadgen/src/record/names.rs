@@ -108,11 +108,41 @@ impl Count {
         Self::StreamErrors,
         Self::TimeoutErrors,
     ];
+
+    /// How many errors there were: each once, though a failed login, say, is counted by what failed and by why.
+    pub fn errors(times: impl Fn(Self) -> u64) -> u64 {
+        let all = |counts: &[Self]| counts.iter().map(|count| times(*count)).sum::<u64>();
+        let broken = all(&[Self::LoginFailed, Self::Disconnected]);
+        let causes = all(&[
+            Self::ConnectErrors,
+            Self::TlsErrors,
+            Self::AuthErrors,
+            Self::StreamErrors,
+            Self::TimeoutErrors,
+        ]);
+        broken.max(causes) + all(&[Self::ErrorReplies, Self::ResumeFailed])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_login_is_one_error_whether_its_cause_is_known_or_not() {
+        let times = |failed, cause, replies| {
+            Count::errors(|count| match count {
+                Count::LoginFailed => failed,
+                Count::AuthErrors => cause,
+                Count::ErrorReplies => replies,
+                _ => 0,
+            })
+        };
+        assert_eq!(
+            [times(5, 5, 0), times(5, 3, 0), times(0, 2, 0), times(5, 5, 4)],
+            [5, 5, 2, 9]
+        );
+    }
 
     #[test]
     fn an_entry_stands_at_its_own_place_and_is_found_by_its_name() {

@@ -203,12 +203,19 @@ fn latency_rows(before: &str, one: &Figures, other: &Figures) -> Vec<Row> {
         let Some(theirs) = other.latencies.get(name) else {
             continue;
         };
-        for ((quantile, our_us), (_, their_us)) in ours.percentiles().into_iter().zip(theirs.percentiles()) {
+        // What one of them has too few of to tell is not compared.
+        for ((quantile, our_us), (_, their_us)) in pairs(ours.telling().collect(), theirs.telling().collect()) {
             let name = format!("{before}{name} {}", percentile_name(quantile));
             rows.push(row(&name, [Some(our_us), Some(their_us)], time_us, Wish::Less));
         }
     }
     rows
+}
+
+/// Percentiles that stand in both lists.
+fn pairs(ours: Vec<(f64, f64)>, theirs: Vec<(f64, f64)>) -> Vec<((f64, f64), (f64, f64))> {
+    let both = |our: (f64, f64)| Some((our, *theirs.iter().find(|their| their.0 == our.0)?));
+    ours.into_iter().filter_map(both).collect()
 }
 
 fn row(name: &str, values: [Option<f64>; 2], show: fn(f64) -> String, wish: Wish) -> Row {

@@ -18,7 +18,9 @@ pub fn summary(run: &Run) -> String {
     for phase in &run.phases {
         text.push_str(&of_phase(phase));
     }
-    text.push_str(&figures(&run.measured));
+    if run.measured.count > 0 {
+        text.push_str(&figures(&run.measured));
+    }
     text.push_str(&memory(run));
     text.push_str(&errors(run));
     text.push_str(&search(run));
@@ -96,9 +98,8 @@ fn figures(figures: &Figures) -> String {
 /// `p50 180 µs, p90 ..., max 4.20 ms (of 15,000,000)`.
 pub fn percentiles(latency: &Distribution) -> String {
     let all: Vec<String> = latency
-        .percentiles()
-        .iter()
-        .map(|(quantile, us)| format!("{} {}", percentile_name(*quantile), time_us(*us)))
+        .telling()
+        .map(|(quantile, us)| format!("{} {}", percentile_name(quantile), time_us(us)))
         .collect();
     format!("{} (of {})", all.join(", "), whole(latency.count))
 }

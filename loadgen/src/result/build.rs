@@ -171,13 +171,12 @@ impl Builder {
         let part = self.phases.last()?;
         let latency = latency_of(part.unit.unwrap_or(Count::MessagesReceived));
         let so_far = part.slice.as_ref().and_then(|slice| slice.histogram(latency));
-        let times = |counts: &[Count]| counts.iter().map(|count| self.whole.count(*count)).sum();
         Some(Now {
             second: self.series.last()?,
             unit: part.unit,
             p99_us_so_far: so_far.map(|histogram| rounded(histogram.value_at_quantile(0.99) as f64 / 1e3)),
-            errors: times(Count::ERRORS),
-            wrong: times(Count::WRONG),
+            errors: Count::errors(|count| self.whole.count(count)),
+            wrong: Count::WRONG.iter().map(|count| self.whole.count(*count)).sum(),
         })
     }
 
@@ -187,8 +186,10 @@ impl Builder {
         let mut reasons = ending.reasons;
         let measured = measured(&self.phases).unwrap_or_default();
         if measured.count == 0 {
-            let unit = Count::named(&measured.unit).map_or("anything to measure", Count::help);
-            reasons.push(format!("Nothing was measured: there were no {unit}."));
+            reasons.push(match Count::named(&measured.unit) {
+                Some(unit) => format!("Nothing was measured: 0 {} ({}).", unit.name(), unit.help()),
+                None => "Nothing was measured: the run did not come so far.".to_owned(),
+            });
         }
         let whole = counts(&self.whole);
         let sessions = self.whole.count(Count::LoginsOk);
@@ -270,7 +271,9 @@ fn figures_of(unit: Count, slice: &Slice, costs: &[Cost]) -> Figures {
     };
     let server_s = spent(|cost| cost.server_cores);
     let client_s = spent(|cost| Some(cost.client_cores)).unwrap_or_default();
-    let whole_slices = || costs.iter().filter(|cost| cost.seconds >= SPREAD_S_MIN);
+    // A run of less than a second has short slices only.
+    let short = costs.iter().all(|cost| cost.seconds < SPREAD_S_MIN);
+    let whole_slices = || costs.iter().filter(move |cost| short || cost.seconds >= SPREAD_S_MIN);
     let each = |cost: &Cost| Some(cost.server_cores? * cost.seconds * 1e6 / cost.count.max(1) as f64);
     Figures {
         unit: unit.name().to_owned(),

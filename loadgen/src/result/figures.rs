@@ -103,6 +103,15 @@ impl Distribution {
             (1.0, self.max_us),
         ]
     }
+
+    /// The percentiles that so many occurrences can tell: p99.9 needs a thousand.
+    pub fn telling(&self) -> impl Iterator<Item = (f64, f64)> {
+        let count = self.count as f64;
+        let telling = move |quantile: f64| quantile == 1.0 || count * (1.0 - quantile) > 0.999;
+        self.percentiles()
+            .into_iter()
+            .filter(move |(quantile, _)| telling(*quantile))
+    }
 }
 
 /// p50, p99.9, max.
@@ -139,6 +148,10 @@ mod tests {
             "{figures:?}"
         );
         assert_eq!(figures.decode().unwrap().len(), 1000);
+        assert_eq!(
+            figures.telling().map(|(quantile, _)| quantile).collect::<Vec<_>>(),
+            [0.5, 0.9, 0.99, 0.999, 1.0]
+        );
         let names: Vec<String> = figures
             .percentiles()
             .map(|(quantile, _)| percentile_name(quantile))

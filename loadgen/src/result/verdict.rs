@@ -30,7 +30,7 @@ impl Verdict {
             .filter(|count| times(count) > 0)
             .map(|count| format!("{} {} ({}).", times(count), count.name(), count.help()))
             .collect();
-        let errors: u64 = Count::ERRORS.iter().map(times).sum();
+        let errors = Count::errors(|count| times(&count));
         if errors > limits.errors_max {
             let kinds: Vec<String> = Count::ERRORS
                 .iter()

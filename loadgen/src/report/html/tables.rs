@@ -51,11 +51,11 @@ pub fn key_figures(run: &Run) -> String {
             )),
         }
     }
-    let errors: u64 = Count::WRONG
-        .iter()
-        .chain(Count::ERRORS)
-        .map(|count| run.whole(*count))
-        .sum();
+    let wrong: u64 = Count::WRONG.iter().map(|count| run.whole(*count)).sum();
+    if wrong > 0 {
+        tiles.push((whole(wrong), "lost or wrong".to_owned()));
+    }
+    let errors = Count::errors(|count| run.whole(count));
     tiles.push((whole(errors), "errors".to_owned()));
     let tiles = tiles
         .iter()
@@ -72,11 +72,12 @@ pub fn latencies(run: &Run) -> String {
         .filter_map(|phase| Some((phase.name.as_str(), phase.figures.as_ref()?)));
     for (phase, figures) in [("measured", &run.measured)].into_iter().chain(phases) {
         for (name, latency) in &figures.latencies {
-            let cells: String = latency
-                .percentiles()
-                .iter()
-                .map(|(_, us)| cell(&time_us(*us)))
-                .collect();
+            let telling: Vec<f64> = latency.telling().map(|(quantile, _)| quantile).collect();
+            let cell_of = |(quantile, us): (f64, f64)| match telling.contains(&quantile) {
+                true => cell(&time_us(us)),
+                false => cell("–"),
+            };
+            let cells: String = latency.percentiles().into_iter().map(cell_of).collect();
             let (name, phase) = (escape(&words(name)), escape(phase));
             let mean = cell(&time_us(latency.mean_us));
             let count = cell(&whole(latency.count));
