@@ -30,10 +30,20 @@ pub const HEADER: &str = "<?xml version='1.0'?><stream:stream to='montague.examp
 pub const FOOTER: &str = "</stream:stream>";
 
 /// Makes an account.
+pub fn found(world: &mut World, name: &str) {
+    let account = Account {
+        keys: account_keys(),
+        created_unix_ms: 1,
+    };
+    world.keepers.write(accounts::creation(&address(name), &account));
+}
+
+/// What the book has of everybody's password.
 ///
 /// # Panics
 /// When the layout of keys in the book (`engine/src/scram/keys.rs`) has changed.
-pub fn found(world: &mut World, name: &str) {
+#[must_use]
+pub fn account_keys() -> AccountKeys {
     let client_key = hmac(&SALTED, b"Client Key");
     let mut row = vec![1];
     row.extend_from_slice(&ITERATIONS_MIN.to_le_bytes());
@@ -42,11 +52,7 @@ pub fn found(world: &mut World, name: &str) {
     row.extend_from_slice(&[0; 40]);
     row.extend_from_slice(&Sha256::digest(client_key));
     row.extend_from_slice(&hmac(&SALTED, b"Server Key"));
-    let account = Account {
-        keys: AccountKeys::decode(&row).expect("keys of version 1"),
-        created_unix_ms: 1,
-    };
-    world.keepers.write(accounts::creation(&address(name), &account));
+    AccountKeys::decode(&row).expect("keys of version 1")
 }
 
 /// Writes a roster: the user and each contact see each other.
@@ -152,7 +158,8 @@ fn transcript(world: &mut World, name: &str, line: Line) -> Vec<String> {
 }
 
 /// The client's last message (RFC 5802 section 3).
-fn prove(first_bare: &str, server_first: &str) -> String {
+#[must_use]
+pub fn prove(first_bare: &str, server_first: &str) -> String {
     let nonce = between(server_first, "r=", ",");
     let without_proof = format!("c=biws,r={nonce}");
     let auth_message = format!("{first_bare},{server_first},{without_proof}");

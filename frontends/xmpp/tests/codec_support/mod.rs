@@ -1,4 +1,4 @@
-//! Shared by the codec's tests, its fuzz targets and its cost example: a corpus, a generator of streams,
+//! Shared by the codec's tests and its fuzz targets: a corpus, a generator of streams,
 //! a mutator, and drivers that turn scans into comparable values. Deterministic: everything random comes
 //! from a seed.
 #![allow(dead_code)]
