@@ -65,6 +65,24 @@ fn tags_must_match() {
     ]);
 }
 
+/// The scanner knows which values need no unescaping, and forgot it for the header's namespaces.
+#[test]
+fn namespaces_of_a_header_are_unescaped() {
+    let header = "<stream:stream xmlns='urn:&#x65;xample' xmlns:stream='http://etherx.jabber.org/stream&#x73;' \
+        version='1.0' to='a&amp;b'>";
+    let mut scanner = Scanner::new(ScanLimits::BEFORE_AUTH);
+    let Ok(Scan::Frame {
+        frame: Frame::Header(header),
+        ..
+    }) = scanner.scan(header.as_bytes())
+    else {
+        panic!("no header");
+    };
+    assert_eq!(header.default_namespace, "urn:example");
+    assert_eq!(header.to.map(|to| to.unescape().into_owned()).as_deref(), Some("a&b"));
+    assert_eq!(scanner.stream_default(), "urn:example");
+}
+
 #[test]
 fn nothing_but_white_space_follows_the_end() {
     hold(&[

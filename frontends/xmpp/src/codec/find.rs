@@ -43,13 +43,13 @@ fn far(needles: [u8; 3], bytes: &[u8]) -> Option<usize> {
 fn hits(needles: [u8; 3], block: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
     const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let [a, b, c] = needles;
     // A byte that equals the needle is zero after the exclusive or, and only a zero byte borrows from its own top bit.
-    let zeroes = |needle: u8| {
-        let difference = block ^ (ONES * u64::from(needle));
-        difference.wrapping_sub(ONES) & !difference & TOPS
-    };
-    let [a, b, c] = needles.map(zeroes);
-    a | b | c
+    let a = block ^ (ONES * u64::from(a));
+    let b = block ^ (ONES * u64::from(b));
+    let c = block ^ (ONES * u64::from(c));
+    let borrows = (a.wrapping_sub(ONES) & !a) | (b.wrapping_sub(ONES) & !b) | (c.wrapping_sub(ONES) & !c);
+    borrows & TOPS
 }
 
 #[cfg(test)]

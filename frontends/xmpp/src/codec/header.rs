@@ -91,6 +91,7 @@ pub(super) fn record(work: &mut Work, input: &[u8], limits: &ScanLimits, end: us
         head_end: end as u32,
         default,
         namespace,
+        escaped: work.head.escaped,
         ..Head::default()
     };
     addressing(&mut work.head, &work.attributes, input);

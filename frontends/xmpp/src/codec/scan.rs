@@ -232,8 +232,11 @@ impl Scanner {
             Ok(checked) => checked,
             Err(fault) => return Err(self.fault(fault)),
         };
+        if let Some(work) = &mut self.work {
+            work.head.plain = one_line && !work.head.escaped;
+        }
         let frame = match (done, &self.work) {
-            (Done::Stanza, Some(work)) => Frame::Stanza(self.stanza(&work.head, raw, one_line)),
+            (Done::Stanza, Some(work)) => Frame::Stanza(self.stanza(&work.head, raw)),
             (Done::Header, Some(work)) => {
                 self.stream = Some(header::stream(work, raw).shared());
                 self.stage = Stage::Content;
@@ -270,10 +273,9 @@ impl Scanner {
     }
 
     #[inline]
-    fn stanza<'a>(&self, head: &Head, raw: &'a str, one_line: bool) -> Stanza<'a> {
+    fn stanza<'a>(&self, head: &Head, raw: &'a str) -> Stanza<'a> {
         let (prefix, name) = prefix_and_local(head.tag, raw);
-        let plain = one_line && !head.escaped;
-        let value = |span: Span| (span != Span::NONE).then(|| Value::known(span.text(raw), plain));
+        let value = |span: Span| (span != Span::NONE).then(|| Value::known(span.text(raw), head.plain));
         Stanza {
             raw,
             name,
@@ -320,7 +322,10 @@ impl Scanner {
 
     fn namespace<'a>(&self, reference: NamespaceRef, raw: &'a str) -> Cow<'a, str> {
         let inherited = match (reference.place(), &self.stream) {
-            (Place::Stanza(span), _) => return Value::from_raw(span.text(raw)).unescape(),
+            (Place::Stanza(span), _) => {
+                let plain = self.work.as_ref().is_some_and(|work| work.head.plain);
+                return Value::known(span.text(raw), plain).unescape();
+            }
             (Place::Xml, _) => return Cow::Borrowed(XML),
             (Place::StreamDefault, Some(stream)) => &stream.default,
             (Place::StreamPrefix(index), Some(stream)) => match stream.prefixes.get(index) {

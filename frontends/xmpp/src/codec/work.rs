@@ -208,6 +208,8 @@ pub(super) struct Head {
     pub rest: bool,
     /// Some attribute's value, anywhere in the stanza, holds a reference.
     pub escaped: bool,
+    /// Known once the stanza is complete: no value of it holds a reference, or white space other than spaces.
+    pub plain: bool,
     /// Stream prefixes used anywhere in the stanza, by index.
     pub inherited: u64,
 }
@@ -228,6 +230,7 @@ impl Default for Head {
             default: NamespaceRef::NONE,
             rest: false,
             escaped: false,
+            plain: false,
             inherited: 0,
         }
     }
