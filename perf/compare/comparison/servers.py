@@ -83,11 +83,15 @@ class Crosspoint(Server):
     name = "crosspoint"
     binary = None
 
+    def __init__(self, *arguments, shards=1, **options):
+        super().__init__(*arguments, **options)
+        self.shards = shards
+
     def launch(self):
         return children.Child(
             [*self.pin, self.binary, "serve", "--domain", DOMAIN, "--data", self.folder / "data", "--xmpp",
              "%s:%d" % (self.address, PORT), "--xmpp-tls", "optional", "--xmpps", "%s:%d" % (self.address, PORT + 1),
-             "--shards", "1", "--admin", "%s:%d" % (self.address, ADMIN_PORT)],
+             "--shards", str(self.shards), "--admin", "%s:%d" % (self.address, ADMIN_PORT)],
             self.folder / "server.log", env=self.environment)
 
     def add_accounts(self, count):

@@ -28,9 +28,9 @@ class Stage:
         if standing and standing[0] == kind and not scenario.fresh and standing[1].child.alive():
             return standing[1]
         self.stop(step.server)
-        sharing = [later.scenario.accounts for later in ahead
-                   if (later.scenario.stored, later.scenario.fresh) == kind]
-        environment = QUICK_ACCOUNTS if scenario.fresh else {}
+        sharing = [scenario.accounts] if scenario.fresh else [
+            later.scenario.accounts for later in ahead if (later.scenario.stored, later.scenario.fresh) == kind]
+        environment = QUICK_ACCOUNTS if scenario.quick_accounts else {}
         server = self.open(step.server, scenario.stored, environment, max(sharing))
         self.standing[step.server] = (kind, server)
         return server
