@@ -78,6 +78,12 @@ fn main() -> ExitCode {
 
 fn run(plan: &Plan, output: &cli::Output) -> ExitCode {
     let command = std::env::args().collect::<Vec<_>>().join(" ");
+    for path in [&output.save, &output.page].into_iter().flatten() {
+        if let Err(error) = report::check(path) {
+            eprintln!("crosspoint-loadgen: {error:#}");
+            return USAGE.into();
+        }
+    }
     let mut progress = Progress::new(output.quiet);
     let outcome = fleet::conduct(plan, command, &mut progress);
     progress.finish();

@@ -32,6 +32,13 @@ pub fn read(path: &Path) -> Result<Run> {
     Run::from_json(&fs::read_to_string(path).with_context(about)?).with_context(about)
 }
 
+/// Fails if a file cannot be written: better before a run than after it. Leaves the file as it is, or empty.
+pub fn check(path: &Path) -> Result<()> {
+    let open = fs::OpenOptions::new().append(true).create(true).open(path);
+    open.map(drop)
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Writes a file; the error names it.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
@@ -97,6 +104,7 @@ mod tests {
             error.contains("Cargo.toml") && error.contains("not the result of a run"),
             "{error}"
         );
+        assert!(format!("{:#}", check(Path::new("no/such/file")).unwrap_err()).contains("cannot write no/such/file"));
         assert!(format!("{:#}", read(Path::new("no/such/file")).unwrap_err()).contains("no/such/file"));
     }
 

@@ -26,6 +26,8 @@ const CHARACTER: f64 = 7.4;
 /// More points than pixels show nothing; neighbours are then drawn as one, by their greatest.
 const POINTS_MAX: usize = 1500;
 
+const SECONDS: &str = "seconds since the start";
+
 /// How wide a plot is drawn, in pixels of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
@@ -89,7 +91,7 @@ impl Chart {
         Self {
             title: title.to_owned(),
             about: about.to_owned(),
-            x_label: "seconds since the start".to_owned(),
+            x_label: SECONDS.to_owned(),
             y_label: y_label.to_owned(),
             x: Axis::over(Layout::Linear, Writing::Number, points().map(|point| point.0 / 1.04)),
             y: Axis::over(y.0, y.1, points().filter_map(|point| point.1)),
@@ -316,7 +318,8 @@ impl Chart {
                 "{} % are faster",
                 crate::result::rounded((1.0 - 10f64.powf(-x)) * 100.0)
             ),
-            _ => format!("second {}", crate::units::short(x)),
+            _ if self.x_label == SECONDS => format!("second {}", crate::units::short(x)),
+            _ => format!("{} {}", crate::units::figure(x), self.x_label),
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::axis::{Axis, Layout, Writing};
 use super::chart::{Chart, Line, Shade, Size};
 use crate::record::Count;
-use crate::result::{Brief, Distribution, Load, Run, Second};
+use crate::result::{Brief, Distribution, Load, Run, Second, percentile_name};
 
 /// What flows, in the order of the legend.
 const FLOWS: &[Count] = &[
@@ -40,7 +40,31 @@ const NUMBER: (Layout, Writing) = (Layout::Linear, Writing::Number);
 pub type Plot = fn(&Run) -> Option<Chart>;
 
 /// Plots over time and percentiles, in the order of the page.
-pub const PLOTS: &[Plot] = &[latency, percentiles, throughput, cpu, memory, errors];
+pub const PLOTS: &[Plot] = &[search, latency, percentiles, throughput, cpu, memory, errors];
+
+/// The latency at each rate that was tried, in the order of rates, and the one that was promised.
+fn search(run: &Run) -> Option<Chart> {
+    let search = run.search.as_ref().filter(|search| !search.steps.is_empty())?;
+    let mut steps: Vec<(f64, Option<f64>)> = search
+        .steps
+        .iter()
+        .map(|step| (step.wanted_per_s, Some(step.latency_us)))
+        .collect();
+    steps.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let promise = steps.iter().map(|step| (step.0, Some(search.max_us))).collect();
+    let name = format!("{} {}", words(&search.latency), percentile_name(search.quantile));
+    let line = |name: &str, place, points| Line {
+        name: name.to_owned(),
+        colour: place,
+        dash: place,
+        points,
+    };
+    let lines = vec![line(&name, 0, steps), line("promised", 1, promise)];
+    let mut chart = Chart::over_time("Latency by rate", "each rate that was tried", &name, TIME, lines);
+    chart.x_label = "rate that was due, 1/s".to_owned();
+    chart.size = Size::Whole;
+    Some(chart)
+}
 
 /// p50, p99 and max of each second.
 fn latency(run: &Run) -> Option<Chart> {

@@ -160,6 +160,45 @@ fn a_run_that_lacks_a_plot_leaves_its_place_empty() {
     assert_eq!(page.matches("nothing to show").count(), 4);
 }
 
+/// The run as the last step of a search for a rate.
+fn searched(mut run: Run) -> Run {
+    let at = |wanted_per_s: f64, latency_us: f64| SearchStep {
+        wanted_per_s,
+        reached_per_s: wanted_per_s,
+        latency_us,
+        ok: latency_us < 1000.0,
+    };
+    let steps = vec![
+        at(1e5, 300.0),
+        at(2e5, 350.0),
+        at(4e5, 4000.0),
+        at(3e5, 620.0),
+        at(3.5e5, 980.0),
+    ];
+    run.search = Some(Search {
+        latency: "message".to_owned(),
+        quantile: 0.99,
+        max_us: 1000.0,
+        best_per_s: Some(3.5e5),
+        steps,
+    });
+    run
+}
+
+#[test]
+fn a_search_is_a_plot_of_latency_by_rate() {
+    let page = page(&searched(fixture::run("chat", 1.0)));
+    assert_well_formed(&page);
+    for part in [
+        "Latency by rate",
+        "message p99",
+        "rate that was due",
+        "Search: message p99 within 1.00 ms",
+    ] {
+        assert!(page.contains(part), "no {part}");
+    }
+}
+
 #[test]
 fn an_empty_run_has_a_page() {
     let mut run = fixture::run("chat", 1.0);
@@ -180,6 +219,7 @@ fn pages_can_be_looked_at() {
     };
     let (one, other) = (fixture::run("chat", 1.0), fixture::run("chat", 0.3));
     std::fs::write(folder.join("run.html"), page(&one)).unwrap();
+    std::fs::write(folder.join("search.html"), page(&searched(one.clone()))).unwrap();
     std::fs::write(
         folder.join("compare.html"),
         compare(&one, &other, ["fast.json", "slow.json"]),
