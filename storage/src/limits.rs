@@ -4,7 +4,7 @@
 pub const BLOCK_BYTES: usize = 4096;
 
 /// Size of one segment file of the log.
-pub const SEGMENT_BYTES: u64 = 64 << 20;
+pub const SEGMENT_BYTES: u64 = 61 << 20;
 
 /// Smallest segment size accepted.
 pub const SEGMENT_BYTES_MIN: u64 = 4 * BLOCK_BYTES as u64;
@@ -49,16 +49,16 @@ pub const FETCH_BYTES_MAX: u32 = 1 << 20;
 pub const GROUP_REQUESTS_MAX: usize = 8192;
 
 /// A keeper takes at most about this many bytes of requests into one group.
-pub const GROUP_BYTES_MAX: usize = 4 << 20;
+pub const GROUP_BYTES_MAX: usize = 1 << 20;
 
 /// Batches that may wait in a keeper's queue, over all shards.
 pub const QUEUE_BATCHES_MAX: usize = 1024;
 
 /// Bytes of requests that may wait in a keeper's queue, over all shards.
-pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+pub const QUEUE_BYTES_MAX: usize = 61 << 20;
 
 /// Memory that the book may use to cache pages.
-pub const BOOK_CACHE_BYTES: usize = 64 << 20;
+pub const BOOK_CACHE_BYTES: usize = 1 << 20;
 
 /// Most rows that one [`crate::seam::BookRead::Prefix`] answers, whatever it asks for.
 pub const BOOK_ROWS_MAX: u32 = 65_536;

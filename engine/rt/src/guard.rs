@@ -57,6 +57,48 @@ impl<F: Future> Future for Guard<F> {
     }
 }
 
+/// Starts a task as [`super::spawn`] does, polled under `catch_unwind`; `after` hears of a panic. For tasks of which there
+/// is one a connection: nothing is kept beside the future and `after`.
+pub fn spawn_guarded<F, A>(future: F, after: A)
+where
+    F: Future<Output = ()> + 'static,
+    A: FnOnce(Panicked) + Unpin + 'static,
+{
+    super::spawn(Guarded {
+        future: guard(future),
+        after: Some(after),
+    });
+}
+
+/// See [`spawn_guarded`].
+struct Guarded<F, A> {
+    future: Guard<F>,
+    after: Option<A>,
+}
+
+impl<F: Future<Output = ()>, A: FnOnce(Panicked) + Unpin> Future for Guarded<F, A> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: `future` is pinned structurally: it is never moved out, `Guarded` is `Unpin` only where `Guard<F>` is
+        // (the automatic implementation; `A` is anyway) and has no `Drop` of its own. `after` is not pinned.
+        let (future, after) = unsafe {
+            let this = self.get_unchecked_mut();
+            (Pin::new_unchecked(&mut this.future), &mut this.after)
+        };
+        match future.poll(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(panic)) => {
+                if let Some(after) = after.take() {
+                    after(panic);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 fn message(payload: &(dyn Any + Send)) -> Panicked {
     let text = payload
         .downcast_ref::<&str>()

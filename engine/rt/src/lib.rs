@@ -34,7 +34,7 @@ pub use alarm::Alarm;
 pub use breath::breathe;
 pub use clock::{Clock, monotonic_ns, sleep};
 pub use doorbell::{Doorbell, Ringer};
-pub use guard::{Guard, Panicked, guard};
+pub use guard::{Guard, Panicked, guard, spawn_guarded};
 pub use launch::{Config, Unavailable, probe, run, spawn};
 pub use listener::{Listener, is_out_of_descriptors};
 pub use notify::Notify;

@@ -22,21 +22,21 @@ const LINGER_MAX: Duration = Duration::from_secs(3);
 
 /// Starts the task that reads a connection. A panic in it ends that connection and nothing else.
 pub(super) fn start(station: Rc<Station>, link: Rc<Link>) {
-    rt::spawn(async move {
-        let known = Rc::downgrade(&link);
-        if let Err(panic) = rt::guard(read(station.clone(), link)).await {
-            station.reader_panicked(known.upgrade(), &panic);
-        }
-    });
+    guarded(station, link, read);
 }
 
 /// As [`start`], after a TLS handshake.
 pub(super) fn start_encrypted(station: Rc<Station>, link: Rc<Link>) {
-    rt::spawn(async move {
-        let known = Rc::downgrade(&link);
-        if let Err(panic) = rt::guard(handshake(station.clone(), link)).await {
-            station.reader_panicked(known.upgrade(), &panic);
-        }
+    guarded(station, link, handshake);
+}
+
+fn guarded<F>(station: Rc<Station>, link: Rc<Link>, task: fn(Rc<Station>, Rc<Link>) -> F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    let (shard, known) = (station.clone(), Rc::downgrade(&link));
+    rt::spawn_guarded(task(station, link), move |panic| {
+        shard.reader_panicked(known.upgrade(), &panic);
     });
 }
 

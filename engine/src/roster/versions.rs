@@ -13,8 +13,6 @@
 //!
 //! Invariants: `floor` <= the versions of the removals, ascending, <= `current`.
 
-use std::collections::VecDeque;
-
 use bytes::{Buf, BufMut, Bytes};
 
 use super::item::{Undecodable, put_text, take_text};
@@ -32,7 +30,8 @@ const LAYOUT: u8 = 1;
 pub(super) struct Versions {
     current: u64,
     floor: u64,
-    removals: VecDeque<(u64, Jid)>,
+    /// Oldest first. Made anew with each removal: those are rare, and most rosters have had none lately.
+    removals: Box<[(u64, Jid)]>,
 }
 
 impl Versions {
@@ -41,7 +40,7 @@ impl Versions {
         Self {
             current: first,
             floor: first,
-            removals: VecDeque::new(),
+            removals: Box::default(),
         }
     }
 
@@ -51,7 +50,11 @@ impl Versions {
 
     /// A new version, for a contact that was added or changed.
     pub fn advance(&mut self, jid: &Jid) -> u64 {
-        self.removals.retain(|(_, removed)| removed != jid);
+        if self.removals.iter().any(|(_, removed)| removed == jid) {
+            let mut removals = std::mem::take(&mut self.removals).into_vec();
+            removals.retain(|(_, removed)| removed != jid);
+            self.removals = removals.into();
+        }
         self.current += 1;
         self.current
     }
@@ -59,12 +62,12 @@ impl Versions {
     /// A new version, for a contact that was removed.
     pub fn removed(&mut self, jid: &Jid) -> u64 {
         let version = self.advance(jid);
-        self.removals.push_back((version, jid.clone()));
-        if self.removals.len() > REMOVALS_MAX
-            && let Some((forgotten, _)) = self.removals.pop_front()
-        {
-            self.floor = forgotten;
+        let mut removals = std::mem::take(&mut self.removals).into_vec();
+        removals.push((version, jid.clone()));
+        if removals.len() > REMOVALS_MAX {
+            self.floor = removals.remove(0).0;
         }
+        self.removals = removals.into();
         version
     }
 
@@ -94,9 +97,7 @@ impl Versions {
         let current = rest.try_get_u64_le().map_err(|_| Undecodable)?;
         let floor = rest.try_get_u64_le().map_err(|_| Undecodable)?;
         let count = rest.try_get_u8().map_err(|_| Undecodable)?;
-        let removals = (0..count)
-            .map(|_| take_removal(&mut rest))
-            .collect::<Result<VecDeque<_>, _>>()?;
+        let removals = (0..count).map(|_| take_removal(&mut rest)).collect::<Result<_, _>>()?;
         let read = Self {
             current,
             floor,

@@ -148,7 +148,7 @@ impl Shard {
             copies: false,
             roster_interest: false,
             block_interest: false,
-            directed: Vec::new(),
+            directed: Default::default(),
         });
         if let Some(entry) = self.sessions.get_mut(id) {
             entry.address = Some(full);

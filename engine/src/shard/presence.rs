@@ -75,7 +75,7 @@ impl Shard {
             return;
         };
         let was_available = resource.presence.take().is_some();
-        let directed = std::mem::take(&mut resource.directed);
+        let directed = resource.directed.take();
         if was_available {
             self.broadcast(uid, &envelope);
         }
@@ -138,13 +138,13 @@ impl Shard {
             return;
         };
         let available = routed.envelope.kind == Kind::Presence(PresenceKind::Available);
-        resource.directed.retain(|known| *known != to);
+        resource.directed.remove(&to);
         // Subscribers hear of the end anyway, as long as the session is available to all.
         if available && !(knows && resource.presence.is_some()) {
-            if resource.directed.len() >= max {
+            if resource.directed.as_slice().len() >= max {
                 return self.refuse_presence(routed, Condition::ResourceConstraint);
             }
-            resource.directed.push(to);
+            resource.directed.add(to);
         }
         self.accept(routed.ticket);
         self.tell(uid, routed.envelope);

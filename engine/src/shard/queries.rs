@@ -41,7 +41,7 @@ impl Shard {
         let target = user.resource(name).filter(|resource| {
             !asks
                 || may_see(user, &routed.envelope.from)
-                || knows_by_direction(&resource.directed, &routed.envelope.from)
+                || knows_by_direction(resource.directed.as_slice(), &routed.envelope.from)
         });
         match target.map(|resource| resource.session) {
             Some(session) => {
@@ -76,7 +76,7 @@ pub(super) fn may_see(user: &User, other: &Jid) -> bool {
         || user
             .resources
             .iter()
-            .any(|resource| knows_by_direction(&resource.directed, other))
+            .any(|resource| knows_by_direction(resource.directed.as_slice(), other))
 }
 
 fn knows_by_direction(directed: &[Jid], other: &Jid) -> bool {

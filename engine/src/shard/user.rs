@@ -88,7 +88,31 @@ pub(super) struct Resource {
     pub(super) roster_interest: bool,
     pub(super) block_interest: bool,
     /// Addresses outside of the roster's knowledge that have seen this session's presence.
-    pub(super) directed: Vec<Jid>,
+    pub(super) directed: Directed,
+}
+
+/// Addresses, of which there are seldom any: one word while there are none.
+#[derive(Default)]
+pub(super) struct Directed(#[allow(clippy::box_collection)] Option<Box<Vec<Jid>>>);
+
+impl Directed {
+    pub(super) fn as_slice(&self) -> &[Jid] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn add(&mut self, address: Jid) {
+        self.0.get_or_insert_default().push(address);
+    }
+
+    pub(super) fn remove(&mut self, address: &Jid) {
+        if let Some(addresses) = &mut self.0 {
+            addresses.retain(|known| known != address);
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Jid> {
+        self.0.take().map(|addresses| *addresses).unwrap_or_default()
+    }
 }
 
 /// What an available session shows, packed: there is one for every session, and most show little.

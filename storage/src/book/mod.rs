@@ -77,7 +77,7 @@ impl BookCore {
     pub fn in_memory() -> Result<Self, BookError> {
         let backend = InMemoryBackend::new();
         let database = Builder::new()
-            .set_cache_size(BOOK_CACHE_BYTES / 64)
+            .set_cache_size(BOOK_CACHE_BYTES)
             .create_with_backend(backend)
             .map_err(redb::Error::from)?;
         Self::check(database, "memory".to_owned())
