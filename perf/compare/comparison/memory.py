@@ -7,7 +7,7 @@ counted: it is the same for all.
 
 from . import loadgen
 
-POINTS = (1000, 6000, 12_000, 18_000)
+POINTS = (1000, 9000, 18_000)
 MOST = max(POINTS)
 PROCESSES, EACH = 3, 9000
 ACCOUNTS_FOR_SEVERAL = PROCESSES * EACH

@@ -36,13 +36,11 @@ class Stage:
         return server
 
     def again(self, server, beside=False):
-        """Another one like it with the same accounts: in its place, or beside it."""
-        if not beside:
-            self.stop(server.name)
-        more = self.open(server.name, server.stored, server.environment, server.accounts)
-        if not beside:
-            self.standing[server.name] = ((server.stored, True), more)
-        return more
+        """Another process with the same accounts: in its place, on the same data, or beside it, on data of its own."""
+        if beside:
+            return self.open(server.name, server.stored, server.environment, server.accounts)
+        server.stop()
+        return server.start()
 
     def open(self, name, stored, environment, accounts):
         folder = self.folder / ("%s-%d" % (name, next(self.numbers)))
