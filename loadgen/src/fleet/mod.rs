@@ -42,6 +42,8 @@ pub struct Fleet {
     reports: Receiver<(u32, Report)>,
     workers: Vec<Worker>,
     epoch_ns: u64,
+    /// When the present act begins, everywhere.
+    act_ns: u64,
 }
 
 /// What is known of a worker.
@@ -101,6 +103,7 @@ impl Fleet {
             reports,
             workers,
             epoch_ns,
+            act_ns: 0,
         })
     }
 
@@ -129,6 +132,7 @@ impl Fleet {
     /// An act begins everywhere at once; gives when.
     pub fn begin(&mut self, act: u32, slice_ns: u64) -> u64 {
         let at_ns = self.now_ns() + AHEAD_NS;
+        self.act_ns = at_ns;
         for worker in &mut self.workers {
             (worker.finished, worker.balances) = (false, 0);
         }
@@ -213,6 +217,8 @@ impl Fleet {
             Err(RecvTimeoutError::Timeout) => return Ok(false),
             Err(RecvTimeoutError::Disconnected) => bail!("all workers are gone"),
         };
+        // What a play says of its act before that has begun is said of the one before.
+        let begun = self.now_ns() > self.act_ns;
         let Some(worker) = self.workers.get_mut(number as usize) else {
             bail!("a report from worker {number}, which there is not");
         };
@@ -229,8 +235,8 @@ impl Fleet {
                 finished,
             } => {
                 (worker.expected, worker.arrived) = (expected, arrived);
-                (worker.quiet, worker.finished) = (quiet, finished);
-                worker.balances += 1;
+                (worker.quiet, worker.finished) = (quiet, finished && begun);
+                worker.balances += u64::from(begun);
             }
             Report::Done {
                 expected,

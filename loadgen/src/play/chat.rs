@@ -40,6 +40,8 @@ pub struct Chat {
     acks: bool,
     sent: u64,
     arrived: u64,
+    /// Came back with an error: an error of the run, but not lost without a word.
+    bounced: u64,
 }
 
 /// One user of a pair.
@@ -78,6 +80,7 @@ impl Chat {
             acks: false,
             sent: 0,
             arrived: 0,
+            bounced: 0,
         }
     }
 
@@ -226,7 +229,10 @@ impl<C: Client> Play<C> for Chat {
         match event {
             Event::Message(mark) if stage.is_ours(mark) => self.receive(stage, place, mark),
             Event::Damaged => stage.count(Count::Damaged, 1),
-            Event::Bounced => stage.count(Count::ErrorReplies, 1),
+            Event::Bounced => {
+                self.bounced += 1;
+                stage.count(Count::ErrorReplies, 1);
+            }
             Event::Acked(stanzas) => {
                 stage.count(Count::MessagesAcked, u64::from(stanzas));
                 let asked_ns = std::mem::take(&mut self.sides[place as usize].asked_ns);
@@ -263,6 +269,6 @@ impl<C: Client> Play<C> for Chat {
     }
 
     fn balance(&self) -> (u64, u64) {
-        (self.sent + self.overdue.len() as u64, self.arrived)
+        (self.sent + self.overdue.len() as u64, self.arrived + self.bounced)
     }
 }

@@ -17,6 +17,8 @@ pub struct Flood {
     sending: bool,
     sent: u64,
     arrived: u64,
+    /// Came back with an error: a server may refuse what is too much, if it says so.
+    bounced: u64,
 }
 
 #[derive(Default)]
@@ -33,6 +35,7 @@ impl Flood {
             sending: false,
             sent: 0,
             arrived: 0,
+            bounced: 0,
         }
     }
 
@@ -82,7 +85,10 @@ impl<C: Client> Play<C> for Flood {
         match event {
             Event::Message(mark) if stage.is_ours(mark) => self.receive(stage, place, mark),
             Event::Damaged => stage.count(Count::Damaged, 1),
-            Event::Bounced => stage.count(Count::ErrorReplies, 1),
+            Event::Bounced => {
+                self.bounced += 1;
+                stage.count(Count::ErrorReplies, 1);
+            }
             _ => {}
         }
     }
@@ -99,6 +105,6 @@ impl<C: Client> Play<C> for Flood {
     }
 
     fn balance(&self) -> (u64, u64) {
-        (self.sent, self.arrived)
+        (self.sent, self.arrived + self.bounced)
     }
 }

@@ -13,13 +13,18 @@
 //! Implement [`Play`](crate::play::Play); it is called with the worker's [`Stage`], and everything that it does goes
 //! through that: `send`, `presence`, `with` for anything else that a [`Client`] can say, `arm` for timers, `log_in`,
 //! `log_out`, `cut`, `stall`, `count`, `latency`. Sessions are known by their [`Place`], 0, 1, 2... within the worker;
-//! `user` and `place` translate to the numbers that stand in addresses and marks. Add it to `play::start` and to
-//! `Play::unit` say how many users must stay together. Then:
-//! - `begin` is called when logins may begin (by default all log in), `ready` for each session, `start` when the measured
-//!   time begins, `stop` when nothing new is to be sent, `finish` at the very end.
+//! `user` and `place` translate to the numbers that stand in addresses and marks. Add it to `play::run`, and to
+//! [`Course::of`](crate::play::Course::of) what its acts are called, how long they last, what is counted, and how many
+//! users that follow each other must have the same worker. Then:
+//! - `begin` is called when logins may begin (by default all log in), `ready` for each session that did, `start` when an
+//!   act begins, `stop` when nothing new is to be sent, `finish` at the very end. An act of a length of its own is over
+//!   when `is_finished` says so on all workers.
 //! - Number what you send 0, 1, 2... for each receiver's stream, give what arrives to a [`Track`](crate::track::Track),
-//!   and let `balance` say how many deliveries there should be and are: the run waits for them to become equal over all
-//!   workers, and what is missing after that counts as lost. `finish` counts what the tracks found wrong.
+//!   and let `balance` say how many deliveries there should be and are, at the end: the run waits for the two to become
+//!   equal over all workers (so a sender may count what a receiver elsewhere has to confirm), and what is missing after
+//!   that counts as lost. `finish` counts what the tracks found wrong. What came back with an error was not lost: it
+//!   counts as an error reply, and for the balance as arrived. Leave alone what is not [`Stage::is_ours`]: an earlier run
+//!   has left it on the server.
 //! - Pace what is sent at a rate by [`Pace`](crate::play::Pace): it holds the times when something is due, and latency
 //!   counts from those.
 //!

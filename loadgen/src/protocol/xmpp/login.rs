@@ -12,7 +12,7 @@
 use crosspoint_xmpp::codec::{Element, Scanner, Stanza};
 
 use super::common::Common;
-use super::scram::{self, Hash, Scram};
+use super::scram::{self, Hash, Salted, Scram};
 use super::{Event, Management, Refusal, SASL, SM, STREAMS, TLS, Wants, heard, write};
 use crate::plan::Mechanism;
 
@@ -55,6 +55,12 @@ pub enum Said {
     Event(Event),
 }
 
+/// What outlives a login.
+pub struct Kept<'a> {
+    pub management: &'a mut Option<Box<Management>>,
+    pub salted: &'a mut Option<Box<Salted>>,
+}
+
 impl Login {
     /// `encrypted`: the connection already is (direct TLS).
     pub fn new(common: &Common, wants: Wants, encrypted: bool) -> Self {
@@ -81,9 +87,10 @@ impl Login {
         scanner: &Scanner,
         user: u32,
         common: &Common,
-        management: &mut Option<Box<Management>>,
+        kept: Kept<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Said, Refusal> {
+        let Kept { management, salted } = kept;
         match &mut self.stage {
             Stage::ToEncrypt if stanza.is("features", STREAMS) => self.ask_tls(&tree(stanza, scanner)?, out)?,
             Stage::Proceeding if stanza.is("proceed", TLS) => {
@@ -95,7 +102,7 @@ impl Login {
                 self.authenticate(&tree(stanza, scanner)?, user, common, out)?;
             }
             Stage::Proving(Some(scram)) if stanza.is("challenge", SASL) => {
-                let response = scram.last(stanza.body(), &common.password).map_err(refused)?;
+                let response = scram.last(stanza.body(), &common.password, salted).map_err(refused)?;
                 write::text(out, &["<response xmlns='", SASL, "'>", &response, "</response>"]);
             }
             Stage::Proving(scram) if stanza.is("success", SASL) => {

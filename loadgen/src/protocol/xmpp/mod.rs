@@ -25,7 +25,8 @@ pub use common::Common;
 
 use crosspoint_xmpp::codec::{Fault, Frame, Scan, Scanner, Stanza};
 
-use self::login::Login;
+use self::login::{Kept, Login};
+use self::scram::Salted;
 use self::shape::Shape;
 use super::{Client, Event, Filler, MARK_BYTES, Mark, Presence, Refusal, To, Wants};
 use crate::plan::Plan;
@@ -46,6 +47,8 @@ pub struct Xmpp {
     login: Option<Box<Login>>,
     shape: Option<Box<Shape>>,
     management: Option<Box<Management>>,
+    /// For the next login.
+    salted: Option<Box<Salted>>,
 }
 
 /// Stream management (XEP-0198).
@@ -79,6 +82,7 @@ impl Client for Xmpp {
             login: None,
             shape: None,
             management: None,
+            salted: None,
         }
     }
 
@@ -207,8 +211,12 @@ impl Xmpp {
             self.count_heard();
         }
         if let Some(login) = &mut self.login {
+            let kept = Kept {
+                management: &mut self.management,
+                salted: &mut self.salted,
+            };
             let said = login
-                .stanza(stanza, &self.scanner, self.user, common, &mut self.management, out)
+                .stanza(stanza, &self.scanner, self.user, common, kept, out)
                 .map_err(|refusal| refusal.of(&common.name(self.user)))?;
             return Ok(self.after(said));
         }

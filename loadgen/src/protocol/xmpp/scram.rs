@@ -51,6 +51,16 @@ impl Hash {
     }
 }
 
+/// What a password and a salt give, and what took the rounds. A client may keep it (RFC 5802 section 3), as those of
+/// people do: a storm of returning users costs the load generator no more than it costs theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salted {
+    hash: Hash,
+    salt: Vec<u8>,
+    iterations: u32,
+    password: Vec<u8>,
+}
+
 /// One exchange. `first` and `last` give what goes into `<auth/>` and `<response/>`, in base64.
 #[derive(Debug)]
 pub struct Scram {
@@ -75,8 +85,8 @@ impl Scram {
         BASE64.encode(format!("n,,{}", self.first_bare))
     }
 
-    /// Answers the server's challenge.
-    pub fn last(&mut self, challenge: &str, password: &str) -> Result<String> {
+    /// Answers the server's challenge. What an earlier exchange has put into `kept` is used if it is still right.
+    pub fn last(&mut self, challenge: &str, password: &str, kept: &mut Option<Box<Salted>>) -> Result<String> {
         let challenge = String::from_utf8(BASE64.decode(challenge.trim())?)?;
         let nonce = attribute(&challenge, "r=")?;
         let salt = BASE64.decode(attribute(&challenge, "s=")?)?;
@@ -86,17 +96,26 @@ impl Scram {
             (1..=ITERATIONS_MAX).contains(&iterations),
             "the server asks for {iterations} rounds"
         );
-        let salted = self.hash.salted_password(password, &salt, iterations);
+        let hash = self.hash;
+        if !kept.as_ref().is_some_and(|kept| kept.is_of(hash, &salt, iterations)) {
+            *kept = Some(Box::new(Salted {
+                hash,
+                password: hash.salted_password(password, &salt, iterations),
+                salt,
+                iterations,
+            }));
+        }
+        let salted = kept.as_ref().map_or(&[][..], |kept| &kept.password);
         let without_proof = format!("c=biws,r={nonce}");
         let signed = format!("{},{challenge},{without_proof}", self.first_bare);
-        let client_key = self.hash.hmac(&salted, b"Client Key")?;
+        let client_key = self.hash.hmac(salted, b"Client Key")?;
         let signature = self.hash.hmac(&self.hash.digest(&client_key), signed.as_bytes())?;
         let proof: Vec<u8> = client_key
             .iter()
             .zip(&signature)
             .map(|(key, sign)| key ^ sign)
             .collect();
-        let server_key = self.hash.hmac(&salted, b"Server Key")?;
+        let server_key = self.hash.hmac(salted, b"Server Key")?;
         self.signature = self.hash.hmac(&server_key, signed.as_bytes())?;
         Ok(BASE64.encode(format!("{without_proof},p={}", BASE64.encode(proof))))
     }
@@ -124,6 +143,12 @@ pub fn nonce() -> Result<String> {
     Ok(BASE64.encode(bytes))
 }
 
+impl Salted {
+    fn is_of(&self, hash: Hash, salt: &[u8], iterations: u32) -> bool {
+        self.hash == hash && self.salt == salt && self.iterations == iterations
+    }
+}
+
 fn attribute<'a>(message: &'a str, name: &str) -> Result<&'a str> {
     message
         .split(',')
@@ -137,7 +162,7 @@ mod tests {
 
     fn exchange(hash: Hash, nonce: &str, challenge: &str, outcome: &str) -> (String, Result<()>) {
         let mut scram = Scram::new(hash, "user", nonce.to_owned());
-        let last = scram.last(&BASE64.encode(challenge), "pencil").unwrap();
+        let last = scram.last(&BASE64.encode(challenge), "pencil", &mut None).unwrap();
         let last = String::from_utf8(BASE64.decode(last).unwrap()).unwrap();
         (last, scram.verify(&BASE64.encode(outcome)))
     }
@@ -170,6 +195,18 @@ mod tests {
             "{last}"
         );
         verified.unwrap();
+    }
+
+    #[test]
+    fn the_rounds_are_kept_for_the_next_login_as_long_as_the_salt_is_the_same() {
+        let mut kept = None;
+        let mut last = |challenge: &str, password: &str| {
+            let mut scram = Scram::new(Hash::Sha256, "user", "abc".to_owned());
+            scram.last(&BASE64.encode(challenge), password, &mut kept).unwrap()
+        };
+        let first = last("r=abcd,s=QSXCR+Q6sek8bf92,i=10", "pencil");
+        assert_eq!(last("r=abcd,s=QSXCR+Q6sek8bf92,i=10", "not asked"), first);
+        assert_ne!(last("r=abcd,s=QSXCR+Q6sek8bf92,i=11", "pencil"), first);
     }
 
     #[test]
