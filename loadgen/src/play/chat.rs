@@ -231,6 +231,8 @@ impl<C: Client> Play<C> for Chat {
             Event::Damaged => stage.count(Count::Damaged, 1),
             Event::Bounced => {
                 self.bounced += 1;
+                let user = stage.user(place);
+                stage.trouble(|| format!("a message of user {user} came back with an error"));
                 stage.count(Count::ErrorReplies, 1);
             }
             Event::Acked(stanzas) => {

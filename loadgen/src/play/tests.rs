@@ -29,17 +29,23 @@ fn chat_through(mischief: Mischief) -> Run {
         relay(one, there, mischief);
         back.join().unwrap();
     });
+    let run = run_floor(&address.to_string(), 1);
+    relay.join().unwrap();
+    run
+}
+
+fn run_floor(address: &str, pairs: usize) -> Run {
     let text = format!(
         "name = 'relay'\n\
          [target]\naddresses = ['{address}']\n\
-         [users]\ncount = 2\n\
+         [users]\ncount = {}\n\
          [load]\nwarmup_s = 0\nduration_s = 0.2\ndrain_s = 0.5\n\
-         [scenario.floor]\nwindow = {WINDOW}\nbody_bytes = 20\n"
+         [scenario.floor]\nwindow = {WINDOW}\nbody_bytes = 20\n",
+        2 * pairs
     );
     let plan = Plan::parse("the test", &text, &[]).unwrap();
     let outcome = fleet::conduct(&plan, "test".to_owned(), &mut Progress::new(true)).unwrap();
     assert!(!outcome.shut_out);
-    relay.join().unwrap();
     outcome.run
 }
 
@@ -72,6 +78,29 @@ fn an_honest_relay_delivers_everything_once_and_in_order() {
     assert!(run.verdict.ok, "{:?}", run.verdict);
     assert!(run.measured.count > 0);
     assert_eq!(run.whole(Count::MessagesSent), run.whole(Count::MessagesReceived));
+}
+
+#[test]
+fn two_by_two_in_the_order_in_which_they_come() {
+    // A relay that joins its connections as the one of perf/floor does; many pairs, so that an order that is not kept shows.
+    const PAIRS: usize = 20;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let relays = thread::spawn(move || {
+        let pair = |_| {
+            let (one, other) = (listener.accept().unwrap().0, listener.accept().unwrap().0);
+            let (there, back) = (other.try_clone().unwrap(), one.try_clone().unwrap());
+            [
+                thread::spawn(move || relay(one, there, |_| ())),
+                thread::spawn(move || relay(other, back, |_| ())),
+            ]
+        };
+        let all: Vec<_> = (0..PAIRS).flat_map(pair).collect();
+        all.into_iter().for_each(|relay| relay.join().unwrap());
+    });
+    let run = run_floor(&address.to_string(), PAIRS);
+    relays.join().unwrap();
+    assert!(run.verdict.ok, "{:?}", run.verdict);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use crate::net::Link;
-use crate::plan::Plan;
+use crate::plan::{Plan, Scenario};
 use crate::protocol::{Client, Mark, Presence, To, Wants};
 use crate::record::{Count, Latency, Recorder};
 
@@ -122,8 +122,13 @@ impl<C: Client> Stage<C> {
             rate if rate > 0.0 => (1e9 * workers / rate) as u64,
             _ => 0,
         };
+        let concurrency = match plan.scenario {
+            // The relay joins connections two by two in the order in which they come.
+            Scenario::Floor(_) => 1,
+            _ => (plan.load.concurrency / part.workers).max(1),
+        };
         let ramp = Ramp {
-            concurrency: (plan.load.concurrency / part.workers).max(1),
+            concurrency,
             gap_ns,
             ..Ramp::default()
         };
