@@ -4,6 +4,7 @@ import argparse
 import datetime
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import sys
@@ -45,12 +46,12 @@ def compared(options, folder):
     scene = stage.Stage(folder, SERVER_CORE)
     bench = scenarios.Bench(generator, options.seconds, options.warmup, open_server=scene.again)
     results = schedule.carry_out(all_steps, scene, bench, say=schedule.to_stderr)
-    command = "perf/compare/run %s" % " ".join(sys.argv[1:])
-    heading = report.heading(command.strip(), REPOSITORY, (SERVER_CORE, LOAD_CORE), options.seconds)
+    command = shlex.join(["perf/compare/run", *sys.argv[1:]])
+    heading = report.heading(command, REPOSITORY, (SERVER_CORE, LOAD_CORE), options.seconds)
     text = "\n\n".join(part for part in (heading, options.note, report.sections(all_steps, results)) if part)
     print(text)
     if not options.no_write:
-        report.write(REPOSITORY / "perf" / "RESULTS.md", text)
+        report.write(REPOSITORY / "perf" / "RESULTS.md", text, options.add)
     return 1 if results.failures else 0
 
 
@@ -82,6 +83,7 @@ def arguments():
     parser.add_argument("--note", help="a sentence for the report: what else the machine did, say")
     parser.add_argument("--keep-raw", action="store_true", help="keep scenario files and documents in perf/results/")
     parser.add_argument("--no-write", action="store_true", help="do not write perf/RESULTS.md")
+    parser.add_argument("--add", action="store_true", help="write below what was measured before, not in its place")
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
     options = parser.parse_args()
     try:

@@ -71,9 +71,11 @@ def spread(values, form):
     return median if len(values) == 1 else "%s (%s to %s)" % (median, form % values[0], form % values[-1])
 
 
-def write(path, report):
-    """Puts the report into the file, in the place of the last one."""
+def write(path, report, add=False):
+    """Puts the report into the file, in the place of what was measured before, or below it."""
     text = path.read_text() if path.exists() else "# Measured results\n"
     before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
+    last, _, after = rest.partition(END)
+    if add and last.strip():
+        report = "%s\n\n%s" % (last.strip(), report)
     path.write_text("%s\n\n%s\n%s\n%s\n%s" % (before.rstrip(), BEGIN, report, END, after.lstrip()))

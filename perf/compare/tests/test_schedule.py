@@ -62,6 +62,16 @@ class Writing(unittest.TestCase):
             self.assertIn(part, text)
 
 
+    def test_a_report_can_be_added_to_the_last_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "RESULTS.md"
+            report.write(path, "first")
+            report.write(path, "second", add=True)
+            text = path.read_text()
+        self.assertLess(text.index("first"), text.index("second"))
+        self.assertEqual((text.count(report.BEGIN), text.count(report.END)), (1, 1))
+
+
 class Children(unittest.TestCase):
     def test_whatever_runs_is_ended_with_its_children(self):
         with tempfile.TemporaryDirectory() as folder:
