@@ -9,8 +9,9 @@ use crate::plan::{Plan, Security};
 use crate::play::{Act, Course, Length};
 use crate::progress::{self, Progress};
 use crate::record::{Count, Slice};
-use crate::result::{About, Builder, Ending, Limits, Run, Target};
+use crate::result::{About, Builder, Ending, Limits, Run, Target, latency_of};
 use crate::sample::Watch;
+use crate::search::{Measured, Search};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Runs shorter than this are cut into shorter slices.
@@ -37,6 +38,7 @@ struct Conductor<'a> {
     progress: &'a mut Progress,
     reasons: Vec<String>,
     whole: Slice,
+    search: Option<Search>,
 }
 
 /// Carries a plan out.
@@ -59,6 +61,7 @@ pub fn conduct(plan: &Plan, command: String, progress: &mut Progress) -> Result<
         progress,
         reasons: Vec::new(),
         whole: Slice::empty(0, 0),
+        search: None,
     };
     let course = Course::of(plan);
     let logins = conductor.log_in(&course)?;
@@ -87,6 +90,15 @@ fn about(plan: &Plan, command: String) -> About {
             banner: None,
         },
         plan_toml: plan.to_toml(),
+    }
+}
+
+/// What is written for each that is to be delivered.
+fn sent_of(unit: Count) -> Count {
+    match unit {
+        Count::PresenceReceived => Count::PresenceSent,
+        Count::RoomReceived => Count::RoomSent,
+        _ => Count::MessagesSent,
     }
 }
 
@@ -121,6 +133,7 @@ impl Conductor<'_> {
         for (place, act) in course.acts.iter().enumerate() {
             let last = place + 1 == course.acts.len();
             stopped = match act.length {
+                Length::Timed { .. } if last && self.plan.search.is_some() => self.find_rate(act)?,
                 Length::Timed { warmup_s, seconds } => self.timed(act, warmup_s, seconds, last)?,
                 Length::Finished { seconds_max } => self.until_finished(act, seconds_max)?,
             };
@@ -149,6 +162,97 @@ impl Conductor<'_> {
         Ok(last)
     }
 
+    /// The act again and again at different rates, and then at the best of them.
+    fn find_rate(&mut self, act: &Act) -> Result<bool> {
+        let (Some(goal), Some(unit)) = (&self.plan.search, act.unit) else {
+            return Ok(false);
+        };
+        let mut search = Search::new(goal, latency_of(unit));
+        let slice_ns = if goal.step_s < SHORT_S {
+            SHORT_SLICE_NS
+        } else {
+            SECOND_NS
+        };
+        let slices = |seconds: f64| (seconds * 1e9 / slice_ns as f64).ceil() as u64;
+        let settle = slices(self.plan.load.warmup_s.min(goal.step_s)).max(1);
+        self.begin(act, slice_ns)?;
+        while let Some(per_s) = search.next_per_s() {
+            self.fleet.rate(per_s);
+            self.phase("search", false, act.unit, progress::Length::Seconds(goal.step_s));
+            self.progress.say(&format!("trying {per_s:.0} /s"));
+            self.slices(settle)?;
+            let (slice, own_cores) = self.step(slices(goal.step_s))?;
+            let measured = Measured {
+                slice: &slice,
+                sent: sent_of(unit),
+                own_cores,
+                own_cores_max: self.fleet.threads() as f64,
+            };
+            if !search.record(per_s, measured) {
+                self.recover()?;
+            }
+        }
+        self.confirm(act, &search, slice_ns, settle)?;
+        self.search = Some(search);
+        Ok(true)
+    }
+
+    /// The best rate once more, and this is what the result is of.
+    fn confirm(&mut self, act: &Act, search: &Search, slice_ns: u64, settle: u64) -> Result<()> {
+        if search.own_limit() {
+            let why = "The generator was the bottleneck of the search: give it more cores (--core, --threads).";
+            self.progress.say(why);
+            self.reasons.push(why.to_owned());
+        }
+        let seconds = self.plan.load.duration_s;
+        match search.best_per_s() {
+            Some(best_per_s) => {
+                self.fleet.rate(best_per_s);
+                self.slices(settle)?;
+                self.phase(act.name, true, act.unit, progress::Length::Seconds(seconds));
+                self.slices((seconds * 1e9 / slice_ns as f64).ceil() as u64)?;
+            }
+            None => self.reasons.push("No rate kept the promise.".to_owned()),
+        }
+        self.fleet.stop(self.fleet.now_ns());
+        Ok(())
+    }
+
+    /// Slices of a step as one, and the cores that the generator kept busy meanwhile.
+    fn step(&mut self, count: u64) -> Result<(Slice, f64)> {
+        let (mut whole, mut cores) = (Slice::empty(0, 0), 0.0);
+        for place in 0..count {
+            let slice = self.next_slice()?;
+            self.take(&slice);
+            cores += self.builder.now().map_or(0.0, |now| now.second.client.cores);
+            match place {
+                0 => whole = slice,
+                _ => whole.merge(&slice),
+            }
+        }
+        Ok((whole, cores / count.max(1) as f64))
+    }
+
+    /// After too high a rate: what is under way arrives, before the next one is tried.
+    fn recover(&mut self) -> Result<()> {
+        self.fleet.rate(0.0);
+        let until = Instant::now() + Duration::from_secs_f64(self.plan.load.drain_s);
+        self.fleet.ask_balance();
+        while Instant::now() < until {
+            if let Some(slice) = self.fleet.slice(Instant::now() + GLANCE)? {
+                self.take(&slice);
+            }
+            if self
+                .fleet
+                .balance()
+                .is_some_and(|balance| balance.arrived >= balance.expected)
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// An act that ends by itself.
     fn until_finished(&mut self, act: &Act, seconds_max: f64) -> Result<bool> {
         self.begin(act, SECOND_NS)?;
@@ -174,6 +278,8 @@ impl Conductor<'_> {
             let slice = self.next_slice()?;
             self.take(&slice);
             if slice.to_ns >= at_ns {
+                // What was reported before the act is of the one before it.
+                self.fleet.ask_balance();
                 return Ok(at_ns);
             }
         }
@@ -249,6 +355,7 @@ impl Conductor<'_> {
             },
             shards: self.watch.finish(),
             reasons: self.reasons,
+            search: self.search.map(Search::result),
             ..Ending::default()
         };
         Ok(self.builder.finish(last, ending))

@@ -140,6 +140,11 @@ impl Fleet {
         at_ns
     }
 
+    /// How many workers there are, each with a thread of its own.
+    pub fn threads(&self) -> usize {
+        self.workers.len()
+    }
+
     /// Another rate, for all workers together.
     pub fn rate(&mut self, per_s: f64) {
         self.crew.order(Order::Rate { per_s });

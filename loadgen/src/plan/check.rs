@@ -1,6 +1,6 @@
 //! What types cannot say: ranges, and what has to fit together.
 
-use super::scenario::{Behaviour, Fanout, Mixed, Mode, Offline, RATE_PER_S_MIN, Scenario};
+use super::scenario::{Behaviour, Fanout, Mixed, Mode, Offline, RATE_PER_S_MIN, ROOMS_MAX, Scenario, StormKind};
 use super::{Load, Plan, Search, Target, Users};
 
 /// Longest time that a scenario may name, in seconds: eleven days.
@@ -129,6 +129,11 @@ fn scenario(plan: &Plan) -> Checked {
         Scenario::Storm(storm) => {
             rate(&key("return_per_s"), storm.return_per_s, 0.0)?;
             time(&key("away_s"), storm.away_s, 0.0)?;
+            ensure(
+                &key("messages"),
+                storm.messages == 0 || storm.kind == StormKind::Resume,
+                || "messages on the way survive a resumption only: set kind = \"resume\"".into(),
+            )?;
             at_least_one(&key("rounds"), storm.rounds)
         }
         Scenario::Floor(floor) => at_least_one(&key("window"), floor.window),
@@ -136,7 +141,9 @@ fn scenario(plan: &Plan) -> Checked {
 }
 
 fn fanout(fanout: &Fanout, users: u32) -> Checked {
-    at_least_one("scenario.fanout.rooms", fanout.rooms)?;
+    ensure("scenario.fanout.rooms", (1..=ROOMS_MAX).contains(&fanout.rooms), || {
+        format!("between 1 and {ROOMS_MAX}")
+    })?;
     ensure(
         "scenario.fanout.occupants",
         (2..=users).contains(&fanout.occupants),

@@ -7,6 +7,9 @@ use super::{BodyBytes, scaled};
 /// Lowest rate: one in eleven days.
 pub(super) const RATE_PER_S_MIN: f64 = 1e-6;
 
+/// Most rooms of a run.
+pub const ROOMS_MAX: u32 = 4096;
+
 /// One of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,7 +92,8 @@ pub struct Presence {
     pub status_bytes: BodyBytes,
 }
 
-/// Occupants write to rooms (XEP-0045); each occupant must get each message once, and in the room's order.
+/// Occupants write to rooms (XEP-0045); each occupant must get each message once, and in its
+/// sender's order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fanout {
@@ -269,7 +273,7 @@ impl Scenario {
         }
     }
 
-    /// The rate that a search varies, for all users together; `None` where no rate is set.
+    /// The rate that a search varies, for all users together; `None` where there is none to vary.
     pub fn rate_per_s(&mut self) -> Option<&mut f64> {
         match self {
             Self::Chat(Chat {
@@ -279,7 +283,6 @@ impl Scenario {
             | Self::Presence(Presence { rate_per_s, .. })
             | Self::Fanout(Fanout { rate_per_s, .. })
             | Self::Slow(Slow { rate_per_s, .. }) => Some(rate_per_s),
-            Self::Storm(Storm { return_per_s, .. }) => Some(return_per_s),
             _ => None,
         }
     }

@@ -5,17 +5,24 @@
 
 mod chat;
 mod connect;
+mod due;
+mod fanout;
 mod flood;
+mod mixed;
 mod offline;
 mod pace;
+mod people;
+mod presence;
+mod ring;
 mod slow;
+mod storm;
 
 #[cfg(test)]
 mod tests;
 
 pub use pace::Pace;
 
-use crate::plan::{Phase, Plan, Scenario};
+use crate::plan::{self, Phase, Plan, Scenario, StormKind};
 use crate::protocol::xmpp::Xmpp;
 use crate::protocol::{Client, Event};
 use crate::record::Count;
@@ -146,11 +153,54 @@ impl Course {
                 course.group = 1;
                 course.acts = offline_acts(offline.phase);
             }
+            Scenario::Presence(_) => (course.group, course.acts) = (1, vec![timed(Count::PresenceReceived)]),
+            Scenario::Mixed(_) => course.group = 1,
+            Scenario::Fanout(_) => {
+                course.group = 1;
+                let length = Length::Finished {
+                    seconds_max: JOIN_S_MAX,
+                };
+                let (number, name, measured, unit) = (fanout::JOIN, "join", false, None);
+                let join = Act {
+                    number,
+                    name,
+                    measured,
+                    unit,
+                    length,
+                };
+                let talk = Act {
+                    number: fanout::TALK,
+                    ..timed(Count::RoomReceived)
+                };
+                course.acts = vec![join, talk];
+            }
+            Scenario::Storm(storm) => course.acts = storm_acts(storm, plan.load.drain_s),
             Scenario::Floor(_) => course.alone = true,
             _ => {}
         }
         course
     }
+}
+
+/// How long joining all rooms may take.
+const JOIN_S_MAX: f64 = 600.0;
+
+/// One act a round; whoever comes back is what is counted.
+fn storm_acts(storm: &plan::Storm, drain_s: f64) -> Vec<Act> {
+    let unit = match storm.kind {
+        StormKind::Restart => Count::LoginsOk,
+        StormKind::Resume => Count::Resumed,
+    };
+    let round = |number| Act {
+        number,
+        name: "return",
+        measured: true,
+        unit: Some(unit),
+        length: Length::Finished {
+            seconds_max: storm.away_s + drain_s,
+        },
+    };
+    (0..storm.rounds).map(round).collect()
 }
 
 fn offline_acts(phase: Phase) -> Vec<Act> {
@@ -191,9 +241,9 @@ pub fn run(plan: Plan, part: Part, epoch_ns: u64, core: Option<usize>, desk: Des
         Scenario::Offline(offline) => run!(offline::Offline::new(offline, part, plan.users.count)),
         Scenario::Flood(flood) => run!(flood::Flood::new(flood, part)),
         Scenario::Slow(slow) => run!(slow::Slow::new(slow, part)),
-        other => {
-            let why = format!("the scenario {} cannot be played yet", other.name());
-            desk.refuse(part.worker, why);
-        }
+        Scenario::Presence(presence) => run!(presence::Presence::new(presence, &plan, part)),
+        Scenario::Fanout(fanout) => run!(fanout::Fanout::new(fanout, &plan, part)),
+        Scenario::Mixed(mixed) => run!(mixed::Mixed::new(mixed, &plan, part)),
+        Scenario::Storm(storm) => run!(storm::Storm::new(storm, part)),
     }
 }

@@ -195,6 +195,7 @@ mod tests {
             reached_per_s: 999.0,
             latency_us: 800.0,
             ok: true,
+            generator_busy: false,
         };
         run.search = Some(Search {
             latency: "message".to_owned(),

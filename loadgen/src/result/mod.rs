@@ -162,6 +162,9 @@ pub struct SearchStep {
     pub reached_per_s: f64,
     pub latency_us: f64,
     pub ok: bool,
+    /// The generator's own cores were nearly all busy: what is bad about the step may be its own doing.
+    #[serde(default)]
+    pub generator_busy: bool,
 }
 
 impl Target {

@@ -199,6 +199,9 @@ impl<C: Client, P: Play<C>> Worker<C, P> {
             core.phase = Phase::LoggedIn;
             self.report_logins(core);
         }
+        if let Some(why) = core.stage.given_up.take() {
+            self.report(Report::Failed(why));
+        }
         if core.stage.has_work() {
             self.work.notify();
         }

@@ -39,6 +39,7 @@ pub struct Stage<C: Client> {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) sources: Vec<IpAddr>,
     pub(super) trouble: Option<String>,
+    pub(super) given_up: Option<String>,
     pub(super) ready: u32,
     pub(super) failed: u32,
     pool: Vec<Vec<u8>>,
@@ -147,6 +148,7 @@ impl<C: Client> Stage<C> {
             turn: Turn::default(),
             ramp,
             trouble: None,
+            given_up: None,
             ready: 0,
             failed: 0,
             pool: Vec::new(),
@@ -338,6 +340,11 @@ impl<C: Client> Stage<C> {
     /// Bytes that wait for a session's socket.
     pub fn backlog_bytes(&self, place: Place) -> usize {
         self.sessions[place as usize].outbox.len()
+    }
+
+    /// The server lacks what the scenario needs: the run ends, and says so.
+    pub fn give_up(&mut self, why: String) {
+        self.given_up.get_or_insert(why);
     }
 
     /// Notes why something went wrong; the first reason is shown with the verdict.

@@ -26,7 +26,9 @@ pub fn stanza(stanza: &Stanza<'_>, scanner: &Scanner, common: &Common, out: &mut
 fn message(stanza: &Stanza<'_>, scanner: &Scanner, common: &Common) -> (Event, Option<Body>) {
     let is = |kind: &str| stanza.kind.is_some_and(|found| found == kind);
     if is("error") {
-        return (Event::Bounced, None);
+        // A typing notice for somebody who is not there is not worth keeping, and nobody misses it.
+        let typing = stanza.id.is_some_and(|id| id == write::TYPING_ID);
+        return (if typing { Event::Nothing } else { Event::Bounced }, None);
     }
     let room = is("groupchat");
     let body = scanner.children(stanza).find(|child| child.is("body", CLIENT));

@@ -159,6 +159,10 @@ impl Client for Xmpp {
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
+        // What is not acknowledged would be kept for us, and come a second time (XEP-0198 section 4).
+        if let Some(management) = self.management.as_ref().filter(|management| management.enabled) {
+            write::ack(management.heard, out);
+        }
         out.extend_from_slice(b"</stream:stream>");
     }
 

@@ -13,10 +13,14 @@ pub fn message(common: &Common, to: To, mark: Mark, out: &mut Vec<u8>) {
     out.extend_from_slice(b"</body></message>");
 }
 
+/// What typing notices have for an id: one that comes back is known by it.
+pub const TYPING_ID: &str = "typing";
+
 /// A typing notice (XEP-0085).
 pub fn typing(common: &Common, to: To, out: &mut Vec<u8>) {
     head(common, to, out);
-    out.extend_from_slice(b"typing'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>");
+    out.extend_from_slice(TYPING_ID.as_bytes());
+    out.extend_from_slice(b"'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>");
 }
 
 #[inline]

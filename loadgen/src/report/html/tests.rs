@@ -39,6 +39,7 @@ fn hostile() -> Run {
             reached_per_s: 1.0,
             latency_us: 1.0,
             ok: false,
+            generator_busy: false,
         }],
     });
     run
@@ -167,6 +168,7 @@ fn searched(mut run: Run) -> Run {
         reached_per_s: wanted_per_s,
         latency_us,
         ok: latency_us < 1000.0,
+        generator_busy: false,
     };
     let steps = vec![
         at(1e5, 300.0),
