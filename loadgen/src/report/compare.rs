@@ -83,12 +83,15 @@ pub fn differences(one: &Run, other: &Run) -> Vec<String> {
     found
 }
 
-/// Plans name addresses and accounts, which may well differ; so the lines are named instead of judged.
+/// Keys of a plan that say where the server is, not what is done to it.
+const WHERE: &[&str] = &["addresses", "server_pids", "metrics_url"];
+
+/// What is done may differ in any line of the plan; so the lines are named instead of judged.
 fn plan_difference(one: &Run, other: &Run) -> Option<String> {
     let lines = |run: &Run| -> Vec<String> {
         let lines = run.plan_toml.lines().map(|line| line.trim().to_owned());
         lines
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .filter(|line| !line.is_empty() && !line.starts_with('#') && !says_where(line))
             .collect()
     };
     let (ours, theirs) = (lines(one), lines(other));
@@ -111,6 +114,10 @@ fn plan_difference(one: &Run, other: &Run) -> Option<String> {
             only(&theirs, &ours)
         )
     })
+}
+
+fn says_where(line: &str) -> bool {
+    line.split_once('=').is_some_and(|(key, _)| WHERE.contains(&key.trim()))
 }
 
 /// The table: rate, costs, memory, percentiles of each latency that both have, errors.
@@ -333,6 +340,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "no {part} in\n{text}");
         }
+    }
+
+    #[test]
+    fn where_a_server_is_makes_no_difference() {
+        let (mut one, mut other) = (fixture::run("chat", 1.0), fixture::run("chat", 1.0));
+        one.plan_toml += "addresses = [\"127.0.0.1:1\"]\nserver_pids = [1]\n";
+        other.plan_toml += "addresses = [\"127.0.0.1:2\"]\nserver_pids = [2, 3]\nmetrics_url = \"http://x\"\n";
+        assert!(differences(&one, &other).is_empty());
     }
 
     #[test]
