@@ -26,6 +26,7 @@ mod launch;
 mod listener;
 mod notify;
 mod process;
+mod shared;
 pub mod signals;
 mod socket;
 mod watched;
@@ -41,4 +42,5 @@ pub use notify::Notify;
 pub use process::{
     DescriptorLimit, cores, exit, pin, process_cpu, process_rss_bytes, raise_fd_limit, restrict_umask, thread_cpu,
 };
+pub use shared::{CELLS_ALIGN, Cell, Cells, Region, Shared, monotonic_ns, thread_number, ticks};
 pub use socket::{Detached, Socket};

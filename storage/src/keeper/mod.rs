@@ -237,6 +237,7 @@ impl<C: Core> Desk<C> {
         let begin = Instant::now();
         let replies = self.core.serve(group);
         self.stats.group_ns.record(begin.elapsed().as_nanos() as u64);
+        self.stats.group_requests.record(count);
         self.stats.groups.fetch_add(1, Relaxed);
         self.stats.requests.fetch_add(count, Relaxed);
         settle_debt(&self.stats.queue_requests, count);

@@ -351,6 +351,7 @@ impl<D: Disk> Log<D> {
         self.written += bytes;
         self.stats.commits.fetch_add(1, Relaxed);
         self.stats.bytes.fetch_add(bytes, Relaxed);
+        self.stats.commit_bytes.record(bytes);
         self.stats.records.fetch_add(u64::from(self.batch_records), Relaxed);
         self.batch.clear();
         self.batch_records = 0;
