@@ -235,7 +235,15 @@ fn assemble(
     for (index, (((lanes, inbox), journal), book)) in
         senders.into_iter().zip(inboxes).zip(journals).zip(books).enumerate()
     {
-        let post = post(plan, lanes, inbox, Box::new(journal), Box::new(book), keys.clone())?;
+        let post = post(
+            plan,
+            index,
+            lanes,
+            inbox,
+            Box::new(journal),
+            Box::new(book),
+            keys.clone(),
+        )?;
         let seat = SeatPlan {
             index,
             setup: setup.clone(),
@@ -271,6 +279,7 @@ fn assemble(
 
 fn post(
     plan: &Plan,
+    shard: usize,
     lanes: Senders<Chunk>,
     inbox: Inbox<Chunk>,
     journal: Box<dyn crosspoint_storage::seam::Journal>,
@@ -286,6 +295,7 @@ fn post(
         keys,
         listeners: plan.listeners.clone(),
         backlog: BACKLOG,
+        pairs: plan.metrics.pairs(shard),
     })
 }
 

@@ -33,7 +33,7 @@ mod watched;
 
 pub use alarm::Alarm;
 pub use breath::breathe;
-pub use clock::{Clock, monotonic_ns, sleep};
+pub use clock::{Clock, monotonic_ns, sleep, ticks};
 pub use doorbell::{Doorbell, Ringer};
 pub use guard::{Guard, Panicked, guard, spawn_guarded};
 pub use launch::{Config, Unavailable, probe, run, spawn};
@@ -41,6 +41,7 @@ pub use listener::{Listener, is_out_of_descriptors};
 pub use notify::Notify;
 pub use process::{
     DescriptorLimit, cores, exit, pin, process_cpu, process_rss_bytes, raise_fd_limit, restrict_umask, thread_cpu,
+    thread_number,
 };
-pub use shared::{CELLS_ALIGN, Cell, Cells, Region, Shared, monotonic_ns, thread_number, ticks};
+pub use shared::{CELLS_ALIGN, Cell, Cells, Region, Shared};
 pub use socket::{Detached, Socket};

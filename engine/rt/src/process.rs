@@ -81,6 +81,14 @@ pub fn process_cpu() -> Duration {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// The calling thread's number in the kernel: a folder of /proc/self/task.
+#[must_use]
+pub fn thread_number() -> u64 {
+    // SAFETY: no pointers are passed.
+    let number = unsafe { libc::syscall(libc::SYS_gettid) };
+    u64::try_from(number).unwrap_or(0)
+}
+
 /// Resident memory of the process, in bytes; 0 where /proc is not mounted.
 #[must_use]
 pub fn process_rss_bytes() -> u64 {

@@ -61,6 +61,7 @@ impl Cell {
 /// # Safety
 /// The type consists of `Cell`s, has a fixed layout (`repr(C)` or `repr(transparent)`), and asks for an alignment of at
 /// most [`CELLS_ALIGN`].
+// SAFETY: promised by whoever implements it.
 pub unsafe trait Cells {}
 
 // SAFETY: it is the cell itself.
@@ -220,39 +221,6 @@ impl<T: ?Sized + std::fmt::Debug> std::fmt::Debug for Shared<T> {
     }
 }
 
-/// Nanoseconds of the machine's monotonic clock: the same for all processes until the next boot.
-#[inline]
-#[must_use]
-pub fn monotonic_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec to write to; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-/// The cheapest clock there is, in units of its own: only differences within one thread and a short time, set against
-/// [`monotonic_ns`] over the same time, mean anything.
-#[inline]
-#[must_use]
-pub fn ticks() -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 processor has this instruction; it reads no memory.
-    #[allow(unused_unsafe)]
-    unsafe {
-        core::arch::x86_64::_rdtsc()
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    monotonic_ns()
-}
-
-/// The calling thread's number in the kernel: a folder of /proc/self/task.
-#[must_use]
-pub fn thread_number() -> u64 {
-    // SAFETY: no pointers are passed.
-    let number = unsafe { libc::syscall(libc::SYS_gettid) };
-    u64::try_from(number).unwrap_or(0)
-}
-
 fn layout(bytes: usize) -> Layout {
     let bytes = bytes.max(size_of::<Cell>()).next_multiple_of(CELLS_ALIGN);
     Layout::from_size_align(bytes, CELLS_ALIGN).expect("a region is smaller than the address space")
@@ -350,13 +318,5 @@ mod tests {
         cell.raise(3);
         cell.raise(2);
         assert_eq!(cell.get(), 3);
-    }
-
-    #[test]
-    fn clocks_advance() {
-        let (ns, units) = (monotonic_ns(), ticks());
-        while monotonic_ns() == ns {}
-        assert!(ticks() > units);
-        assert_ne!(thread_number(), 0);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::link::{Buffers, Link};
 use super::{Listen, Station, reader};
+use crate::metrics::Doing;
 use crate::rt::{self, Listener, is_out_of_descriptors};
 use crate::session::Peer;
 
@@ -44,6 +45,7 @@ fn explain(listen: &Listen, error: &io::Error) {
 
 impl Station {
     fn welcome(self: &Rc<Self>, link: Rc<Link>) {
+        self.doing(Doing::Accept);
         let (frontend, listener) = link.place();
         let direct = self.shard.borrow().direct_tls(frontend, listener);
         if direct {

@@ -15,6 +15,7 @@
 
 mod link;
 mod listen;
+mod meter;
 mod reader;
 mod turn;
 
@@ -28,11 +29,12 @@ use std::time::Duration;
 use crosspoint_storage::seam::{Book, Journal};
 
 use crate::mailbox::{Inbox, Senders};
-use crate::rt::{self, Clock, Doorbell, Listener, Notify, Ringer};
-use crate::session::Now;
+use crate::metrics::{Doing, Pairs};
+use crate::rt::{self, Doorbell, Listener, Notify, Ringer};
 use crate::shard::{Adopt, Item, KeyRequest, SessionId, Shard};
 
 use link::Link;
+use meter::Meter;
 
 /// What one turn ships to another shard.
 pub type Chunk = Vec<Item>;
@@ -64,6 +66,8 @@ pub struct Post {
     pub listeners: Vec<Listen>,
     /// Connections that the kernel completes ahead of us.
     pub backlog: u32,
+    /// This shard's figures about the others.
+    pub pairs: Pairs,
 }
 
 /// A listening address.
@@ -80,7 +84,7 @@ pub struct Listen {
 /// A shard on its ring.
 struct Station {
     shard: RefCell<Shard>,
-    clock: Clock,
+    meter: Meter,
     links: RefCell<Vec<Option<Attached>>>,
     scratch: RefCell<Scratch>,
     /// Ciphertext on its way from a cipher to a socket; empty in between.
@@ -132,6 +136,7 @@ pub async fn run(shard: Shard, post: Post, bound: impl FnOnce(std::io::Result<Ve
         keys,
         listeners,
         backlog,
+        pairs,
     } = post;
     let shards = lanes.consumers();
     let opened = ringer
@@ -142,8 +147,8 @@ pub async fn run(shard: Shard, post: Post, bound: impl FnOnce(std::io::Result<Ve
         Err(error) => return bound(Err(error)),
     };
     let station = Rc::new(Station {
+        meter: Meter::new(shard.id(), shard.metrics().clone(), pairs, shard.split()),
         shard: RefCell::new(shard),
-        clock: Clock::start(),
         links: RefCell::default(),
         scratch: RefCell::new(Scratch {
             received: vec![0; SCRATCH_BYTES].into_boxed_slice(),
@@ -188,26 +193,48 @@ fn bind(listeners: &[Listen], backlog: u32) -> std::io::Result<Vec<(Listen, List
 async fn tick(station: Rc<Station>) {
     loop {
         rt::sleep(TICK).await;
+        station.doing(Doing::Tick);
         station.enter(None, Shard::tick);
-        let cpu = rt::thread_cpu();
-        station.shard.borrow().metrics().cpu_ns.set(cpu.as_nanos() as u64);
-        station.work.notify();
+        station.meter.tick();
+        station.look_into_lanes();
     }
 }
 
 impl Station {
+    /// From now on the shard's time goes into this.
+    fn doing(&self, doing: Doing) {
+        self.spend(doing as usize);
+    }
+
+    fn spend(&self, doing: usize) {
+        if self.meter.switch(doing) {
+            // What begins a turn wakes the task that ends it.
+            self.work.notify();
+        }
+    }
+
+    /// Notes how full the lanes to the others are.
+    fn look_into_lanes(&self) {
+        let post = self.post.borrow();
+        for (target, depth) in self.meter.pairs().depth.iter().enumerate() {
+            depth.set((post.lanes.waiting(target) + usize::from(!post.stuck[target].is_empty())) as u64);
+        }
+    }
+
     /// Calls the shard at the time that it is now. A panic closes `on_behalf_of` and nothing else.
     fn enter<R>(&self, on_behalf_of: Option<SessionId>, call: impl FnOnce(&mut Shard) -> R) -> Option<R> {
+        if !self.meter.is_open() {
+            self.doing(Doing::Other);
+        }
         let mut shard = self.shard.borrow_mut();
-        shard.begin(Now {
-            ms: self.clock.now_ms(),
-            unix_ms: self.clock.wall_ms(),
-        });
+        shard.begin(self.meter.now());
+        let stage = self.meter.split().enter();
         let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut shard)));
         if outcome.is_err() {
             tracing::error!(shard = shard.id(), session = ?on_behalf_of, "a panic in the shard was caught");
             shard.panicked(on_behalf_of);
         }
+        self.meter.split().switch(stage);
         if shard.has_output() {
             self.work.notify();
         }
@@ -223,12 +250,7 @@ impl Station {
                 crosspoint_probes::chunk_taken(from, here, &chunk);
                 items.append(&mut chunk);
             });
-            for item in items {
-                if matches!(item, Item::Drain) {
-                    self.draining.set(true);
-                }
-                self.enter(None, |shard| shard.mail(item));
-            }
+            self.take_in(items);
             if self.draining.get() && self.is_done() {
                 return;
             }
@@ -244,6 +266,27 @@ impl Station {
                 let _ = doorbell.rung().await;
             }
             inbox.awake();
+        }
+    }
+
+    fn take_in(&self, items: Chunk) {
+        if items.is_empty() {
+            return;
+        }
+        let cells = self.meter.cells();
+        cells.items_in.add(items.len() as u64);
+        cells.mail_items.set(items.len() as u64);
+        cells.mail_high.raise(items.len() as u64);
+        let mut last = None;
+        for item in items {
+            if matches!(item, Item::Drain) {
+                self.draining.set(true);
+            }
+            let doing = item.doing();
+            if last.replace(doing) != Some(doing) {
+                self.doing(doing);
+            }
+            self.enter(None, |shard| shard.mail(item));
         }
     }
 

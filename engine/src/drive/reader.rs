@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Station;
 use super::link::{Buffers, Link, State, Written};
+use crate::metrics::{Doing, reading};
 use crate::rt;
 use crate::service::CipherState;
 use crate::shard::SessionId;
@@ -54,7 +55,10 @@ fn read(station: Rc<Station>, link: Rc<Link>) -> impl Future<Output = ()> {
                     link.parked.set(false);
                     false
                 }
-                false => link.socket.readable_or(&link.interrupt).await,
+                false => {
+                    station.meter.cells().polls.add(1);
+                    link.socket.readable_or(&link.interrupt).await
+                }
             };
             match link.state.get() {
                 State::Open => {}
@@ -136,6 +140,7 @@ async fn close(station: &Station, link: &Link) {
 impl Station {
     /// Takes what the socket has. False when the connection is over.
     fn receive(&self, link: &Rc<Link>) -> bool {
+        self.spend(reading(link.place().0));
         let mut scratch = self.scratch.borrow_mut();
         let super::Scratch {
             received,
@@ -143,6 +148,7 @@ impl Station {
             plain,
         } = &mut *scratch;
         for _ in 0..READS_IN_A_ROW_MAX {
+            self.meter.cells().reads.add(1);
             let count = match link.socket.recv(received) {
                 Ok(0) => return false,
                 Ok(count) => count,
@@ -190,6 +196,9 @@ impl Station {
             sealed.clear();
             input.extend(scratch);
             let was_open = *open;
+            if !was_open {
+                self.meter.relabel(Doing::Handshake);
+            }
             *open = was_open || matches!(outcome, Ok(CipherState::Open | CipherState::Closed));
             let facts = (*open && !was_open).then(|| cipher.facts());
             (outcome, was_open, facts)

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::Station;
 use super::link::{Buffers, Carried, Link, State, Written};
 use super::reader;
+use crate::metrics::Doing;
 use crate::rt::{self, Socket};
 use crate::shard::{Adopt, Item, Order, SessionId};
 
@@ -19,20 +20,26 @@ pub(super) async fn turns(station: Rc<Station>) {
     let shard = usize::from(station.shard.borrow().id());
     loop {
         station.work.notified().await;
-        station.shard.borrow().metrics().turns.add(1);
         crosspoint_probes::turn_start(shard);
         station.submit();
         station.shard.borrow_mut().take_dirty(&mut dirty);
         let sessions = dirty.len();
+        if !dirty.is_empty() {
+            station.meter.switch(Doing::Flush as usize);
+        }
         for id in dirty.drain(..) {
             station.flush(id);
         }
         station.shard.borrow_mut().take_orders(&mut orders);
+        if !orders.is_empty() {
+            station.meter.switch(Doing::Orders as usize);
+        }
         for order in orders.drain(..) {
             station.carry_out(order);
         }
         station.ship();
         station.relieve();
+        station.meter.end();
         crosspoint_probes::turn_end(shard, sessions);
         if station.shard.borrow().has_output() && !station.congested.get() {
             station.work.notify();
@@ -49,6 +56,9 @@ impl Station {
         let out = shard.outgoing();
         let mut post = self.post.borrow_mut();
         let mut behind = false;
+        if !(out.journal.is_empty() && out.book.is_empty() && out.keys.is_empty()) {
+            self.meter.switch(Doing::Submit as usize);
+        }
         if !out.journal.is_empty() {
             match post.journal.submit(std::mem::take(&mut out.journal)) {
                 Ok(()) => {}
@@ -81,12 +91,19 @@ impl Station {
         let mut shard = self.shard.borrow_mut();
         let mut post = self.post.borrow_mut();
         let super::Outlets { lanes, stuck, .. } = &mut *post;
+        let mut shipping = false;
         for (target, stuck) in stuck.iter_mut().enumerate() {
             let items = std::mem::take(&mut shard.outgoing().lanes[target]);
             if items.is_empty() && stuck.is_empty() {
                 continue;
             }
             let count = items.len() as u64;
+            if !std::mem::replace(&mut shipping, true) {
+                self.meter.switch(Doing::Ship as usize);
+            }
+            if let Some(sent) = self.meter.pairs().items.get(target) {
+                sent.add(count);
+            }
             let chunk = match stuck.is_empty() {
                 true => items,
                 false => {
@@ -105,6 +122,9 @@ impl Station {
                     self.congested.set(true);
                 }
             }
+        }
+        if shipping {
+            shard.metrics().rings.set(lanes.rings());
         }
     }
 
@@ -287,6 +307,7 @@ async fn unblock(station: Rc<Station>, link: Rc<Link>) {
             return;
         }
         let Some(id) = link.session.get() else { return };
+        station.doing(Doing::Flush);
         link.blocked.set(false);
         let written = {
             let mut shard = station.shard.borrow_mut();

@@ -82,6 +82,11 @@ impl<T: Send> Producer<T> {
         Ok(())
     }
 
+    /// How many items wait to be popped.
+    pub(crate) fn waiting(&self) -> usize {
+        self.tail.wrapping_sub(self.ring.head.load(Ordering::Acquire))
+    }
+
     /// How many items can be pushed for sure. Exact at the moment when it says 0.
     pub(crate) fn room(&mut self) -> usize {
         let capacity = self.ring.slots.len();

@@ -4,6 +4,7 @@ use super::sessions::Order;
 use super::table::SessionId;
 use super::{Routed, Shard, Ticket};
 use crate::envelope::{Condition, Envelope, Kind, PresenceKind, QueryKind};
+use crate::metrics::{Doing, protocol};
 use crate::session::{Action, BindFault, Event};
 use crate::slots::UserKey;
 use crate::store::RecordId;
@@ -22,11 +23,11 @@ impl Shard {
             Action::SettleWhenWritten(records) => self.settle_when_flushed(id, records),
             Action::Presence { envelope, priority } => self.presence_changed(id, envelope, priority),
             Action::StartTls => self.orders.push(Order::StartTls(id)),
-            Action::FetchKeys { account } => self.fetch_keys(id, account),
-            Action::CheckPassword { account, password } => self.check_password(id, account, password),
+            Action::FetchKeys { account } => self.at_login().fetch_keys(id, account),
+            Action::CheckPassword { account, password } => self.at_login().check_password(id, account, password),
             Action::AuthFailed { .. } => self.auth_failed(id),
-            Action::Authenticated { account } => self.authenticated(id, account),
-            Action::Bind { resource } => self.bind(id, resource),
+            Action::Authenticated { account } => self.at_login().authenticated(id, account),
+            Action::Bind { resource } => self.at_login().bind(id, resource),
             Action::Return { records, envelopes } => self.give_back(id, &records, envelopes),
             Action::Detach { token, seconds } => {
                 let until = self.now.ms + u64::from(seconds) * 1000;
@@ -46,6 +47,12 @@ impl Shard {
         }
     }
 
+    /// The input that is being handled is a login: if it takes long, that is what is said of it.
+    fn at_login(&mut self) -> &mut Self {
+        self.metrics.doing[0].set(Doing::Login as u64);
+        self
+    }
+
     /// A session that is closing or gone may still have asked for something that must not be lost.
     fn perform_for_nobody(&mut self, id: SessionId, action: Action) {
         if let Action::Return { records, envelopes } = action {
@@ -63,6 +70,8 @@ impl Shard {
         if envelope.from != *address {
             envelope.from = address.clone();
         }
+        self.metrics.stanzas_in[protocol(entry.frontend.into())].add(1);
+        self.split.talks(address);
         let ticket = seq.map(|seq| Ticket {
             shard: self.id,
             session: id,

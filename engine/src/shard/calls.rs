@@ -11,6 +11,8 @@ use super::Shard;
 use super::sessions::Order;
 use super::table::SessionId;
 use crate::envelope::{Envelope, Hints, Kind};
+use crate::metrics::protocol;
+use crate::metrics::split::Stage;
 use crate::session::{Context, Delivery, Event, Farewell, Form, Session};
 use crate::store::RecordId;
 
@@ -93,8 +95,12 @@ impl Shard {
             return true;
         }
         self.metrics.delivered.add(1);
+        self.metrics.stanzas_out[protocol(entry.frontend.into())].add(1);
         let delivery = Delivery { envelope, form, record };
-        self.call(id, |session, cx| session.on_deliver(&delivery, cx)).is_some()
+        let stage = self.split.switch(Stage::Encode);
+        let delivered = self.call(id, |session, cx| session.on_deliver(&delivery, cx)).is_some();
+        self.split.switch(stage);
+        delivered
     }
 
     /// Whether this session must not be given more than it has.

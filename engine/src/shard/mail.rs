@@ -10,6 +10,7 @@ use super::table::SessionId;
 use crate::envelope::Envelope;
 use crate::guard::Attempt;
 use crate::jid::Jid;
+use crate::metrics::Doing;
 use crate::scram::AccountKeys;
 use crate::session::Session;
 
@@ -61,6 +62,20 @@ pub enum Item {
     },
     /// Farewell to everybody.
     Drain,
+}
+
+impl Item {
+    /// What a shard is at when it takes this in.
+    pub fn doing(&self) -> Doing {
+        match self {
+            Item::Route(_) | Item::Accepted { .. } => Doing::Mail,
+            Item::Adopt(_) => Doing::Adopt,
+            Item::Attempt { .. } | Item::Admitted { .. } | Item::Keys(_) => Doing::Login,
+            Item::Journal(_) => Doing::Log,
+            Item::Book(_) => Doing::Load,
+            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::Drain => Doing::Orders,
+        }
+    }
 }
 
 /// An envelope under way, and who wants to know when it is safe.

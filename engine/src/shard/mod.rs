@@ -32,12 +32,15 @@ mod user;
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
 use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::metrics::ShardMetrics;
+use crate::metrics::split::Split;
+use crate::rt::Shared;
 use crate::scram::Remembered;
 use crate::service::Frontend;
 use crate::session::{Action, Now, Random};
@@ -97,7 +100,7 @@ pub struct Seat {
     /// Unpredictable bytes.
     pub random: Box<dyn Random>,
     /// Where it counts.
-    pub metrics: Arc<ShardMetrics>,
+    pub metrics: Shared<ShardMetrics>,
     /// Message identities continue above this: the highest that the log has seen.
     pub record_floor: RecordId,
 }
@@ -128,7 +131,8 @@ pub struct Shard {
     setup: Arc<Setup>,
     now: Now,
     random: Box<dyn Random>,
-    metrics: Arc<ShardMetrics>,
+    metrics: Shared<ShardMetrics>,
+    split: Rc<Split>,
     frontends: Vec<Option<Box<dyn Frontend>>>,
     sessions: Sessions,
     users: Users,
@@ -169,6 +173,7 @@ impl Shard {
             id: seat.id,
             now: Now { ms: 0, unix_ms: 0 },
             random,
+            split: Rc::new(Split::new(seat.metrics.clone())),
             metrics: seat.metrics,
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
@@ -205,8 +210,13 @@ impl Shard {
     }
 
     /// What this shard counts.
-    pub fn metrics(&self) -> &ShardMetrics {
+    pub fn metrics(&self) -> &Shared<ShardMetrics> {
         &self.metrics
+    }
+
+    /// The clock of a message's stages, for the driver.
+    pub fn split(&self) -> Rc<Split> {
+        self.split.clone()
     }
 
     /// Something that arrived in the mailbox.

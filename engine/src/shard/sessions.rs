@@ -14,6 +14,7 @@ use super::mail::{Adopt, Transport};
 use super::table::{Entry, SessionId};
 use super::{Shard, Ticket};
 use crate::jid::Jid;
+use crate::metrics::split::Stage;
 use crate::session::{Context, Event, Farewell, Peer, Session, TlsFacts};
 
 /// Outbox buffers kept for reuse by a shard.
@@ -120,7 +121,9 @@ impl Shard {
     /// Plain bytes have arrived. Returns how many were consumed; the driver keeps the rest.
     pub fn input(&mut self, id: SessionId, input: &[u8]) -> usize {
         self.metrics.bytes_in.add(input.len() as u64);
+        let stage = self.split.switch(Stage::Parse);
         let consumed = self.call(id, |session, cx| session.on_input(input, cx));
+        self.split.switch(stage);
         self.run();
         consumed.unwrap_or(input.len())
     }

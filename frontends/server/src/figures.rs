@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crosspoint_engine::rt;
-use crosspoint_storage::stats::{BookStats, Histogram, KeeperStats, LogStats};
+use crosspoint_storage::stats::{BookStats, Histogram, KeeperStats, LogStats, bucket};
 
 /// Appends the process's figures.
 pub fn process(text: &mut String) {
@@ -83,30 +83,57 @@ pub fn storage(text: &mut String, all: &Storage) {
         one(text, kind, name, help, value(all));
     }
     let help = "Time of a group of requests, its commit included.";
-    histogram(text, "crosspoint_log_commit_seconds", help, &all.log_keeper.group_ns);
-    histogram(text, "crosspoint_book_commit_seconds", help, &all.book_keeper.group_ns);
+    histogram(
+        text,
+        "crosspoint_log_commit_seconds",
+        help,
+        SECONDS,
+        &all.log_keeper.group_ns,
+    );
+    histogram(
+        text,
+        "crosspoint_book_commit_seconds",
+        help,
+        SECONDS,
+        &all.book_keeper.group_ns,
+    );
+    let help = "Bytes written by a group commit of the log.";
+    histogram(text, "crosspoint_log_commit_bytes", help, BYTES, &all.log.commit_bytes);
+    let help = "Requests of a group that the log served at once.";
+    histogram(
+        text,
+        "crosspoint_log_group_requests",
+        help,
+        REQUESTS,
+        &all.log_keeper.group_requests,
+    );
 }
 
 fn one(text: &mut String, kind: &str, name: &str, help: &str, value: impl Display) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
 }
 
-fn histogram(text: &mut String, name: &str, help: &str, histogram: &Histogram) {
+/// Powers of two that have a bucket, and what a counted value is divided by.
+type Scale = (std::ops::Range<u32>, f64);
+
+/// 512 ns to 8.6 s.
+const SECONDS: Scale = (9..34, 1e9);
+/// 512 B to 16 MB.
+const BYTES: Scale = (9..25, 1.0);
+const REQUESTS: Scale = (0..17, 1.0);
+
+fn histogram(text: &mut String, name: &str, help: &str, (powers, unit): Scale, histogram: &Histogram) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} histogram");
     let counts = histogram.counts();
-    let mut below = 0;
-    for (power, count) in counts.iter().enumerate() {
-        below += count;
-        // The last bucket has no upper end.
-        if power + 1 < counts.len() {
-            let end = (1_u64 << (power + 1)) as f64 / 1e9;
-            let _ = writeln!(text, "{name}_bucket{{le=\"{end}\"}} {below}");
-        }
+    for power in powers {
+        let below: u64 = counts[..bucket(1 << power)].iter().sum();
+        let end = (1_u64 << power) as f64 / unit;
+        let _ = writeln!(text, "{name}_bucket{{le=\"{end}\"}} {below}");
     }
-    let sum = histogram.sum_ns() as f64 / 1e9;
+    let (all, sum) = (counts.iter().sum::<u64>(), histogram.sum() as f64 / unit);
     let _ = writeln!(
         text,
-        "{name}_bucket{{le=\"+Inf\"}} {below}\n{name}_sum {sum}\n{name}_count {below}"
+        "{name}_bucket{{le=\"+Inf\"}} {all}\n{name}_sum {sum}\n{name}_count {all}"
     );
 }
 

@@ -7,6 +7,7 @@
 //!     tls/key.pem             0600
 //!     domain                  what was served from here last, so that a later `user add` knows
 //!     admin.sock              0600, while the server runs
+//!     stats                   0600, figures in shared memory, also of a server that is wedged or was killed
 //! ```
 //!
 //! Invariant: nothing in here is ever readable by others than its owner.
@@ -76,6 +77,11 @@ impl Home {
     /// Where a running server listens for its administrator.
     pub fn admin_socket(&self) -> PathBuf {
         self.root.join("admin.sock")
+    }
+
+    /// The statistics of the server that runs, or ran last.
+    pub fn stats(&self) -> PathBuf {
+        self.root.join("stats")
     }
 
     /// The domain that was last served from here.

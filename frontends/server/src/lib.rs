@@ -22,6 +22,7 @@ pub mod http;
 pub mod logs;
 pub mod serve;
 pub mod sources;
+pub mod stats;
 pub mod status;
 #[cfg(test)]
 mod testing;

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use crosspoint_engine::jid::Jid;
-use crosspoint_engine::metrics::Metrics;
 use crosspoint_engine::rt;
 use crosspoint_engine::rt::signals::{Signal, Signals};
 use crosspoint_engine::switch::Switch;
@@ -30,7 +29,7 @@ use crate::home::Home;
 use crate::http::{self, Reply, Routes};
 use crate::status::Stage;
 use crate::wiring::{self, Desk};
-use crate::{admin, logs, sources};
+use crate::{admin, logs, sources, stats};
 
 /// How often the main thread looks up from waiting for signals: a drain may also be asked for through the admin socket.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -92,8 +91,10 @@ fn start(mut loaded: Loaded) -> Result<Server> {
     let certificates = Certificates::new(certificate.config.clone());
     let late: LateDesk = Arc::default();
     let admin = serve_http(&config, &late)?;
-    let metrics = Arc::new(Metrics::new(config.shard_count()));
-    let switch = wiring::start(&config, &domain, metrics.clone(), &certificates)?;
+    let metrics = Arc::new(stats::make(&config, &home, &wiring::PROTOCOLS));
+    let started = wiring::start(&config, &domain, metrics.clone(), &certificates);
+    let switch = started.inspect_err(|_| stats::withdraw(&home))?;
+    stats::publish(&metrics, &home);
     let (control, iterations) = (switch.control(), config.accounts.scram_iterations);
     let desk = Arc::new(Desk {
         control,
@@ -230,6 +231,7 @@ impl Server {
     /// Serves until a signal, or the admin socket, asks for the end.
     fn attend(self, signals: &Signals) -> Result<Exit> {
         while !self.desk.control.is_draining() {
+            self.desk.mirror();
             match signals.wait_for(GLANCE) {
                 Some(Signal::Terminate | Signal::Interrupt) => self.desk.drain(),
                 Some(Signal::Hangup) => self.reload(),
@@ -271,6 +273,7 @@ impl Server {
             .name("drain".into())
             .spawn(move || switch.drain(deadline))?;
         while !draining.is_finished() {
+            self.desk.mirror();
             if let Some(Signal::Terminate | Signal::Interrupt) = signals.wait_for(GLANCE) {
                 tracing::warn!("ended by a second signal; what was acknowledged is safe");
                 return Ok(Exit::Interrupted);

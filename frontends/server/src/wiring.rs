@@ -24,8 +24,12 @@ use crate::admin::server::Office;
 use crate::cipher::Certificates;
 use crate::config::{Config, Registration, TlsMode};
 use crate::figures::{self, Storage};
+use crate::stats;
 use crate::status::{BookStatus, LogStatus, ShardStatus, Stage, Status};
 use crate::users::{Accounts, NewAccount, PAGE_ROWS_MAX, Page, Refusal, keys, offline};
+
+/// The front-ends' names, by index.
+pub const PROTOCOLS: [&str; 1] = ["xmpp"];
 
 /// XMPP is the first, and so far the only, front-end of each shard.
 const XMPP: usize = 0;
@@ -209,6 +213,11 @@ impl Desk {
         figures::process(&mut text);
         figures::storage(&mut text, &self.storage());
         text
+    }
+
+    /// Copies what is not counted by shards into the statistics file.
+    pub fn mirror(&self) {
+        stats::mirror(self.metrics.process(), &self.storage());
     }
 
     fn storage(&self) -> Storage {

@@ -45,6 +45,8 @@ pub struct Config {
     pub admin: Admin,
     /// The server's own log.
     pub log: Log,
+    /// The statistics file.
+    pub stats: Stats,
     /// How the server ends.
     pub drain: Drain,
     /// Bounds.
@@ -131,6 +133,16 @@ pub struct Admin {
     pub allow_remote: bool,
 }
 
+/// The `[stats]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stats {
+    /// Whether the shards count in a file that `crosspoint top` reads.
+    pub file: bool,
+    /// Whether it names the accounts that send most.
+    pub talkers: bool,
+}
+
 /// The `[log]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -211,6 +223,7 @@ impl Default for Config {
             accounts: Accounts::default(),
             admin: Admin::default(),
             log: Log::default(),
+            stats: Stats::default(),
             drain: Drain::default(),
             limits: Bounds::default(),
         }
@@ -249,6 +262,15 @@ impl Default for Admin {
         Admin {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
             allow_remote: false,
+        }
+    }
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Stats {
+            file: true,
+            talkers: true,
         }
     }
 }
