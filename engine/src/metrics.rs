@@ -117,13 +117,13 @@ cells! {
         cpu_ns: "gauge", "crosspoint_shard_cpu_nanoseconds", "CPU time of the shard's thread.";
         rings: "counter", "crosspoint_mailbox_rings_total", "Sleeping shards woken, by one write each.";
         items_in: "counter", "crosspoint_mailbox_received_items_total", "Items taken from the mailbox.";
-        mail_items: "gauge", "crosspoint_mailbox_depth_items", "Items that the last look into the mailbox found.";
+        mail_items: "gauge", "crosspoint_mailbox_depth_items", "Most items that a look into the mailbox found within the last 0.1 s.";
         mail_high: "gauge", "crosspoint_mailbox_depth_items_high_water", "Most items that a look into the mailbox found.";
         reads: "counter", "crosspoint_socket_reads_total", "Read calls on sockets.";
         polls: "counter", "crosspoint_polls_total", "Polls for a socket's bytes that were put on the ring.";
     }
     rows {
-        stanzas_in[PROTOCOLS_MAX]: "counter", "crosspoint_stanzas_received_total", "Envelopes that sessions sent.", Protocol / 1.0;
+        stanzas_in[PROTOCOLS_MAX]: "counter", "crosspoint_stanzas_received_total", "Envelopes that sessions sent to somebody; their own presence is not counted.", Protocol / 1.0;
         stanzas_out[PROTOCOLS_MAX]: "counter", "crosspoint_stanzas_delivered_total", "Envelopes that sessions were given.", Protocol / 1.0;
         doing_ns[DOINGS]: "counter", "crosspoint_shard_busy_seconds_total", "Time in turns, by what was done.", Doing / 1e9;
         stalls[DOINGS]: "counter", "crosspoint_stalls_total", "Turns of more than 2 ms, by what took most of them.", Doing / 1.0;

@@ -213,8 +213,9 @@ impl Station {
         }
     }
 
-    /// Notes how full the lanes to the others are.
+    /// Notes how full the lanes to the others are, and begins to look for the fullest mailbox anew.
     fn look_into_lanes(&self) {
+        self.meter.cells().mail_items.set(0);
         let post = self.post.borrow();
         for (target, depth) in self.meter.pairs().depth.iter().enumerate() {
             depth.set((post.lanes.waiting(target) + usize::from(!post.stuck[target].is_empty())) as u64);
@@ -275,7 +276,7 @@ impl Station {
         }
         let cells = self.meter.cells();
         cells.items_in.add(items.len() as u64);
-        cells.mail_items.set(items.len() as u64);
+        cells.mail_items.raise(items.len() as u64);
         cells.mail_high.raise(items.len() as u64);
         let mut last = None;
         for item in items {

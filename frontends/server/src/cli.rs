@@ -52,6 +52,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Watch what the shards of a server do, also of one that is wedged or was killed.
+    Top(crate::top::Options),
     /// Let a running server end gracefully: no new connections, goodbyes, everything on the disk.
     Drain {
         /// Which server.

@@ -26,6 +26,7 @@ pub mod stats;
 pub mod status;
 #[cfg(test)]
 mod testing;
+pub mod top;
 pub mod users;
 pub mod wiring;
 
@@ -53,6 +54,7 @@ pub fn main() -> i32 {
         Command::CheckConfig(settings) => Ok(check_config(&settings)),
         Command::Status { place, json } => show_status(&place, json),
         Command::Drain { place } => drain(&place),
+        Command::Top(options) => top::run(&options),
     };
     let exit = outcome.unwrap_or_else(|error| {
         eprintln!("crosspoint: {error:#}");

@@ -139,7 +139,12 @@ impl Server {
         }
         // What it says later is read by nobody, and must not stop it.
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        let (xmpp, xmpps) = (address(&banner, ", STARTTLS"), address(&banner, ", direct TLS"));
+        let clear = if banner.contains(", STARTTLS") {
+            ", STARTTLS"
+        } else {
+            ", in the clear"
+        };
+        let (xmpp, xmpps) = (address(&banner, clear), address(&banner, ", direct TLS"));
         Server {
             child,
             banner,
