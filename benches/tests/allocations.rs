@@ -26,9 +26,9 @@ const BOUNDS: &[(&str, u64)] = &[
     ("chat-alone", 100),
     ("chat-alone-cross-shard", 200),
     ("chat-managed", 1079),
-    ("presence-fan-out", 112),
+    ("presence-fan-out", 110),
     ("offline", 1839),
-    ("login", 10015),
+    ("login", 9815),
 ];
 
 #[test]
