@@ -50,6 +50,7 @@ pub struct Site {
 
 thread_local! {
     static COUNT: Cell<Count> = const { Cell::new(Count { allocations: 0, reallocations: 0, bytes: 0 }) };
+    static HELD: Cell<i64> = const { Cell::new(0) };
     static REMEMBERING: Cell<bool> = const { Cell::new(false) };
     static SITES: RefCell<BTreeMap<(String, usize), u64>> = const { RefCell::new(BTreeMap::new()) };
 }
@@ -118,6 +119,16 @@ fn place(trace: &str) -> String {
     functions.join(" < ")
 }
 
+/// Bytes that this thread has asked for and not given back; below zero if it gives back what others asked for.
+#[must_use]
+pub fn held() -> i64 {
+    HELD.get()
+}
+
+fn hold(bytes: i64) {
+    HELD.set(HELD.get() + bytes);
+}
+
 /// Without what all of them have in common.
 fn short(function: &str) -> String {
     function
@@ -126,28 +137,32 @@ fn short(function: &str) -> String {
         .replace("::{{closure}}", "")
 }
 
-// SAFETY: every method passes its arguments on to the system's allocator and returns what that returns; `note` does not
-// touch the block, and what it allocates itself comes through here again with remembering switched off.
+// SAFETY: every method passes its arguments on to the system's allocator and returns what that returns; `note` and
+// `hold` do not touch the block, and what it allocates itself comes through here again with remembering switched off.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size(), true);
+        hold(layout.size() as i64);
         // SAFETY: the caller keeps the promises of this very method.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note(layout.size(), true);
+        hold(layout.size() as i64);
         // SAFETY: the caller keeps the promises of this very method.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size, false);
+        hold(size as i64 - layout.size() as i64);
         // SAFETY: the caller keeps the promises of this very method.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        hold(-(layout.size() as i64));
         // SAFETY: the caller keeps the promises of this very method.
         unsafe { System.dealloc(block, layout) }
     }

@@ -324,3 +324,18 @@ impl Station {
         self.hand_over(link);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_task<F>(_: fn(Rc<Station>, Rc<Link>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_an_idle_connection_is_small() {
+        let bytes = size_of_task(read);
+        assert!(bytes <= 136, "{bytes} bytes");
+    }
+}

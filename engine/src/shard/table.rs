@@ -49,6 +49,9 @@ pub(super) struct Entry {
     pub(super) above_soft: bool,
 }
 
+// There is one for every connection.
+const _: () = assert!(size_of::<Entry>() <= 184);
+
 /// The table of sessions.
 pub(super) struct Sessions {
     pub(super) slots: Vec<Slot>,

@@ -166,6 +166,9 @@ impl Resource {
     }
 }
 
+// There is one of each for every idle client.
+const _: () = assert!(size_of::<User>() <= 184 && size_of::<Present>() <= 104 && size_of::<Resource>() <= 112);
+
 impl User {
     pub(super) fn present(&self) -> Option<&Present> {
         match &self.state {
