@@ -156,7 +156,11 @@ fn search(run: &Run) -> String {
             figure(step.wanted_per_s),
             figure(step.reached_per_s),
             time_us(step.latency_us),
-            if step.ok { "ok" } else { "too slow" }
+            match (step.ok, step.generator_busy) {
+                (true, _) => "ok",
+                (false, false) => "not kept",
+                (false, true) => "not kept, but the load generator's own cores were full",
+            }
         );
     }
     text

@@ -222,7 +222,11 @@ pub fn search(run: &Run) -> String {
         let (wanted, reached) = (cell(&figure(step.wanted_per_s)), cell(&figure(step.reached_per_s)));
         let (latency, ok) = (
             cell(&time_us(step.latency_us)),
-            if step.ok { "kept" } else { "not kept" },
+            match (step.ok, step.generator_busy) {
+                (true, _) => "kept",
+                (false, false) => "not kept",
+                (false, true) => "not kept, but the load generator's own cores were full",
+            },
         );
         let _ = write!(lines, "<tr>{wanted}{reached}{latency}<td>{ok}</td></tr>");
     }
