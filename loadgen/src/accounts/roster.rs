@@ -1,8 +1,9 @@
 //! Mutual rosters, through the protocol itself (RFC 6121 section 3): everybody invites his contacts, and approves.
 //!
 //! A pass visits every user who is not done: he reads his roster, and to each contact with whom the subscription is not
-//! `both` he sends an invitation and an approval. An approval that comes before its invitation has no effect, so the one
-//! who was visited first approves in the next pass. A user is done when his roster shows all contacts with `both`.
+//! `both` he sends an invitation in one pass, and an approval in the next. Not both at once: an approval before its
+//! invitation is a pre-approval (section 3.4), after which Prosody leaves one side asking for ever. A user is done when
+//! his roster shows all contacts with `both`.
 //!
 //! Invariant: passes are bounded; what is there already costs one visit.
 
@@ -29,7 +30,7 @@ pub fn make(plan: &Plan, progress: &mut Progress) -> Result<()> {
         each(plan, &format!("rosters, pass {pass}"), progress, |place| {
             let done = &done[place as usize];
             if !done.load(Ordering::Relaxed) {
-                match visit(plan, &server, place)? {
+                match visit(plan, &server, place, pass)? {
                     0 => done.store(true, Ordering::Relaxed),
                     _ => drop(left.fetch_add(1, Ordering::Relaxed)),
                 }
@@ -44,7 +45,7 @@ pub fn make(plan: &Plan, progress: &mut Progress) -> Result<()> {
 }
 
 /// One visit; how many contacts were not mutual yet.
-fn visit(plan: &Plan, server: &Server, place: u32) -> Result<u32> {
+fn visit(plan: &Plan, server: &Server, place: u32, pass: u32) -> Result<u32> {
     let users = &plan.users;
     let mut talk = server.log_in(users.first + place)?;
     let known = mutual(&mut talk)?;
@@ -53,9 +54,8 @@ fn visit(plan: &Plan, server: &Server, place: u32) -> Result<u32> {
         let contact = format!("{}@{}", users.name(contact), server.domain);
         if !known.contains(&contact) {
             missing += 1;
-            talk.say(&format!(
-                "<presence type='subscribe' to='{contact}'/><presence type='subscribed' to='{contact}'/>"
-            ))?;
+            let kind = if pass % 2 == 1 { "subscribe" } else { "subscribed" };
+            talk.say(&format!("<presence type='{kind}' to='{contact}'/>"))?;
         }
     }
     if missing > 0 {
