@@ -15,54 +15,19 @@ use std::process::ExitCode;
 
 mod accounts;
 mod cli;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "part of the interface that no scenario needs yet"
-)]
 mod fleet;
 mod net;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "part of the interface that no scenario needs yet"
-)]
 mod plan;
 mod play;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "part of the interface that no scenario needs yet"
-)]
 mod progress;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "part of the interface that no scenario needs yet"
-)]
 mod protocol;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "part of the interface that no scenario needs yet"
-)]
 mod record;
 mod report;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "part of the interface that no scenario needs yet"
-)]
 mod result;
 mod sample;
 mod search;
 mod track;
 mod units;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "part of the interface that no scenario needs yet"
-)]
 mod worker;
 
 use plan::Plan;

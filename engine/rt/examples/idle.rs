@@ -1,6 +1,6 @@
 //! What the runtime facade costs: memory of an idle connection, processor time of an echo, a ring of the doorbell.
 //!
-//! `cargo run --release -p crosspoint-engine --example rt_idle [CONNECTIONS]`
+//! `cargo run --release -p crosspoint-rt --example idle [CONNECTIONS]`
 
 use std::cell::Cell;
 use std::io::{Read, Write};

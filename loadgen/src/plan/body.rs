@@ -1,7 +1,6 @@
 //! How long the bodies of messages are: one number of bytes, or a range from which each message takes its length.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde::de::{Error, Visitor};
@@ -20,11 +19,6 @@ pub struct BodyBytes {
 }
 
 impl BodyBytes {
-    /// All lengths, both ends included.
-    pub fn range(self) -> RangeInclusive<usize> {
-        self.least..=self.most
-    }
-
     /// The length of the body of message `number`: spread evenly, and neighbours apart.
     #[inline]
     pub fn of(self, number: u32) -> usize {

@@ -21,13 +21,13 @@ mod users;
 pub use body::{BODY_BYTES_MAX, BODY_BYTES_MIN, BodyBytes};
 pub use load::{Limits, Load, Watch};
 pub use scenario::{
-    Arrivals, Behaviour, Chat, Connect, Fanout, Flood, Floor, Join, Mixed, Mode, Offline, Phase, Presence, ROOMS_MAX,
-    Scenario, Slow, Storm, StormKind, To,
+    Arrivals, Behaviour, Chat, Fanout, Flood, Floor, Mixed, Mode, Offline, Phase, Presence, ROOMS_MAX, Scenario, Slow,
+    Storm, StormKind, To,
 };
 pub use search::Search;
 pub use source::{Override, PlanError};
 pub use target::{Mechanism, Security, Target};
-pub use users::{Make, Roster, RosterMake, Session, Users};
+pub use users::{Make, RosterMake, Session, Users};
 
 use serde::{Deserialize, Serialize};
 
@@ -108,11 +108,6 @@ impl Plan {
         }
         check::check(&self).map_err(|breach| PlanError::new(place(), &breach.key, &breach.message))?;
         Ok(self)
-    }
-
-    /// Connections that the scenario has open at most.
-    pub fn connections(&self) -> u32 {
-        self.users.count
     }
 }
 

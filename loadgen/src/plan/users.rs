@@ -1,7 +1,5 @@
 //! The accounts: how they are called, where they come from, who knows whom, and what they ask for at login.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 
 /// Accounts `prefix` + `first` .. `prefix` + (`first` + `count` - 1), all with the same password.
@@ -98,11 +96,6 @@ impl Default for Session {
 }
 
 impl Users {
-    /// Numbers of all users.
-    pub fn numbers(&self) -> Range<u32> {
-        self.first..self.first + self.count
-    }
-
     /// The node part of the user at a place, 0 being the first.
     pub fn name(&self, place: u32) -> String {
         format!("{}{}", self.prefix, self.first + place)
@@ -117,10 +110,5 @@ impl Roster {
         let after = (1..=half).map(move |step| (place + step) % count);
         let before = (1..=half).map(move |step| (place + count - step) % count);
         after.chain(before)
-    }
-
-    /// How many contacts each user has, of `count` users in all.
-    pub fn degree(&self, count: u32) -> u32 {
-        2 * (self.size / 2).min(count.saturating_sub(1) / 2)
     }
 }

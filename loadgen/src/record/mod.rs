@@ -52,11 +52,6 @@ impl Recorder {
         }
     }
 
-    /// What has been counted since the last cut.
-    pub fn count(&self, count: Count) -> u64 {
-        self.counts[count as usize]
-    }
-
     /// What happened since the last cut, and begins anew; once a second. `now_ns` is of the clock of `new`.
     pub fn cut(&mut self, now_ns: u64) -> Slice {
         let counts = std::mem::replace(&mut self.counts, [0; Count::LEN]);

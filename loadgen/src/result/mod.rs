@@ -25,7 +25,7 @@ use crate::record::{Count, Latency};
 use crate::sample::Shards;
 
 pub use build::{About, Builder, Ending, Now};
-pub use figures::{Distribution, Figures, Spread, percentile_name, rounded};
+pub use figures::{Distribution, Figures, percentile_name, rounded};
 pub use machine::Machine;
 pub use verdict::{Limits, Verdict};
 

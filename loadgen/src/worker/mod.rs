@@ -42,7 +42,7 @@ mod turn;
 pub use chance::Chance;
 pub use orders::{Desk, Line, Order, Report};
 pub use part::{Part, Place};
-pub use stage::{KEY_MAX, Stage};
+pub use stage::Stage;
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;

@@ -68,13 +68,7 @@ pub struct Desk {
     pub(super) reports: Sender<(u32, Report)>,
 }
 
-impl Desk {
-    /// The worker cannot even begin.
-    pub fn refuse(&self, worker: u32, why: String) {
-        // Nobody listens any more: the process is about to end.
-        let _ = self.reports.send((worker, Report::Failed(why)));
-    }
-}
+impl Desk {}
 
 impl Line {
     /// A line to a worker whose reports go to `reports`.

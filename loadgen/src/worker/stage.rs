@@ -175,11 +175,6 @@ impl<C: Client> Stage<C> {
         self.part.user(place)
     }
 
-    /// The place of a user, if he is one of this worker's.
-    pub fn place(&self, user: u32) -> Option<Place> {
-        self.part.place(user)
-    }
-
     /// What the plan says that a session asks for.
     pub fn wants(&self) -> Wants {
         Wants::from(&self.plan.session)
@@ -208,11 +203,6 @@ impl<C: Client> Stage<C> {
     #[inline]
     pub fn is_ours(&self, mark: Mark) -> bool {
         mark.run == self.run
-    }
-
-    /// Sessions that are ready.
-    pub fn ready(&self) -> u32 {
-        self.ready
     }
 
     pub fn is_ready(&self, place: Place) -> bool {
