@@ -194,7 +194,8 @@ fn row(out: &mut fmt::Formatter<'_>, name: &str, shard: &ShardStatus) -> fmt::Re
     )
 }
 
-fn duration(seconds: u64) -> String {
+/// For people: the two largest units.
+pub(crate) fn duration(seconds: u64) -> String {
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
         (0, 0, 0) => format!("{seconds} s"),
         (0, 0, minutes) => format!("{minutes} min"),

@@ -6,6 +6,7 @@ use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 
 use super::figures::{Figures, Health, Shard};
+use crate::status;
 
 /// A view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +82,7 @@ pub fn title(figures: &Figures) -> Line<'static> {
     };
     let rest = format!(
         " {}  cpu {:.2} cores  rss {}B  in {}/s  out {}/s",
-        duration(server.uptime_s),
+        status::duration(server.uptime_s as u64),
         server.cpu,
         si(server.resident_bytes as f64),
         si(came_in),
@@ -498,16 +499,6 @@ fn micros(us: Option<f64>) -> String {
 
 fn ratio(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.2}"))
-}
-
-fn duration(seconds: f64) -> String {
-    let seconds = seconds as u64;
-    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
 }
 
 #[cfg(test)]
