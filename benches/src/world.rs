@@ -316,6 +316,7 @@ impl World {
             Order::Pause(_) => {}
             Order::StartTls(_) => panic!("scenes do not encrypt"),
             Order::Move { .. } | Order::Attach(..) => panic!("clients connect where they live"),
+            Order::Connect { .. } => panic!("scenes open no connections"),
         }
     }
 

@@ -26,6 +26,7 @@ pub mod keysmith;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;
+pub mod relay;
 pub mod roster;
 pub use crosspoint_rt as rt;
 pub mod scram;

@@ -15,8 +15,10 @@ pub use crosspoint_storage::seam::{BookWrite, Row, Table};
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
+use crate::relay::{Parcel, RelayHost};
 use crate::roster::Roster;
 use crate::session::{Context, Now, Peer, Session, TlsFacts};
+use crate::shard::SessionId;
 
 /// A protocol's front-end, as one shard holds it.
 pub trait Frontend: Send {
@@ -34,6 +36,40 @@ pub trait Frontend: Send {
 
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
+
+    /// A session of this front-end carries another: makes the passenger's session. `None`: there are no passengers here.
+    fn open_passenger(&mut self, key: u16, peer: &Peer, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
+        let _ = (key, peer, cx);
+        None
+    }
+
+    /// A connection asked for by [`RelayHost::connect`] is there: makes its session. `None`: it is closed again.
+    fn connected(&mut self, key: u32, id: SessionId, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
+        let _ = (key, id, cx);
+        None
+    }
+
+    /// It could not be made.
+    fn connect_failed(&mut self, key: u32, host: &mut dyn RelayHost) {
+        let _ = (key, host);
+    }
+
+    /// A session has pushed [`Action::Relay`](crate::session::Action::Relay).
+    fn on_relay(&mut self, from: SessionId, parcel: Parcel, host: &mut dyn RelayHost) {
+        let _ = (from, parcel, host);
+    }
+
+    /// Called some ten times a second.
+    fn on_tick(&mut self, host: &mut dyn RelayHost) {
+        let _ = host;
+    }
+
+    /// The switch is being drained. `Some`: this front-end sees its sessions off by itself, and those that are left after
+    /// so many milliseconds are dismissed. `None`: all are, now.
+    fn on_drain(&mut self, host: &mut dyn RelayHost) -> Option<u64> {
+        let _ = host;
+        None
+    }
 }
 
 /// An encrypted transport, sans-IO. Implemented over rustls by the composition root.

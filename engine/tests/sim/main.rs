@@ -9,6 +9,7 @@ mod client;
 mod crash;
 mod delivery;
 mod offline;
+mod passengers;
 mod presence;
 mod pressure;
 mod routing;
