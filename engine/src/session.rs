@@ -194,6 +194,21 @@ pub enum Action {
         /// The token.
         token: Bytes,
     },
+    /// The client has every stored message up to and including this one: those are pending no more. What waits above is
+    /// delivered, in order, and then `Synced` follows.
+    Sync {
+        /// 0 for nothing.
+        after: RecordId,
+    },
+    /// While set, the session is given nothing that the log can keep for it, nor what a slow reader can do without.
+    Hold(bool),
+    /// Something that is good once is used now, at the account's home. Answered by `Spent`.
+    Spend {
+        /// What: unpredictable.
+        key: u128,
+        /// After this time ([`Now::unix_ms`]) it would not be good anyway.
+        until_unix_ms: u64,
+    },
     /// Create an account (in-band registration). Answered by `Registered`.
     Register {
         /// Bare.
@@ -236,7 +251,7 @@ pub enum Action {
         key: u16,
     },
     /// Whether a passenger's client is behind in reading: presence and typing are shed, messages go through the log.
-    Hold {
+    HoldPassenger {
         /// Which.
         key: u16,
         /// Behind, or not any more.
@@ -273,6 +288,8 @@ pub enum Event {
     Bound {
         /// The full address.
         address: Jid,
+        /// Names the log of this installation: record ids of another mean nothing.
+        epoch: u64,
     },
     /// Answer to `Bind`.
     BindFailed(BindFault),
@@ -285,6 +302,13 @@ pub enum Event {
     },
     /// Answer to `Resume`: there is no such session.
     ResumeFailed,
+    /// Answer to `Sync`: everything that waited has been delivered.
+    Synced {
+        /// Identity of the last message delivered, or what the client said that it has.
+        after: RecordId,
+    },
+    /// Answer to `Spend`: whether it was good.
+    Spent(bool),
     /// These numbered envelopes are safe.
     Accepted(Vec<u64>),
     /// Answer to `Register`.

@@ -39,6 +39,12 @@ impl Shard {
                 }
             }
             Action::Resume { token } => self.resume(id, &token),
+            Action::Sync { after } => self.sync_queue(id, after),
+            Action::Hold(hold) => self.hold_back(id, hold),
+            Action::Spend { key, until_unix_ms } => {
+                let good = self.spent.spend(key, until_unix_ms, self.now.unix_ms);
+                self.event(id, Event::Spent(good));
+            }
             Action::Register { account, password } => self.register_in_band(id, account, password),
             Action::Pause => self.pause(id, true),
             Action::Continue => self.pause(id, false),
@@ -48,7 +54,7 @@ impl Shard {
             Action::Embark { key, peer } => self.embark(id, key, &peer),
             Action::Feed { key, bytes } => self.feed(id, key, &bytes),
             Action::Disembark { key } => self.disembark(id, key),
-            Action::Hold { key, held } => self.hold_passenger(id, key, held),
+            Action::HoldPassenger { key, held } => self.hold_passenger(id, key, held),
             Action::Tell { key, parcel } => self.tell_passenger(id, key, parcel),
             Action::Relay(parcel) => self.relay(id, parcel),
         }
@@ -153,7 +159,8 @@ impl Shard {
             self.unbind(rival);
         }
         self.enter(id, uid, full.clone());
-        self.event(id, Event::Bound { address: full });
+        let epoch = self.setup.epoch();
+        self.event(id, Event::Bound { address: full, epoch });
     }
 
     fn enter(&mut self, id: SessionId, uid: super::user::UserId, full: crate::jid::Jid) {

@@ -101,6 +101,23 @@ impl Shard {
         let Some(entry) = self.sessions.get(id) else {
             return false;
         };
+        if self.is_foreign(entry.frontend, envelope) {
+            return self.deliver_translated(id, envelope, form, record);
+        }
+        self.deliver_as_is(id, envelope, form, record)
+    }
+
+    /// Hands over an envelope whose content the session's front-end can write.
+    pub(super) fn deliver_as_is(
+        &mut self,
+        id: SessionId,
+        envelope: &Envelope,
+        form: Form,
+        record: Option<RecordId>,
+    ) -> bool {
+        let Some(entry) = self.sessions.get(id) else {
+            return false;
+        };
         if record.is_none() && self.is_slow(id) && sheddable(envelope) {
             self.metrics.shed.add(1);
             return true;
@@ -116,7 +133,11 @@ impl Shard {
 
     /// Whether this session must not be given more than it has.
     pub(super) fn is_slow(&self, id: SessionId) -> bool {
-        let slow = |id| self.sessions.get(id).is_none_or(|entry| entry.above_soft);
+        let slow = |id| {
+            self.sessions
+                .get(id)
+                .is_none_or(|entry| entry.above_soft || entry.held_back)
+        };
         slow(id) || slow(self.sessions.writer_of(id))
     }
 }

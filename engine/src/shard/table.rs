@@ -53,6 +53,8 @@ pub(super) struct Entry {
     pub(super) above_soft: bool,
     /// Carries the bytes of many: the larger bounds hold.
     pub(super) bulk: bool,
+    /// Its client is to acknowledge first.
+    pub(super) held_back: bool,
 }
 
 // There is one for every connection.
@@ -174,6 +176,7 @@ impl Entry {
             dirty: false,
             above_soft: false,
             bulk: false,
+            held_back: false,
         }
     }
 }

@@ -200,7 +200,7 @@ impl Session for LineSession {
                 format_args!("relayed {}", String::from_utf8_lossy(&parcel.bytes)),
             ),
             Event::Homed => say(key, cx, format_args!("homed")),
-            Event::Bound { address } => {
+            Event::Bound { address, .. } => {
                 if self.reliable {
                     cx.actions.push(Action::Resumable {
                         token: address.as_bytes().clone(),
@@ -304,8 +304,8 @@ impl Session for CarrierSession {
                     },
                 },
                 "disembark" => Action::Disembark { key },
-                "hold" => Action::Hold { key, held: true },
-                "release" => Action::Hold { key, held: false },
+                "hold" => Action::HoldPassenger { key, held: true },
+                "release" => Action::HoldPassenger { key, held: false },
                 "wake" => Action::Tell {
                     key,
                     parcel: Parcel::bare(1),

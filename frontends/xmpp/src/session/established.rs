@@ -5,13 +5,14 @@
 //! - With stream management everything that is sent is also kept.
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::Envelope;
+use crosspoint_engine::envelope::{Codec, Envelope};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, Context, Delivery, Form, Now};
 use crosspoint_engine::store::RecordId;
 
 use crate::codec::{CLIENT, Frame, Scanner, Stanza};
 use crate::config::XmppConfig;
+use crate::neutral;
 use crate::stanza::write;
 
 use super::client_state::Held;
@@ -220,6 +221,14 @@ impl Established {
         cx: &mut Context<'_>,
     ) -> Option<StreamError> {
         let (envelope, form, record) = (delivery.envelope, delivery.form, delivery.record);
+        let said;
+        let envelope = match envelope.content.codec {
+            Codec::Neutral if !envelope.content.body.is_empty() => {
+                said = neutral::to_stanza(envelope);
+                &said
+            }
+            _ => envelope,
+        };
         match &mut self.held {
             Some(held) if record.is_none() && deliver::is_deferrable(envelope) => {
                 if held.push(Kept::pack(envelope, form, None), config.limits.held_stanzas) {
