@@ -55,6 +55,9 @@ pub trait RelayHost {
     /// Reads no more from a session's connection, or reads on.
     fn pause(&mut self, session: SessionId, paused: bool);
 
+    /// The client of a session is known: it counts no more among those that have not authenticated.
+    fn authenticated(&mut self, session: SessionId);
+
     /// Ends a session: it gets `Farewell`.
     fn dismiss(&mut self, session: SessionId, why: Farewell);
 

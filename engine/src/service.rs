@@ -44,9 +44,16 @@ pub trait Frontend: Send {
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
 
-    /// A session of this front-end carries another: makes the passenger's session. `None`: there are no passengers here.
-    fn open_passenger(&mut self, key: u16, peer: &Peer, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
-        let _ = (key, peer, cx);
+    /// A session of this front-end carries another: makes the passenger's session, by what its carrier has noted. `None`:
+    /// it is not let in.
+    fn open_passenger(
+        &mut self,
+        key: u16,
+        peer: &Peer,
+        note: &Bytes,
+        cx: &mut Context<'_>,
+    ) -> Option<Box<dyn Session>> {
+        let _ = (key, peer, note, cx);
         None
     }
 

@@ -237,6 +237,8 @@ pub enum Action {
         key: u16,
         /// Where its client is. The listener is the carrier's.
         peer: Peer,
+        /// What else the front-end must know to make its session.
+        note: Bytes,
     },
     /// Bytes have arrived for a passenger. Whole frames: what it leaves unread is kept for it, within a bound.
     Feed {

@@ -51,7 +51,7 @@ impl Shard {
             Action::WakeAt(at_ms) => self.arm(id, at_ms),
             Action::Close => self.close(id),
             Action::Place { shard } => self.place(id, shard),
-            Action::Embark { key, peer } => self.embark(id, key, &peer),
+            Action::Embark { key, peer, note } => self.embark(id, key, &peer, &note),
             Action::Feed { key, bytes } => self.feed(id, key, &bytes),
             Action::Disembark { key } => self.disembark(id, key),
             Action::HoldPassenger { key, held } => self.hold_passenger(id, key, held),

@@ -13,6 +13,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
+
 use super::Shard;
 use super::sessions::Order;
 use super::table::{Entry, SessionId, Sessions};
@@ -127,7 +129,7 @@ impl Shard {
     }
 
     /// A passenger gets in.
-    pub(super) fn embark(&mut self, id: SessionId, key: u16, peer: &Peer) {
+    pub(super) fn embark(&mut self, id: SessionId, key: u16, peer: &Peer, note: &Bytes) {
         let Some(carrier) = self.sessions.get(id) else { return };
         let (frontend, listener) = (usize::from(carrier.frontend), usize::from(carrier.listener));
         if key == 0 || carrier.is_carried() || self.sessions.passenger_of(id, key).is_some() {
@@ -146,7 +148,7 @@ impl Shard {
             unread: Vec::new(),
         })));
         let passenger = self.sessions.insert(entry);
-        let session = self.make_passenger(id, frontend, key, peer);
+        let session = self.make_passenger(id, key, peer, note);
         match session {
             Some(session) => {
                 self.seat(id, key, passenger, session);
@@ -162,7 +164,8 @@ impl Shard {
         }
     }
 
-    fn make_passenger(&mut self, id: SessionId, frontend: usize, key: u16, peer: &Peer) -> Option<Box<dyn Session>> {
+    fn make_passenger(&mut self, id: SessionId, key: u16, peer: &Peer, note: &Bytes) -> Option<Box<dyn Session>> {
+        let frontend = usize::from(self.sessions.get(id)?.frontend);
         let mut front = self.frontends.get_mut(frontend).and_then(Option::take)?;
         let entry = self.sessions.get_mut(id);
         let session = entry.and_then(|entry| {
@@ -172,7 +175,7 @@ impl Shard {
                 outbox: &mut entry.outbox,
                 actions: &mut self.scratch,
             };
-            front.open_passenger(key, peer, &mut cx)
+            front.open_passenger(key, peer, note, &mut cx)
         });
         self.frontends[frontend] = Some(front);
         session

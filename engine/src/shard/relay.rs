@@ -156,6 +156,10 @@ impl RelayHost for Desk<'_> {
         self.shard.pause(session, paused);
     }
 
+    fn authenticated(&mut self, session: SessionId) {
+        self.shard.mark_authenticated(session);
+    }
+
     fn dismiss(&mut self, session: SessionId, why: Farewell) {
         self.shard.dismiss(session, why);
     }

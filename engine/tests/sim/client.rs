@@ -302,6 +302,7 @@ impl Session for CarrierSession {
                         tls: None,
                         listener: 1,
                     },
+                    note: Bytes::new(),
                 },
                 "disembark" => Action::Disembark { key },
                 "hold" => Action::HoldPassenger { key, held: true },
@@ -358,7 +359,13 @@ impl Frontend for LineFront {
         }
     }
 
-    fn open_passenger(&mut self, key: u16, _peer: &Peer, _cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
+    fn open_passenger(
+        &mut self,
+        key: u16,
+        _peer: &Peer,
+        _note: &Bytes,
+        _cx: &mut Context<'_>,
+    ) -> Option<Box<dyn Session>> {
         let session = LineSession {
             key,
             ..LineSession::default()

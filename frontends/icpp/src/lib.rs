@@ -7,3 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+#[cfg(feature = "front")]
+pub mod edge;
+#[cfg(feature = "front")]
+pub mod redirect;
+#[cfg(feature = "front")]
+pub mod trunk;

@@ -1,0 +1,581 @@
+//! The front of the front-end role, as one shard holds it: who is at which slot of which trunk, and what comes of it.
+//!
+//! Invariants:
+//! - A trunk to each shard of the back-end is up, or on its way; one that cannot be made is tried again, later each time.
+//! - When a trunk is gone, all of its clients are told to try again, and none of them is at a slot any more.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crosspoint_engine::envelope::{Codec, Condition, Envelope};
+use crosspoint_engine::relay::{Parcel, RelayHost};
+use crosspoint_engine::service::{Cipher, Frontend, Host};
+use crosspoint_engine::session::{Context, Farewell, Peer, Session};
+use crosspoint_engine::shard::SessionId;
+
+use crate::codec::cursor::Cursor;
+use crate::codec::elsewhere::{Node, Reason, Redirect};
+use crate::codec::{Code, Flags, Frame, Header, Refusal, Scan, Verb, scan, write_frame};
+use crate::redirect::{self, ACCOUNT_SLOTS, Balance, Figures, Verdict};
+use crate::trunk::nodes::{Known, NODES_MAX};
+use crate::trunk::{TICK_MS, TRUNK_FRAME_BYTES_MAX, push};
+
+use super::client::Arrival;
+use super::drain::Drain;
+use super::table::{Row, Rows};
+use super::{CLIENT_RETRY_MS, EdgeConfig, EdgeSession, EdgeTrunk, RETRY_MS, RETRY_MS_MAX, label};
+
+/// The front-end role on one shard.
+pub struct EdgeFront {
+    pub(super) config: Arc<EdgeConfig>,
+    /// By shard of the back-end. One until it has said how many there are.
+    pub(super) trunks: Vec<Trunk>,
+    pub(super) clients: HashMap<SessionId, Place>,
+    /// The front-ends that the back-end has told of, with their URLs.
+    pub(super) nodes: Vec<(Figures, String)>,
+    balance: Balance,
+    pub(super) drain: Option<Drain>,
+    told_ms: u64,
+    /// Bytes that wait for this shard's clients, as last counted.
+    waiting_bytes: u32,
+}
+
+/// Where a client is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) trunk: usize,
+    pub(super) slot: u16,
+}
+
+/// A trunk to one shard of the back-end.
+#[derive(Default)]
+pub(super) struct Trunk {
+    pub(super) session: Option<SessionId>,
+    phase: Phase,
+    attempts: u32,
+    pub(super) rows: Rows,
+    /// Clients that wait for room in it.
+    stalled: Vec<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Tried again at this time.
+    Down(u64),
+    /// On its way.
+    Coming,
+    Up,
+}
+
+impl Default for Phase {
+    fn default() -> Phase {
+        Phase::Down(0)
+    }
+}
+
+impl EdgeFront {
+    /// Of one shard.
+    #[must_use]
+    pub fn new(config: Arc<EdgeConfig>) -> EdgeFront {
+        EdgeFront {
+            config,
+            trunks: vec![Trunk::default()],
+            clients: HashMap::new(),
+            nodes: Vec::new(),
+            balance: Balance::default(),
+            drain: None,
+            told_ms: 0,
+            waiting_bytes: 0,
+        }
+    }
+
+    /// A client has said HELLO.
+    fn arrived(&mut self, id: SessionId, bytes: &[u8], host: &mut dyn RelayHost) {
+        let Ok(arrival) = Arrival::read(bytes) else {
+            return self.refuse(id, Code::Internal, 0, host);
+        };
+        let verdict = self.judge(&arrival, host);
+        match verdict {
+            Verdict::Loop => {
+                self.config.figures.loops.fetch_add(1, Relaxed);
+                self.refuse(id, Code::RedirectLoop, 0, host);
+            }
+            Verdict::Go(node, reason) => self.send_away(id, &node, reason, host),
+            Verdict::Stay => self.admit(id, &arrival, host),
+        }
+    }
+
+    fn judge(&mut self, arrival: &Arrival<'_>, host: &dyn RelayHost) -> Verdict {
+        let others: Vec<Figures> = self.nodes.iter().map(|(figures, _)| figures.clone()).collect();
+        let (config, balance, now_ms) = (&self.config, &mut self.balance, host.now().ms);
+        let shed = || balance.shed(now_ms, &config.load, config.shards).map(str::to_owned);
+        redirect::judge(arrival.judged, &config.node, &config.homes, &others, shed)
+    }
+
+    /// Before its login a client is told where to go, and the connection ends.
+    fn send_away(&mut self, id: SessionId, node: &str, reason: Reason, host: &mut dyn RelayHost) {
+        let urls = self.urls_of(node);
+        self.config.figures.count_redirect(reason);
+        host.write(id, &mut |out| {
+            write_frame(out, Header::push(Verb::Redirect, 0), |out| {
+                Redirect::write(out, urls.split(' '), node, None, reason, 0);
+            });
+        });
+        host.tell(id, Parcel::bare(label::DISMISSED));
+    }
+
+    pub(super) fn urls_of(&self, node: &str) -> String {
+        let known = self.nodes.iter().find(|(figures, _)| figures.node == node);
+        known.map(|(_, urls)| urls.clone()).unwrap_or_default()
+    }
+
+    /// A client gets a slot of the trunk to its account's home.
+    fn admit(&mut self, id: SessionId, arrival: &Arrival<'_>, host: &mut dyn RelayHost) {
+        let shard = usize::from(arrival.judged.slot) * self.trunks.len() / usize::from(ACCOUNT_SLOTS);
+        let up = self.trunks.get_mut(shard).filter(|trunk| trunk.phase == Phase::Up);
+        let Some((trunk, session)) = up.and_then(|trunk| trunk.session.map(|session| (trunk, session))) else {
+            self.config.figures.back_end_lost.fetch_add(1, Relaxed);
+            return self.refuse(id, Code::BackEndLost, 0, host);
+        };
+        let Some(slot) = trunk.rows.take(id) else {
+            return self.refuse(id, Code::TooMany, 0, host);
+        };
+        self.clients.insert(id, Place { trunk: shard, slot });
+        self.config.figures.sessions.fetch_add(1, Relaxed);
+        host.write(session, &mut |out| {
+            write_frame(out, push(Verb::Open, slot), |out| out.extend_from_slice(arrival.open));
+            patched(out, arrival.hello, slot);
+        });
+        host.tell(
+            id,
+            Parcel {
+                label: label::ADMITTED,
+                bytes: bytes::Bytes::copy_from_slice(&slot.to_le_bytes()),
+            },
+        );
+    }
+
+    /// Says why, and ends a client's connection.
+    pub(super) fn refuse(&mut self, id: SessionId, code: Code, ack: u32, host: &mut dyn RelayHost) {
+        let again = matches!(code, Code::BackEndLost | Code::TooMany | Code::Shutdown);
+        let mut jitter = [0; 4];
+        host.random().fill(&mut jitter);
+        let refusal = Refusal {
+            temporary: again,
+            retry_after_ms: match again {
+                true => CLIENT_RETRY_MS + u32::from_le_bytes(jitter) % CLIENT_RETRY_MS,
+                false => 0,
+            },
+            ..Refusal::fatal(code)
+        };
+        // A session that has begun goes on where it lives, so this is how it is said that only the connection ends.
+        let verb = match code {
+            Code::BackEndLost | Code::Shutdown => Verb::Bye,
+            _ => Verb::Error,
+        };
+        host.write(id, &mut |out| {
+            write_frame(out, Header::push(verb, ack), |out| refusal.write(out));
+        });
+        host.tell(id, Parcel::bare(label::DISMISSED));
+    }
+
+    /// A client's frames, with its slot in them.
+    fn said(&mut self, id: SessionId, bytes: &[u8], host: &mut dyn RelayHost) {
+        let Some(Place { trunk, slot }) = self.clients.get(&id).copied() else {
+            return;
+        };
+        let trunk = &mut self.trunks[trunk];
+        let Some(session) = trunk.session else { return };
+        host.write(session, &mut |out| out.extend_from_slice(bytes));
+        if host.is_slow(session)
+            && let Some(row) = trunk.rows.get(slot)
+            && !std::mem::replace(&mut row.stalled, true)
+        {
+            trunk.stalled.push(slot);
+            host.pause(id, true);
+        }
+    }
+
+    /// A trunk has room again: those who waited for it may go on.
+    fn has_room(&mut self, id: SessionId, host: &mut dyn RelayHost) {
+        let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.session == Some(id)) else {
+            return;
+        };
+        for slot in std::mem::take(&mut trunk.stalled) {
+            if let Some(row) = trunk.rows.get(slot)
+                && std::mem::replace(&mut row.stalled, false)
+                && !row.held
+            {
+                host.pause(row.session, false);
+            }
+        }
+    }
+
+    /// A client is gone; with a code, it is to be told why.
+    fn left(&mut self, id: SessionId, bytes: &[u8], host: &mut dyn RelayHost) {
+        let Some(Place { trunk, slot }) = self.clients.remove(&id) else {
+            return;
+        };
+        self.config.figures.sessions.fetch_sub(1, Relaxed);
+        let trunk = &mut self.trunks[trunk];
+        let Some(row) = trunk.rows.get(slot) else { return };
+        row.closing = true;
+        let ack = row.ack;
+        if let Some(session) = trunk.session {
+            host.write(session, &mut |out| write_frame(out, push(Verb::Close, slot), |_| {}));
+        }
+        if let [low, high] = *bytes {
+            let code = Code::from_number(u16::from_le_bytes([low, high])).unwrap_or(Code::Internal);
+            self.last_words(id, code, ack, host);
+        }
+    }
+
+    /// What a client hears that is told to go.
+    fn last_words(&mut self, id: SessionId, code: Code, ack: u32, host: &mut dyn RelayHost) {
+        if code == Code::Shutdown {
+            host.write(id, &mut |out| Drain::write(out, ack, 2, 0));
+        }
+        let refusal = Refusal {
+            temporary: code == Code::Shutdown,
+            ..Refusal::fatal(code)
+        };
+        let verb = match code {
+            Code::Shutdown => Verb::Bye,
+            _ => Verb::Error,
+        };
+        host.write(id, &mut |out| {
+            write_frame(out, Header::push(verb, ack), |out| refusal.write(out));
+        });
+    }
+
+    /// A client that was told of as slow has caught up.
+    fn reads(&mut self, id: SessionId, host: &mut dyn RelayHost) {
+        let Some(Place { trunk, slot }) = self.clients.get(&id).copied() else {
+            return;
+        };
+        let trunk = &mut self.trunks[trunk];
+        if let Some(row) = trunk.rows.get(slot)
+            && std::mem::replace(&mut row.slow, false)
+            && let Some(session) = trunk.session
+        {
+            hold(session, slot, false, host);
+        }
+    }
+
+    /// Frames of a trunk for its clients.
+    fn heard(&mut self, id: SessionId, mut bytes: &[u8], host: &mut dyn RelayHost) {
+        let Some(place) = self.trunks.iter().position(|trunk| trunk.session == Some(id)) else {
+            return;
+        };
+        while let Ok(Scan::Frame(frame)) = scan(bytes, TRUNK_FRAME_BYTES_MAX) {
+            let (whole, rest) = bytes.split_at(frame.len());
+            bytes = rest;
+            self.for_client(place, id, &frame, whole, host);
+        }
+    }
+
+    fn for_client(
+        &mut self,
+        place: usize,
+        trunk_id: SessionId,
+        frame: &Frame<'_>,
+        whole: &[u8],
+        host: &mut dyn RelayHost,
+    ) {
+        let slot = frame.header.slot;
+        let rows = &mut self.trunks[place].rows;
+        match Verb::from_number(frame.header.verb) {
+            Some(Verb::Close) => {
+                if let Some(row) = rows.release(slot)
+                    && !row.closing
+                {
+                    self.forget(row.session);
+                    host.tell(row.session, Parcel::bare(label::DISMISSED));
+                }
+                return;
+            }
+            Some(Verb::Hold) => {
+                if let Some(row) = rows.get(slot).filter(|row| !row.closing) {
+                    row.held = frame.body == [1];
+                    if !row.stalled {
+                        host.pause(row.session, row.held);
+                    }
+                }
+                return;
+            }
+            verb => {
+                let Some(row) = rows.get(slot).filter(|row| !row.closing) else {
+                    return;
+                };
+                let login = matches!(verb, Some(Verb::Authed | Verb::Resumed));
+                if login && frame.header.flags.has(Flags::RESP) && !std::mem::replace(&mut row.online, true) {
+                    host.authenticated(row.session);
+                }
+                row.ack = frame.header.ack;
+            }
+        }
+        self.pass_on(place, trunk_id, slot, whole, host);
+    }
+
+    fn pass_on(&mut self, place: usize, trunk_id: SessionId, slot: u16, whole: &[u8], host: &mut dyn RelayHost) {
+        let Some(row) = self.trunks[place].rows.get(slot) else {
+            return;
+        };
+        let session = row.session;
+        if !host.write(session, &mut |out| patched(out, whole, 0)) {
+            // It has ended without a word.
+            return self.left(session, &[], host);
+        }
+        if host.is_slow(session) && !std::mem::replace(&mut row.slow, true) {
+            hold(trunk_id, slot, true, host);
+        }
+    }
+
+    fn forget(&mut self, id: SessionId) {
+        if self.clients.remove(&id).is_some() {
+            self.config.figures.sessions.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// The back-end has said how many shards it has.
+    fn welcomed(&mut self, bytes: &[u8], host: &mut dyn RelayHost) {
+        let &[low, high] = bytes else { return };
+        let shards = usize::from(u16::from_le_bytes([low, high]).clamp(1, ACCOUNT_SLOTS));
+        for place in (shards..self.trunks.len()).rev() {
+            let session = self.trunks[place].session;
+            self.down(place, host);
+            self.trunks.truncate(place);
+            if let Some(session) = session {
+                host.dismiss(session, Farewell::Internal);
+            }
+        }
+        if shards > self.trunks.len() {
+            self.trunks.resize_with(shards, Trunk::default);
+        }
+    }
+
+    fn up(&mut self, id: SessionId) {
+        if let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.session == Some(id)) {
+            (trunk.phase, trunk.attempts) = (Phase::Up, 0);
+            self.config.figures.trunks.fetch_add(1, Relaxed);
+            self.told_ms = 0;
+        }
+    }
+
+    /// A trunk is gone, or could not be made.
+    fn down(&mut self, place: usize, host: &mut dyn RelayHost) {
+        let trunk = &mut self.trunks[place];
+        trunk.session = None;
+        trunk.stalled.clear();
+        if trunk.phase == Phase::Up {
+            self.config.figures.trunks.fetch_sub(1, Relaxed);
+        }
+        trunk.attempts = trunk.attempts.saturating_add(1);
+        let most_ms = (RETRY_MS << trunk.attempts.min(10)).min(RETRY_MS_MAX);
+        let mut jitter = [0; 8];
+        host.random().fill(&mut jitter);
+        trunk.phase = Phase::Down(host.now().ms + u64::from_le_bytes(jitter) % most_ms);
+        for row in trunk.rows.clear() {
+            self.bereave(&row, host);
+        }
+    }
+
+    fn bereave(&mut self, row: &Row, host: &mut dyn RelayHost) {
+        if row.closing {
+            return;
+        }
+        self.forget(row.session);
+        self.config.figures.back_end_lost.fetch_add(1, Relaxed);
+        self.refuse(row.session, Code::BackEndLost, row.ack, host);
+    }
+
+    fn learn(&mut self, body: &[u8]) {
+        let mut cursor = Cursor::new(body);
+        self.nodes.clear();
+        while !cursor.is_empty() && self.nodes.len() < NODES_MAX {
+            let Ok(node) = Node::read(&mut cursor) else { return };
+            let known = Known::of(&node);
+            self.nodes.push((figures_of(node.node, &known), known.urls));
+        }
+    }
+
+    /// Connects trunks that are down.
+    fn mend(&mut self, host: &mut dyn RelayHost) {
+        if self.drain.is_some() {
+            return;
+        }
+        let now_ms = host.now().ms;
+        for (key, trunk) in self.trunks.iter_mut().enumerate() {
+            if matches!(trunk.phase, Phase::Down(at) if at <= now_ms) {
+                trunk.phase = Phase::Coming;
+                host.connect(key as u32, self.config.back_end);
+            }
+        }
+    }
+
+    /// Tells the back-end how this front-end is, and looks whether it sheds load.
+    fn tell(&mut self, host: &mut dyn RelayHost) {
+        let now_ms = host.now().ms;
+        if now_ms < self.told_ms + TICK_MS && self.told_ms != 0 {
+            return;
+        }
+        self.told_ms = now_ms.max(1);
+        self.count_waiting(host);
+        let known = self.known();
+        let urls = self.config.urls.join(" ");
+        let entry = Node {
+            urls: &urls,
+            ..known.entry(&self.config.node)
+        };
+        let mut lost = Vec::new();
+        for (place, trunk) in self.trunks.iter().enumerate() {
+            let Some(session) = trunk.session.filter(|_| trunk.phase == Phase::Up) else {
+                continue;
+            };
+            let told = host.write(session, &mut |out| {
+                write_frame(out, push(Verb::Topology, 0), |out| entry.write(out));
+            });
+            if !told {
+                lost.push(place);
+            }
+        }
+        lost.into_iter().for_each(|place| self.down(place, host));
+        let own = figures_of(&self.config.node, &known);
+        let others: Vec<Figures> = self.nodes.iter().map(|(figures, _)| figures.clone()).collect();
+        self.balance.update(now_ms, &own, &others, &self.config.load);
+    }
+
+    /// Only those who are behind have much waiting.
+    fn count_waiting(&mut self, host: &dyn RelayHost) {
+        let mut bytes = 0u32;
+        for trunk in &mut self.trunks {
+            let slow = trunk.rows.iter().filter(|(_, row)| row.slow);
+            let waiting = slow.map(|(_, row)| host.waiting(row.session) as u32);
+            bytes = waiting.fold(bytes, u32::saturating_add);
+        }
+        let total = &self.config.figures.outbox_bytes;
+        total.fetch_add(bytes, Relaxed);
+        total.fetch_sub(std::mem::replace(&mut self.waiting_bytes, bytes), Relaxed);
+    }
+
+    fn known(&self) -> Known {
+        let figures = &self.config.figures;
+        let state = match self.drain {
+            Some(_) => Node::DRAINING,
+            None => Node::SERVING,
+        };
+        let cpu_permille = figures.cpu_permille.load(Relaxed).min(1000) as u16;
+        let (sessions, outbox_bytes) = (figures.sessions.load(Relaxed), figures.outbox_bytes.load(Relaxed));
+        Known::own(sessions, cpu_permille, self.config.weight, outbox_bytes, state)
+    }
+
+    /// The front-ends that a client can be sent to in a drain.
+    pub(super) fn refuges(&self) -> Vec<Figures> {
+        let serving = self.nodes.iter().map(|(figures, _)| figures);
+        serving
+            .filter(|figures| figures.serving && figures.weight > 0 && figures.node != self.config.node)
+            .cloned()
+            .collect()
+    }
+}
+
+/// Tells the back-end whether a client reads.
+fn hold(trunk: SessionId, slot: u16, held: bool, host: &mut dyn RelayHost) {
+    host.write(trunk, &mut |out| {
+        write_frame(out, push(Verb::Hold, slot), |out| out.push(u8::from(held)));
+    });
+}
+
+/// Appends a frame under another slot.
+fn patched(out: &mut Vec<u8>, whole: &[u8], slot: u16) {
+    let at = out.len();
+    out.extend_from_slice(whole);
+    if let Some(field) = out.get_mut(at + 6..at + 8) {
+        field.copy_from_slice(&slot.to_le_bytes());
+    }
+}
+
+fn figures_of(node: &str, known: &Known) -> Figures {
+    Figures {
+        node: node.to_owned(),
+        serving: known.state == Node::SERVING && !known.urls.is_empty(),
+        sessions: known.sessions,
+        cpu_permille: known.cpu_permille,
+        outbox_bytes: known.outbox_bytes,
+        weight: known.weight,
+    }
+}
+
+impl Frontend for EdgeFront {
+    fn codec(&self) -> Codec {
+        Codec::Icpp
+    }
+
+    fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
+        let listener = self.config.listeners.get(peer.listener);
+        let private = listener.is_some_and(|listener| listener.private);
+        Box::new(EdgeSession::open(peer, private, cx))
+    }
+
+    fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>> {
+        let make = self.config.listeners.get(listener)?.cipher.as_ref()?;
+        make()
+    }
+
+    fn direct_tls(&self, listener: usize) -> bool {
+        let listener = self.config.listeners.get(listener);
+        listener.is_some_and(|listener| listener.cipher.is_some())
+    }
+
+    /// No users live here, so nobody asks.
+    fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
+        host.refuse(query, Condition::ServiceUnavailable);
+    }
+
+    fn connected(&mut self, key: u32, id: SessionId, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
+        let trunk = self.trunks.get_mut(key as usize)?;
+        if self.drain.is_some() || trunk.phase != Phase::Coming {
+            return None;
+        }
+        trunk.session = Some(id);
+        Some(Box::new(EdgeTrunk::open(self.config.clone(), key as u16, cx)))
+    }
+
+    fn connect_failed(&mut self, key: u32, host: &mut dyn RelayHost) {
+        if (key as usize) < self.trunks.len() {
+            self.down(key as usize, host);
+        }
+    }
+
+    fn on_relay(&mut self, from: SessionId, parcel: Parcel, host: &mut dyn RelayHost) {
+        let Parcel { label, bytes } = parcel;
+        match label {
+            label::ARRIVED => self.arrived(from, &bytes, host),
+            label::SAID => self.said(from, &bytes, host),
+            label::LEFT => self.left(from, &bytes, host),
+            label::READS => self.reads(from, host),
+            label::WELCOMED => self.welcomed(&bytes, host),
+            label::UP => self.up(from),
+            label::DOWN => {
+                if let Some(place) = self.trunks.iter().position(|trunk| trunk.session == Some(from)) {
+                    self.down(place, host);
+                }
+            }
+            label::NODES => self.learn(&bytes),
+            label::HEARD => self.heard(from, &bytes, host),
+            label::ROOM => self.has_room(from, host),
+            _ => {}
+        }
+    }
+
+    fn on_tick(&mut self, host: &mut dyn RelayHost) {
+        self.mend(host);
+        self.tell(host);
+        self.go_on_draining(host);
+    }
+
+    fn on_drain(&mut self, host: &mut dyn RelayHost) -> Option<u64> {
+        self.begin_drain(host)
+    }
+}
