@@ -201,6 +201,13 @@ pub enum Action {
     },
     /// While set, the session is given nothing that the log can keep for it, nor what a slow reader can do without.
     Hold(bool),
+    /// What this session wants to be told of its user's other sessions' doings. Without it: nothing.
+    Listen {
+        /// Copies of what they send and receive (XEP-0280).
+        copies: bool,
+        /// Changes of the roster, the black list and the white list.
+        changes: bool,
+    },
     /// Something that is good once is used now, at the account's home. Answered by `Spent`.
     Spend {
         /// What: unpredictable.
