@@ -18,6 +18,7 @@ use crate::envelope::Envelope;
 use crate::jid::Jid;
 use crate::roster::Item;
 use crate::scram::AccountKeys;
+use crate::service::Admission;
 use crate::store::RecordId;
 
 /// One connected client. See the module for the rules.
@@ -292,6 +293,8 @@ pub enum Event {
         /// Which of the two.
         blocked: bool,
     },
+    /// The white list changed.
+    AdmissionPush(Admission),
     /// Another connection of the same client resumes this session: say goodbye on this transport, if it is still there,
     /// and keep everything; the next thing that happens is that the other one takes this one apart.
     Superseded,
