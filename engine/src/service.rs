@@ -12,6 +12,7 @@
 use bytes::Bytes;
 pub use crosspoint_storage::seam::{BookWrite, Row, Table};
 
+use crate::admitting::AllowList;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
@@ -122,6 +123,17 @@ pub enum CipherState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CipherFault(pub String);
 
+/// A change of a user's white list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// These are on it.
+    Add(Vec<Jid>),
+    /// These are not; nobody is, if none is named.
+    Remove(Vec<Jid>),
+    /// It is in force, or not.
+    Enforce(bool),
+}
+
 /// Called once with the outcome of a change, when that is durable.
 pub type Then = Box<dyn FnOnce(Result<(), Condition>, &mut dyn Host) + Send>;
 
@@ -174,6 +186,12 @@ pub trait Host {
 
     /// Unblocks addresses; an empty list unblocks all.
     fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then);
+
+    /// The user's white list, if it has ever been touched.
+    fn admission(&self, user: &Jid) -> Option<&AllowList>;
+
+    /// Changes the white list. `ResourceConstraint` beyond its bound.
+    fn admit(&mut self, user: &Jid, change: Admission, then: Then);
 
     /// Whether `other` (bare or full) may see the user's presence: subscribed, by directed presence, or the user itself.
     fn may_see(&self, user: &Jid, other: &Jid) -> bool;

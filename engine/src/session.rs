@@ -19,6 +19,7 @@ use crate::jid::Jid;
 use crate::relay::Parcel;
 use crate::roster::Item;
 use crate::scram::AccountKeys;
+use crate::service::Admission;
 use crate::store::RecordId;
 
 /// One connected client. See the module for the rules.
@@ -202,6 +203,13 @@ pub enum Action {
     },
     /// While set, the session is given nothing that the log can keep for it, nor what a slow reader can do without.
     Hold(bool),
+    /// What this session wants to be told of its user's other sessions' doings. Without it: nothing.
+    Listen {
+        /// Copies of what they send and receive (XEP-0280).
+        copies: bool,
+        /// Changes of the roster, the black list and the white list.
+        changes: bool,
+    },
     /// Something that is good once is used now, at the account's home. Answered by `Spent`.
     Spend {
         /// What: unpredictable.
@@ -331,6 +339,8 @@ pub enum Event {
         /// Which of the two.
         blocked: bool,
     },
+    /// The white list changed.
+    AdmissionPush(Admission),
     /// Another connection of the same client resumes this session: say goodbye on this transport, if it is still there,
     /// and keep everything; the next thing that happens is that the other one takes this one apart.
     Superseded,

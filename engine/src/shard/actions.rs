@@ -41,6 +41,7 @@ impl Shard {
             Action::Resume { token } => self.resume(id, &token),
             Action::Sync { after } => self.sync_queue(id, after),
             Action::Hold(hold) => self.hold_back(id, hold),
+            Action::Listen { copies, changes } => self.listen(id, copies, changes),
             Action::Spend { key, until_unix_ms } => {
                 let good = self.spent.spend(key, until_unix_ms, self.now.unix_ms);
                 self.event(id, Event::Spent(good));
@@ -184,6 +185,16 @@ impl Shard {
             entry.address = Some(full);
         }
         self.metrics.sessions.add(1);
+    }
+
+    fn listen(&mut self, id: SessionId, copies: bool, changes: bool) {
+        let Some(uid) = self.sessions.get(id).and_then(|entry| entry.user) else {
+            return;
+        };
+        if let Some(resource) = self.users.get_mut(uid).and_then(|user| user.resource_of_mut(id)) {
+            resource.copies = copies;
+            (resource.roster_interest, resource.block_interest) = (changes, changes);
+        }
     }
 
     /// The session is a resource no more: the world learns that it is gone, and what it held is pending again.

@@ -116,7 +116,7 @@ impl EdgeFront {
         };
         host.write(session, &mut |out| {
             write_frame(out, header, |out| {
-                Redirect::write(out, urls.split(' '), &target.node, None, Reason::Drain, 0);
+                Redirect::to(&target.node, Reason::Drain, &self.config.node).write(out, urls.split(' '));
             });
         });
         true

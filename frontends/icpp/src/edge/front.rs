@@ -119,7 +119,7 @@ impl EdgeFront {
         self.config.figures.count_redirect(reason);
         host.write(id, &mut |out| {
             write_frame(out, Header::push(Verb::Redirect, 0), |out| {
-                Redirect::write(out, urls.split(' '), node, None, reason, 0);
+                Redirect::to(node, reason, &self.config.node).write(out, urls.split(' '));
             });
         });
         host.tell(id, Parcel::bare(label::DISMISSED));

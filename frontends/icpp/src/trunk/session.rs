@@ -31,6 +31,8 @@ pub struct TrunkSession {
     heard_ms: u64,
     /// Slots in use.
     open: Slots,
+    /// The server ends: the trunk does when its sessions have.
+    leaving: bool,
 }
 
 enum State {
@@ -57,6 +59,10 @@ impl Slots {
     fn has(&self, slot: u16) -> bool {
         let word = self.0.get(usize::from(slot / 64)).copied().unwrap_or(0);
         word & (1 << (slot % 64)) != 0
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
     }
 
     fn set(&mut self, slot: u16, open: bool) {
@@ -110,6 +116,7 @@ impl TrunkSession {
             listener: peer.listener,
             heard_ms: cx.now.ms,
             open: Slots::default(),
+            leaving: false,
         }
     }
 
@@ -313,6 +320,13 @@ impl TrunkSession {
             write_frame(cx.outbox, push(Verb::Error, key), |out| refusal.write(out));
         }
         write_frame(cx.outbox, push(Verb::Close, key), |_| {});
+        self.leave_when_empty(cx);
+    }
+
+    fn leave_when_empty(&mut self, cx: &mut Context<'_>) {
+        if self.leaving && self.open.is_empty() {
+            self.fail(Code::Shutdown, cx);
+        }
     }
 
     fn fail(&mut self, code: Code, cx: &mut Context<'_>) {
@@ -353,6 +367,10 @@ impl Session for TrunkSession {
             }
             Event::Lost => self.end(cx),
             Event::Farewell(_) if matches!(self.state, State::Ended) => {}
+            Event::Farewell(Farewell::Shutdown) => {
+                self.leaving = true;
+                self.leave_when_empty(cx);
+            }
             Event::Farewell(why) => self.fail(farewell(why), cx),
             _ => {}
         }

@@ -10,7 +10,7 @@ use crosspoint_engine::scram::keys::{ITERATIONS_MAX, ITERATIONS_MIN};
 use toml::Value;
 
 use super::layers::{Loaded, Wrong, leaves};
-use super::{Config, TlsMode};
+use super::{Config, Role, TlsMode};
 
 /// Most shards: more are a slip of the finger, not a machine.
 pub const SHARDS_MAX: usize = 512;
@@ -50,6 +50,11 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
     if let Err(what) = config.limits.xmpp_limits().check() {
         findings.add("limits.stanza_bytes", what.to_owned());
     }
+    if let Err(what) = config.icpp_limits().check() {
+        findings.add("icpp.heartbeat_s", what.to_owned());
+    }
+    icpp(config, &mut findings);
+    cluster(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
         findings.add(
             "xmpp.redirect_always",
@@ -125,10 +130,16 @@ fn ranges(config: &Config, findings: &mut Findings<'_>) {
 }
 
 fn addresses(config: &Config, findings: &mut Findings<'_>) {
-    if config.xmpp.listen.is_empty() && config.xmpp.listen_tls.is_empty() {
+    let nobody = [
+        &config.xmpp.listen,
+        &config.xmpp.listen_tls,
+        &config.icpp.listen,
+        &config.icpp.listen_tls,
+    ];
+    if nobody.iter().all(|list| list.is_empty()) {
         findings.add(
             "xmpp.listen",
-            "no client could connect: neither listen nor listen_tls names an address".to_owned(),
+            "no client could connect: neither listen nor listen_tls, of xmpp or icpp, names an address".to_owned(),
         );
     }
     for address in &config.admin.listen {
@@ -142,6 +153,9 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     let keyed = |key, list: &[SocketAddr]| list.iter().map(|address| (key, *address)).collect::<Vec<_>>();
     let mut all = keyed("xmpp.listen", &config.xmpp.listen);
     all.extend(keyed("xmpp.listen_tls", &config.xmpp.listen_tls));
+    all.extend(keyed("icpp.listen", &config.icpp.listen));
+    all.extend(keyed("icpp.listen_tls", &config.icpp.listen_tls));
+    all.extend(keyed("icpp.trunk_listen", &config.icpp.trunk_listen));
     all.extend(keyed("admin.listen", &config.admin.listen));
     for (index, (key, address)) in all.iter().enumerate() {
         let twice = all[..index]
@@ -150,6 +164,86 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
         if let Some((first, _)) = twice {
             findings.add(key, format!("{address} is taken by {first} already"));
         }
+    }
+}
+
+/// Bytes of the secret that the processes of a cluster share.
+pub const CLUSTER_KEY_BYTES_MIN: usize = 32;
+
+fn icpp(config: &Config, findings: &mut Findings<'_>) {
+    let icpp = &config.icpp;
+    let open = icpp.listen.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| !icpp.tls_terminated_by_proxy) {
+        let what = format!(
+            "{open} is not loopback and would be talked to in the clear; use icpp.listen_tls, or set \
+             icpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
+        );
+        findings.add("icpp.listen", what);
+    }
+    if icpp.node.is_empty() || icpp.node.len() > 255 || icpp.node.contains(char::is_whitespace) {
+        findings.add("icpp.node", "a name is 1 to 255 bytes without blanks".to_owned());
+    }
+    if icpp.redirect_to.is_empty() != icpp.redirect_node.is_empty() {
+        findings.add(
+            "icpp.redirect_to",
+            "set both, icpp.redirect_to (its URLs) and icpp.redirect_node (its name), or neither".to_owned(),
+        );
+    }
+    if icpp.cluster_key.as_os_str().is_empty() {
+        return;
+    }
+    match std::fs::read(&icpp.cluster_key) {
+        Ok(key) if key.len() < CLUSTER_KEY_BYTES_MIN => {
+            let what = format!(
+                "{} holds {} bytes; at least {CLUSTER_KEY_BYTES_MIN} random ones are needed: head -c 32 /dev/urandom",
+                icpp.cluster_key.display(),
+                key.len()
+            );
+            findings.add("icpp.cluster_key", what);
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let what = format!("cannot read {}: {error}", icpp.cluster_key.display());
+            findings.add("icpp.cluster_key", what);
+        }
+    }
+}
+
+/// Trunks, and the two roles that have them.
+fn cluster(config: &Config, findings: &mut Findings<'_>) {
+    let (icpp, edge) = (&config.icpp, &config.edge);
+    if let Some(open) = icpp.trunk_listen.iter().find(|address| !address.ip().is_loopback())
+        && !icpp.trunk_allow_remote
+    {
+        let what = format!(
+            "{open} is not loopback and trunks are not encrypted; set icpp.trunk_allow_remote = true if the network is yours"
+        );
+        findings.add("icpp.trunk_listen", what);
+    }
+    let has_trunks = !icpp.trunk_listen.is_empty() || config.role == Role::Frontend;
+    if has_trunks && icpp.cluster_key.as_os_str().is_empty() {
+        let what = "trunks need the secret that all processes of the cluster share".to_owned();
+        findings.add("icpp.cluster_key", what);
+    }
+    match config.role {
+        Role::Backend if icpp.trunk_listen.is_empty() => {
+            findings.add(
+                "icpp.trunk_listen",
+                "no front-end could connect; name an address".to_owned(),
+            );
+        }
+        Role::Frontend if edge.back_end.parse::<SocketAddr>().is_err() => {
+            let what = format!("`{}` is no address:port of a back-end", edge.back_end);
+            findings.add("edge.back_end", what);
+        }
+        _ => {}
+    }
+    if let Err(text) = edge.homes() {
+        let what = format!("`{text}` is not FIRST-LAST NODE, with slots from 0 to 4095");
+        findings.add("edge.homes", what);
+    }
+    if let Err(what) = config.balance.policy().check() {
+        findings.add("balance.enter_permille", what.to_owned());
     }
 }
 

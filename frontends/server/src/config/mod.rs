@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use crosspoint_engine::guard::{LoginRates, Rate};
 use crosspoint_engine::limits::Limits;
 use crosspoint_engine::scram::keys::ITERATIONS_DEFAULT;
+use crosspoint_icpp::limits::Limits as IcppLimits;
+use crosspoint_icpp::redirect::{ACCOUNT_SLOTS, Home, LoadPolicy};
 use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +37,16 @@ pub struct Config {
     pub shards: usize,
     /// Whether each shard keeps to a core of its own.
     pub pin: bool,
+    /// What this process is in a cluster.
+    pub role: Role,
     /// XMPP for clients.
     pub xmpp: Xmpp,
+    /// ICPP for clients.
+    pub icpp: Icpp,
+    /// The front-end role.
+    pub edge: Edge,
+    /// When a front-end sends clients to others.
+    pub balance: Balance,
     /// Certificate.
     pub tls: Tls,
     /// How accounts are made.
@@ -73,6 +83,88 @@ pub struct Xmpp {
     pub admin_contacts: Vec<String>,
     /// URIs to which abuse is reported (XEP-0157).
     pub abuse_contacts: Vec<String>,
+}
+
+/// What a process is in a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Accounts live here, and clients connect here.
+    All,
+    /// Accounts live here; ICPP clients connect to front-ends, which connect to `icpp.trunk_listen`.
+    Backend,
+    /// ICPP clients connect here, and are passed on to `edge.back_end`.
+    Frontend,
+}
+
+/// The `[edge]` table: what matters in the role of a front-end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Edge {
+    /// Where the back-end listens for trunks, `address:port`.
+    pub back_end: String,
+    /// Where clients reach this front-end from elsewhere: what others send them to.
+    pub urls: Vec<String>,
+    /// How much this front-end may have, beside others: 100 is the usual.
+    pub weight: u16,
+    /// Which accounts belong to which front-end: `FIRST-LAST NODE`, by their slots (0 to 4095).
+    pub homes: Vec<String>,
+}
+
+/// The `[balance]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Balance {
+    /// Whether new clients are sent to another front-end when there is less to do there.
+    pub enabled: bool,
+    /// Clients that are a full load.
+    pub sessions_full: u32,
+    /// Bytes waiting for clients that are a full load.
+    pub outbox_full_bytes: u32,
+    /// How much clients count in the load.
+    pub sessions_weight: u16,
+    /// How much processor time counts.
+    pub cpu_weight: u16,
+    /// How much waiting bytes count.
+    pub outbox_weight: u16,
+    /// How much more load than elsewhere there must be for it to begin, in permille.
+    pub enter_permille: u32,
+    /// How little for it to end.
+    pub leave_permille: u32,
+    /// Seconds that it goes on, or not, at least.
+    pub dwell_s: u64,
+    /// Clients sent away in a second, at most.
+    pub per_second: u32,
+}
+
+/// The `[icpp]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Icpp {
+    /// Listeners in the clear: loopback only, unless a proxy in front does the encryption.
+    pub listen: Vec<SocketAddr>,
+    /// Listeners that begin with TLS (ALPN `icpp/1`).
+    pub listen_tls: Vec<SocketAddr>,
+    /// A proxy in front has taken the encryption off already: `listen` may then name any address.
+    pub tls_terminated_by_proxy: bool,
+    /// The name of this front-end, to clients and on tickets; one for each process of a cluster.
+    pub node: String,
+    /// File with the secret that all processes of a cluster share; empty: tickets are good at this process only.
+    pub cluster_key: PathBuf,
+    /// Seconds of silence that a client in the foreground may keep.
+    pub heartbeat_s: u16,
+    /// The same in the background.
+    pub heartbeat_background_s: u16,
+    /// Seconds for which a ticket replaces the password; 0: none are given.
+    pub ticket_s: u32,
+    /// URLs of another front-end, to which clients are sent when this server is drained; empty: nowhere.
+    pub redirect_to: Vec<String>,
+    /// The name of that front-end.
+    pub redirect_node: String,
+    /// Where front-ends connect with their trunks; empty: nowhere.
+    pub trunk_listen: Vec<SocketAddr>,
+    /// Whether `trunk_listen` may name addresses other than loopback: trunks are not encrypted.
+    pub trunk_allow_remote: bool,
 }
 
 /// Encryption on listeners that begin in the clear.
@@ -219,6 +311,10 @@ impl Default for Config {
             shards: 0,
             pin: true,
             xmpp: Xmpp::default(),
+            icpp: Icpp::default(),
+            role: Role::All,
+            edge: Edge::default(),
+            balance: Balance::default(),
             tls: Tls::default(),
             accounts: Accounts::default(),
             admin: Admin::default(),
@@ -243,6 +339,96 @@ impl Default for Xmpp {
             abuse_contacts: Vec::new(),
         }
     }
+}
+
+impl Default for Icpp {
+    fn default() -> Self {
+        let limits = IcppLimits::DEFAULT;
+        Icpp {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 5299))],
+            listen_tls: vec![SocketAddr::from(([127, 0, 0, 1], 5300))],
+            tls_terminated_by_proxy: false,
+            node: "crosspoint".to_owned(),
+            cluster_key: PathBuf::new(),
+            heartbeat_s: limits.heartbeat_s,
+            heartbeat_background_s: limits.heartbeat_background_s,
+            ticket_s: limits.ticket_seconds,
+            redirect_to: Vec::new(),
+            redirect_node: String::new(),
+            trunk_listen: Vec::new(),
+            trunk_allow_remote: false,
+        }
+    }
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Edge {
+            back_end: String::new(),
+            urls: Vec::new(),
+            weight: 100,
+            homes: Vec::new(),
+        }
+    }
+}
+
+impl Default for Balance {
+    fn default() -> Self {
+        let policy = LoadPolicy::DEFAULT;
+        Balance {
+            enabled: policy.enabled,
+            sessions_full: policy.sessions_full,
+            outbox_full_bytes: policy.outbox_full,
+            sessions_weight: policy.sessions_weight,
+            cpu_weight: policy.cpu_weight,
+            outbox_weight: policy.outbox_weight,
+            enter_permille: policy.enter_permille,
+            leave_permille: policy.leave_permille,
+            dwell_s: policy.dwell_ms / 1_000,
+            per_second: policy.per_second,
+        }
+    }
+}
+
+impl Balance {
+    /// As the front-end has it.
+    pub fn policy(&self) -> LoadPolicy {
+        LoadPolicy {
+            enabled: self.enabled,
+            sessions_full: self.sessions_full,
+            outbox_full: self.outbox_full_bytes,
+            sessions_weight: self.sessions_weight,
+            cpu_weight: self.cpu_weight,
+            outbox_weight: self.outbox_weight,
+            enter_permille: self.enter_permille,
+            leave_permille: self.leave_permille,
+            dwell_ms: self.dwell_s.saturating_mul(1_000),
+            per_second: self.per_second,
+        }
+    }
+}
+
+impl Edge {
+    /// The homes, as they are written; the first that is none comes back as it is.
+    pub fn homes(&self) -> Result<Vec<Home>, String> {
+        self.homes
+            .iter()
+            .map(|text| home(text).ok_or_else(|| text.clone()))
+            .collect()
+    }
+}
+
+/// `FIRST-LAST NODE`.
+fn home(text: &str) -> Option<Home> {
+    let (slots, node) = text.split_once(' ')?;
+    let (first, last) = slots.split_once('-')?;
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    let node = node.trim();
+    (first <= last && last < ACCOUNT_SLOTS && !node.is_empty()).then(|| Home {
+        first,
+        last,
+        node: node.to_owned(),
+    })
 }
 
 impl Default for Accounts {
@@ -362,6 +548,17 @@ impl Accounts {
 }
 
 impl Config {
+    /// The ICPP front-end's bounds, as configured.
+    pub fn icpp_limits(&self) -> IcppLimits {
+        IcppLimits {
+            heartbeat_s: self.icpp.heartbeat_s,
+            heartbeat_background_s: self.icpp.heartbeat_background_s,
+            ticket_seconds: self.icpp.ticket_s,
+            resume_seconds: self.limits.resume_s,
+            ..IcppLimits::DEFAULT
+        }
+    }
+
     /// How many shards there will be: as configured, or one for each core.
     pub fn shard_count(&self) -> usize {
         match self.shards {

@@ -314,6 +314,7 @@ pub fn name(action: &Action) -> &'static str {
         Action::Resumable { .. } => "Resumable",
         Action::Sync { .. } => "Sync",
         Action::Hold(_) => "Hold",
+        Action::Listen { .. } => "Listen",
         Action::Spend { .. } => "Spend",
         Action::Register { .. } => "Register",
         Action::Pause => "Pause",

@@ -1,0 +1,335 @@
+"""A back-end and two front-ends, each a process of its own: what is passed on, drained, killed and sent elsewhere.
+
+The clients are those of the Python package, which count: no accepted message may be lost, none shown twice.
+"""
+
+import asyncio
+import random
+import re
+import signal
+import urllib.request
+
+from interop import process, servers
+from interop.phones import Phones, Wire, wire
+from interop.programs import eventually
+from interop.stage import Stage, expect, expect_equal
+
+from crosspoint import Connected, Verb
+from crosspoint.errors import Code
+from crosspoint.routes import Url
+
+from .icpp_python_crash import Pair
+
+stage = Stage()
+play = stage.play
+
+SHARDS = 2
+TRUNK_PORT = 5298
+DRAIN_SECONDS = 8
+PAIRS = 4
+LOAD_SECONDS = (0.3, 1.0)
+KILLS = 3
+EVERY_SLOT = "0-4095 %s"
+
+
+class Node(servers.Crosspoint):
+    """One process of the cluster."""
+
+    def __init__(self, name, folder, key, **settings):
+        super().__init__(folder / name)
+        self.node = name
+        pairs = {"icpp.node": name, "icpp.cluster_key": key, "drain.deadline_s": DRAIN_SECONDS, **settings}
+        arguments = []
+        for setting, value in pairs.items():
+            arguments += ["--set", "%s=%s" % (setting, value)]
+        self.settings = {"shards": SHARDS, "arguments": arguments}
+
+    def figure(self, name, labels=""):
+        """A figure of /metrics; of all shards."""
+        url = "http://%s:%d/metrics" % (self.address, servers.ADMIN_PORT)
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text = answer.read().decode()
+        found = re.findall(r"^%s(?:\{[^}]*%s[^}]*\})? (\S+)$" % (name, labels), text, re.M)
+        return sum(float(value) for value in found)
+
+    def signal_drain(self):
+        """Asks it to end; returns at once."""
+        self.child._signal(signal.SIGTERM)
+
+    async def drained(self):
+        """Waits for its end and returns its exit status."""
+        await eventually(lambda: not self.child.running(), "%s to end" % self.node, DRAIN_SECONDS + 10)
+        self.child.forget()
+        return self.child.popen.returncode
+
+
+class FrontEnd(Node):
+    """Has a trunk from each of its shards to each of the back-end's when it is ready."""
+
+    def ready(self):
+        try:
+            return super().ready() and self.figure("crosspoint_icpp_trunks") == SHARDS * SHARDS
+        except OSError:
+            return False
+
+
+class Cluster:
+    """The whole, as the clients know it."""
+
+    def __init__(self, folder, **front_ends):
+        key = folder / "cluster.key"
+        key.write_bytes(random.randbytes(32))
+        self.domain = servers.DOMAIN
+        self.back_end = Node("be", folder, key, role="backend")
+        trunks = "%s:%d" % (self.back_end.address, TRUNK_PORT)
+        self.back_end.settings["arguments"] += ["--set", "icpp.trunk_listen=" + trunks]
+        self.front_ends = []
+        for name in ("fe1", "fe2"):
+            one = FrontEnd(name, folder, key, role="frontend", **{"edge.back_end": trunks})
+            one.settings["arguments"] += ["--set", "edge.urls=" + one.icpp_url("icpp")]
+            for setting, value in front_ends.get(name, {}).items():
+                one.settings["arguments"] += ["--set", "%s=%s" % (setting, value)]
+            self.front_ends.append(one)
+        self.folder = folder
+        self.address = self.front_ends[0].address
+
+    def nodes(self):
+        return [self.back_end, *self.front_ends]
+
+    def start(self):
+        for node in self.nodes():
+            node.start()
+        return self
+
+    def stop(self):
+        for node in reversed(self.nodes()):
+            if node.child and node.child.running():
+                node.kill()
+
+    def jid(self, user):
+        return self.back_end.jid(user)
+
+    def add_accounts(self, accounts):
+        self.back_end.add_accounts(accounts)
+
+    def icpp_url(self, scheme):
+        return self.front_ends[0].icpp_url(scheme)
+
+    async def aware(self):
+        """Each front-end has heard of the other: that takes as long as they say how they are."""
+        await asyncio.sleep(2.5)
+
+
+async def person(phones, stem, first=0):
+    """Somebody online who knows both front-ends and begins with one of them."""
+    phone = phones.someone(stem)
+    ends = phones.server.front_ends
+    phone.client.routes.own = [Url.parse(end.icpp_url("icpp")) for end in ends[first:] + ends[:first]]
+    return await phone.arrive()
+
+
+def where(phone):
+    """The front-end that somebody is connected to."""
+    return phone.client.session.welcome.node
+
+
+class Load:
+    """Pairs of people who write all the time until they are told to stop."""
+
+    def __init__(self, pairs):
+        self.pairs, self.until = pairs, asyncio.Event()
+        self.tasks = [asyncio.ensure_future(pair.load(self.until)) for pair in pairs]
+
+    async def end(self):
+        self.until.set()
+        await asyncio.gather(*self.tasks)
+
+    @staticmethod
+    async def judge(pairs):
+        """Everything is accepted in the end, and was shown once, in order."""
+        for pair in pairs:
+            await asyncio.wait_for(pair.sender.client.drain(), 40)
+        for pair in pairs:
+            await eventually(lambda: len({one.text for one in pair.reader.inbox}) >= pair.next, "all of the messages", 30)
+            expect_equal(len(pair.promised), pair.next, "what was accepted in the end")
+        return sum(pair.judge() for pair in pairs)
+
+
+async def pairs_at(phones, first):
+    return [Pair(await person(phones, "s%d" % number, first), await person(phones, "r%d" % number, first))
+            for number in range(PAIRS)]
+
+
+@play(seconds=60)
+async def people_of_two_front_ends_chat(server):
+    async with Phones(server) as phones:
+        romeo, juliet = await person(phones, "romeo", 0), await person(phones, "juliet", 1)
+        expect_equal((where(romeo), where(juliet)), ("fe1", "fe2"), "where they are")
+        await romeo.client.send(juliet.address, "But, soft!")
+        expect_equal((await juliet.heard("But, soft!")).sender, romeo.client.session.address, "the sender")
+        await juliet.client.send(romeo.address, "x" * 40000)
+        await romeo.heard("x" * 40000)
+        for number in range(300):
+            romeo.client.post(juliet.address, str(number))
+        await asyncio.wait_for(romeo.client.drain(), 20)
+        await eventually(lambda: len(juliet.inbox) >= 300, "all of the messages", 20)
+        expect_equal([one.text for one in juliet.inbox], [str(number) for number in range(300)], "what was shown")
+        juliet.vanish()
+        await juliet.saw(Connected)
+        expect((await juliet.saw(Connected)).resumed, "the session was resumed")
+        await romeo.client.send(juliet.address, "Again")
+        await juliet.heard("Again")
+
+
+@play(seconds=60)
+async def a_ticket_opens_once_and_only_where_it_is_for(server):
+    async with Phones(server) as phones:
+        user, password = phones.credentials("romeo")
+        first = server.front_ends[0]
+        raw = await Wire.session(first, user, password)
+        ticket = raw.authed.ticket
+        raw.abort()
+        raw = await Wire.connect(server.front_ends[1])
+        await raw.greet(server.jid(user))
+        frame = await raw.auth(ticket, "TICKET")
+        expect_equal(wire.Fault.decode(frame.body).code, Code.TICKET_INVALID, "the answer elsewhere")
+        raw.abort()
+        for wanted in (Verb.AUTHED, Verb.ERROR):
+            raw = await Wire.connect(first)
+            await raw.greet(server.jid(user))
+            frame = await raw.auth(ticket, "TICKET")
+            expect_equal(frame.verb, wanted, "the answer to the ticket")
+            raw.abort()
+
+
+@play(seconds=60)
+async def a_client_cannot_speak_for_others(server):
+    async with Phones(server) as phones:
+        bystander = await person(phones, "juliet")
+        user, password = phones.credentials("romeo")
+        for verb, slot, code in ((Verb.CLOSE, 0, Code.UNEXPECTED_VERB), (Verb.OPEN, 0, Code.UNEXPECTED_VERB),
+                                 (Verb.REDIRECT, 0, Code.UNEXPECTED_VERB), (Verb.TOPOLOGY, 0, Code.UNEXPECTED_VERB),
+                                 (Verb.PING, 1, Code.RESERVED), (Verb.CLOSE, 1, Code.RESERVED)):
+            raw = await Wire.session(server.front_ends[0], user, password)
+            raw.say(verb, slot=slot)
+            fault = await raw.ended()
+            expect_equal(fault and fault.code, code, "the answer to %s at slot %d" % (verb.name, slot))
+        await bystander.settled()
+        expect_equal(len([one for one in bystander.happened if isinstance(one, Connected)]), 1, "connections of a bystander")
+
+
+@play(seconds=120)
+async def a_drained_front_end_hands_its_clients_to_the_other(server):
+    """There and back again: both are drained, one after the other, under load."""
+    async with Phones(server) as phones:
+        await server.aware()
+        pairs = await pairs_at(phones, 0)
+        for leaving, staying in (server.front_ends, server.front_ends[::-1]):
+            load = Load(pairs)
+            await asyncio.sleep(0.5)
+            sent = 0
+            leaving.signal_drain()
+            while leaving.child.running():
+                try:
+                    sent = max(sent, leaving.figure("crosspoint_icpp_redirects_total", 'reason="drain"'))
+                except OSError:
+                    pass
+                await asyncio.sleep(0.05)
+            expect_equal(await leaving.drained(), 0, "the exit status of " + leaving.node)
+            await load.end()
+            for phone in phones.people:
+                await eventually(lambda: phone.client._online.is_set() and where(phone) == staying.node,
+                                 "%s at %s" % (phone.address, staying.node), 20)
+            expect(sent > 0, "nobody was sent elsewhere")
+            await asyncio.to_thread(leaving.start)
+            await server.aware()
+        shown = await Load.judge(pairs)
+        return "%d messages" % shown
+
+
+@play(seconds=150)
+async def kill_9_of_a_front_end_under_load(server):
+    async with Phones(server) as phones:
+        pairs = await pairs_at(phones, 0)
+        for _ in range(KILLS):
+            for victim in server.front_ends:
+                load = Load(pairs)
+                await asyncio.sleep(random.uniform(*LOAD_SECONDS))
+                await asyncio.to_thread(victim.kill)
+                await asyncio.sleep(0.3)
+                await load.end()
+                for pair in pairs:
+                    await asyncio.wait_for(pair.sender.client.drain(), 40)
+                await asyncio.to_thread(victim.start)
+        shown = await Load.judge(pairs)
+        return "%d kills, %d messages" % (2 * KILLS, shown)
+
+
+@play(seconds=150)
+async def kill_9_of_the_back_end_under_load(server):
+    async with Phones(server) as phones:
+        pairs = await pairs_at(phones, 0)
+        for _ in range(KILLS):
+            load = Load(pairs)
+            await asyncio.sleep(random.uniform(*LOAD_SECONDS))
+            await asyncio.to_thread(server.back_end.kill)
+            await load.end()
+            await asyncio.to_thread(server.back_end.start)
+            for pair in pairs:
+                await asyncio.wait_for(pair.sender.client.drain(), 60)
+        shown = await Load.judge(pairs)
+        return "%d kills, %d messages" % (KILLS, shown)
+
+
+async def follow(server, user, forget):
+    """Follows redirects from the first front-end on; `forget`: without saying who sent it. Returns the nodes, and the end."""
+    ends = {end.icpp_url("icpp"): end for end in server.front_ends}
+    end, hops, came_from, seen = server.front_ends[0], 0, None, []
+    while True:
+        seen.append(end.node)
+        raw = await Wire.connect(end)
+        raw.hello(server.jid(user), hops=hops, came_from=None if forget else came_from)
+        frame = await raw.next()
+        raw.abort()
+        if frame.verb != Verb.REDIRECT:
+            return seen, frame
+        redirect = wire.Redirect.decode(frame.body)
+        end, hops, came_from = ends[redirect.urls[0]], hops + 1, end.node
+
+
+async def misconfigured_front_ends_send_nobody_in_circles(server):
+    async with Phones(server) as phones:
+        await server.aware()
+        user, _ = phones.credentials("romeo")
+        seen, frame = await follow(server, user, False)
+        expect_equal((seen, frame.verb), (["fe1", "fe2"], Verb.WELCOME), "who says who sent it is not sent back")
+        seen, frame = await follow(server, user, True)
+        expect_equal(frame.verb, Verb.ERROR, "the end of a client that says nothing")
+        expect_equal(wire.Fault.decode(frame.body).code, Code.REDIRECT_LOOP, "why")
+        expect_equal(len(seen), 5, "front-ends visited")
+        romeo = await person(phones, "juliet")
+        expect_equal(where(romeo), "fe2", "where a client of the package ends")
+
+
+# Each says that everybody belongs to the other.
+CROSSED = {"fe1": {"edge.homes": EVERY_SLOT % "fe2"}, "fe2": {"edge.homes": EVERY_SLOT % "fe1"}}
+
+
+def run(server, only=()):
+    status = 0
+    for name, options, plays in (("cluster", {}, None), ("crossed", CROSSED, [misconfigured_front_ends_send_nobody_in_circles])):
+        folder = server.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        cluster = Cluster(folder, **options)
+        part = stage
+        if plays:
+            part = Stage()
+            for one in plays:
+                part.play(seconds=60)(one)
+        cluster.lacks = {}
+        try:
+            cluster.start()
+            status |= part.run("icpp-cluster", cluster, only)
+        finally:
+            cluster.stop()
+    return status
