@@ -29,11 +29,13 @@ pub trait Frontend: Send {
     /// A connection has been accepted: makes its session. May already write to the outbox and push actions.
     fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session>;
 
-    /// The server's end of a TLS connection for this listener: asked for direct TLS, and on `Action::StartTls`.
+    /// The server's end of a wrapped connection for this listener: asked for when a connection begins with a handshake, and
+    /// on `Action::StartTls`.
     fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>>;
 
-    /// Whether connections of this listener begin with a TLS handshake.
-    fn direct_tls(&self, listener: usize) -> bool;
+    /// Whether connections of this listener begin with the handshake of their cipher (direct TLS, WebSocket, one within the
+    /// other); a session is made when that is over.
+    fn handshake_first(&self, listener: usize) -> bool;
 
     /// The same envelope (a message or presence that this codec wrote) with a neutral content and an identifier that is text, for a
     /// session of another protocol; `None` if nothing of it can be said there.
@@ -87,10 +89,11 @@ pub trait Frontend: Send {
     }
 }
 
-/// An encrypted transport, sans-IO. Implemented over rustls by the composition root.
+/// What lies between a socket and a session's plain bytes, sans-IO: encryption, framing, or both. Implemented by the
+/// composition root.
 pub trait Cipher: Send {
-    /// Takes ciphertext from `input` (what is left of a partial record stays in it), appends plaintext to `plain` and what
-    /// must be sent (handshake, alerts) to `output`. An error closes the connection after `output` is written.
+    /// Takes received bytes from `input` (what is left of a partial record stays in it), appends plain ones to `plain` and
+    /// what must be sent (handshake, alerts) to `output`. An error closes the connection after `output` is written.
     fn open(
         &mut self,
         input: &mut Vec<u8>,
@@ -98,14 +101,14 @@ pub trait Cipher: Send {
         output: &mut Vec<u8>,
     ) -> Result<CipherState, CipherFault>;
 
-    /// Encrypts all of `plain` onto `output`.
+    /// Wraps all of `plain`, as one record if it has such, onto `output`.
     fn seal(&mut self, plain: &[u8], output: &mut Vec<u8>);
 
-    /// Says goodbye (close_notify).
+    /// Says goodbye (close_notify, a close frame).
     fn close(&mut self, output: &mut Vec<u8>);
 
-    /// What is known after the handshake.
-    fn facts(&mut self) -> TlsFacts;
+    /// What is known after the handshake; `None` if nothing is encrypted. A cipher that answers `Action::StartTls` encrypts.
+    fn facts(&mut self) -> Option<TlsFacts>;
 }
 
 /// Where a cipher stands.
@@ -119,7 +122,7 @@ pub enum CipherState {
     Closed,
 }
 
-/// The peer does not speak TLS as it should; the text is for the log.
+/// The peer does not speak as it should; the text is for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CipherFault(pub String);
 

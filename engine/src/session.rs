@@ -75,7 +75,7 @@ pub trait Random: Send {
 pub struct Peer {
     /// Where it comes from: the key of the per-address budgets.
     pub address: IpAddr,
-    /// Whether bytes arrive through direct TLS.
+    /// What is known of the encryption in which bytes arrive from the first one on; `None` if there is none.
     pub tls: Option<TlsFacts>,
     /// Which listener of the front-end took it (an index into its configuration).
     pub listener: usize,

@@ -409,7 +409,7 @@ impl Frontend for LineFront {
         None
     }
 
-    fn direct_tls(&self, _listener: usize) -> bool {
+    fn handshake_first(&self, _listener: usize) -> bool {
         false
     }
 

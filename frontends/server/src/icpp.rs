@@ -1,4 +1,7 @@
-//! From the configuration to the ICPP front-end: its listeners, its tickets' key, where it sends clients; and to the front-end role.
+//! From the configuration to the ICPP front-end: its listeners, its tickets' key, where it sends clients; and to the
+//! front-end role.
+//!
+//! Invariant: [`addresses`], [`forms`] and the front-end's listeners are in one order, that of [`Kind::ALL`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,68 +9,141 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use crosspoint_engine::jid::Jid;
+use crosspoint_http::websocket::Endpoint;
 use crosspoint_icpp::IcppConfig;
+use crosspoint_icpp::codec::whole;
 use crosspoint_icpp::config::{CipherFactory, Listener, Target};
 use crosspoint_icpp::edge::{EdgeConfig, EdgeFigures, EdgeListener};
 use crosspoint_icpp::ticket::Tickets;
 use crosspoint_icpp::trunk::{ClusterKey, Nodes, TrunkConfig};
 use sha2::{Digest, Sha256};
 
+use crate::cipher::Certificates;
 use crate::config::{Config, Role};
+use crate::websocket;
+
+/// What a WebSocket client asks for (SPEC.md section 1).
+const SUBPROTOCOL: &str = "icpp.v1";
+
+/// How a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Clear,
+    Tls,
+    WebSocket,
+    WebSocketTls,
+    Trunks,
+}
+
+impl Kind {
+    const ALL: [Kind; 5] = [
+        Kind::Clear,
+        Kind::Tls,
+        Kind::WebSocket,
+        Kind::WebSocketTls,
+        Kind::Trunks,
+    ];
+
+    fn addresses(self, config: &Config) -> &[SocketAddr] {
+        let icpp = &config.icpp;
+        let trunks = self == Kind::Trunks;
+        match (config.role, self) {
+            (Role::Backend, _) if !trunks => return &[],
+            (Role::Frontend, _) if trunks => return &[],
+            _ => {}
+        }
+        match self {
+            Kind::Clear => &icpp.listen,
+            Kind::Tls => &icpp.listen_tls,
+            Kind::WebSocket => &icpp.listen_ws,
+            Kind::WebSocketTls => &icpp.listen_wss,
+            Kind::Trunks => &icpp.trunk_listen,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Kind::Clear => "in the clear",
+            Kind::Tls => "TLS",
+            Kind::WebSocket => "WebSocket in the clear",
+            Kind::WebSocketTls => "WebSocket in TLS",
+            Kind::Trunks => "trunks",
+        }
+    }
+}
+
+fn listeners(config: &Config) -> impl Iterator<Item = (Kind, SocketAddr)> + '_ {
+    let of = |kind: Kind| kind.addresses(config).iter().map(move |address| (kind, *address));
+    Kind::ALL.into_iter().flat_map(of)
+}
 
 /// Every ICPP address, in the order of the front-end's listeners.
 pub fn addresses(config: &Config) -> Vec<SocketAddr> {
-    let [clear, encrypted, trunks] = groups(config);
-    clear.iter().chain(encrypted).chain(trunks).copied().collect()
-}
-
-/// Those in the clear, those with TLS, those for trunks; as far as the role has them.
-fn groups(config: &Config) -> [&[SocketAddr]; 3] {
-    let icpp = &config.icpp;
-    match config.role {
-        Role::All => [&icpp.listen, &icpp.listen_tls, &icpp.trunk_listen],
-        Role::Backend => [&[], &[], &icpp.trunk_listen],
-        Role::Frontend => [&icpp.listen, &icpp.listen_tls, &[]],
-    }
+    listeners(config).map(|(_, address)| address).collect()
 }
 
 /// How each of them speaks, in words.
 pub fn forms(config: &Config) -> Vec<&'static str> {
-    let icpp = &config.icpp;
-    let clear = match icpp.tls_terminated_by_proxy {
-        true => "in the clear, behind a proxy",
-        false => "in the clear",
-    };
-    let [plain, encrypted, trunks] = groups(config);
-    let plain = plain.iter().map(|_| clear);
-    let encrypted = encrypted.iter().map(|_| "TLS");
-    plain.chain(encrypted).chain(trunks.iter().map(|_| "trunks")).collect()
+    listeners(config).map(|(kind, _)| kind.words()).collect()
+}
+
+/// How connections begin that do not begin with a preface.
+pub struct Ciphers {
+    tls: CipherFactory,
+    websocket: CipherFactory,
+    websocket_tls: CipherFactory,
+}
+
+impl Ciphers {
+    /// With these certificates.
+    pub fn of(certificates: &Certificates) -> Ciphers {
+        let tls = certificates.offering(&[b"icpp/1"]);
+        let within = certificates.offering(websocket::PROTOCOLS);
+        let endpoint = Arc::new(Endpoint::new("/", SUBPROTOCOL));
+        let alone = endpoint.clone();
+        Ciphers {
+            tls: Arc::new(move || tls.cipher()),
+            websocket: Arc::new(move || Some(websocket::clear(alone.clone(), whole))),
+            websocket_tls: Arc::new(move || websocket::within_tls(&within, endpoint.clone(), whole)),
+        }
+    }
+
+    /// For a switch that listens nowhere.
+    pub fn none() -> Ciphers {
+        let none = || -> CipherFactory { Arc::new(|| None) };
+        Ciphers {
+            tls: none(),
+            websocket: none(),
+            websocket_tls: none(),
+        }
+    }
+
+    fn of_kind(&self, kind: Kind) -> Option<CipherFactory> {
+        match kind {
+            Kind::Clear | Kind::Trunks => None,
+            Kind::Tls => Some(self.tls.clone()),
+            Kind::WebSocket => Some(self.websocket.clone()),
+            Kind::WebSocketTls => Some(self.websocket_tls.clone()),
+        }
+    }
+
+    fn listener(&self, kind: Kind) -> Listener {
+        // In the clear on other addresses than loopback only behind a proxy, which `check` sees to.
+        Listener {
+            cipher: self.of_kind(kind),
+            private: true,
+            trunk: kind == Kind::Trunks,
+        }
+    }
 }
 
 /// The front-end's configuration.
 ///
 /// # Errors
 /// The cluster's key cannot be read, or the system has no random bytes.
-pub fn config(config: &Config, domain: &Jid, cipher: &CipherFactory) -> Result<IcppConfig> {
+pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers) -> Result<IcppConfig> {
     let icpp = &config.icpp;
-    let [clear, encrypted, trunks] = groups(config);
-    let clear = clear.iter().map(|_| Listener {
-        cipher: None,
-        // On other addresses than loopback only behind a proxy, which `check` sees to.
-        private: true,
-        trunk: false,
-    });
-    let encrypted = encrypted.iter().map(|_| Listener {
-        cipher: Some(cipher.clone()),
-        private: true,
-        trunk: false,
-    });
-    let to_trunks = trunks.iter().map(|_| Listener {
-        cipher: None,
-        private: false,
-        trunk: true,
-    });
-    let trunk = match trunks {
+    let trunk = match Kind::Trunks.addresses(config) {
         [] => None,
         _ => Some(Arc::new(TrunkConfig {
             node: icpp.node.clone(),
@@ -83,7 +159,7 @@ pub fn config(config: &Config, domain: &Jid, cipher: &CipherFactory) -> Result<I
     Ok(IcppConfig {
         domain: domain.clone(),
         node: icpp.node.clone(),
-        listeners: clear.chain(encrypted).chain(to_trunks).collect(),
+        listeners: listeners(config).map(|(kind, _)| ciphers.listener(kind)).collect(),
         trunk,
         limits: config.icpp_limits(),
         tickets: Tickets::new(ticket_key(config)?, now_ms()),
@@ -96,16 +172,7 @@ pub fn config(config: &Config, domain: &Jid, cipher: &CipherFactory) -> Result<I
 ///
 /// # Errors
 /// The cluster's key cannot be read.
-pub fn edge(config: &Config, cipher: &CipherFactory, figures: &Arc<EdgeFigures>) -> Result<EdgeConfig> {
-    let [clear, encrypted, _] = groups(config);
-    let clear = clear.iter().map(|_| EdgeListener {
-        cipher: None,
-        private: true,
-    });
-    let encrypted = encrypted.iter().map(|_| EdgeListener {
-        cipher: Some(cipher.clone()),
-        private: true,
-    });
+pub fn edge(config: &Config, ciphers: &Ciphers, figures: &Arc<EdgeFigures>) -> Result<EdgeConfig> {
     let edge = &config.edge;
     Ok(EdgeConfig {
         node: config.icpp.node.clone(),
@@ -113,7 +180,12 @@ pub fn edge(config: &Config, cipher: &CipherFactory, figures: &Arc<EdgeFigures>)
         weight: edge.weight,
         back_end: edge.back_end.parse().context("edge.back_end is no address")?,
         key: trunk_key(config)?,
-        listeners: clear.chain(encrypted).collect(),
+        listeners: listeners(config)
+            .map(|(kind, _)| EdgeListener {
+                cipher: ciphers.of_kind(kind),
+                private: true,
+            })
+            .collect(),
         homes: edge.homes().map_err(|text| anyhow!("edge.homes: {text}"))?,
         load: config.balance.policy(),
         // The rest is for goodbyes.

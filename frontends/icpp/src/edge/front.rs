@@ -523,7 +523,7 @@ impl Frontend for EdgeFront {
         make()
     }
 
-    fn direct_tls(&self, listener: usize) -> bool {
+    fn handshake_first(&self, listener: usize) -> bool {
         let listener = self.config.listeners.get(listener);
         listener.is_some_and(|listener| listener.cipher.is_some())
     }
