@@ -1,0 +1,1 @@
+"""Tests of the client; README.md says how to run them."""
