@@ -18,6 +18,8 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 DOMAIN = "interop.test"
 XMPP_PORT = 5222
 XMPPS_PORT = 5223
+ICPP_PORT = 5299
+ICPPS_PORT = 5300
 ADMIN_PORT = 5280
 START_SECONDS = 60
 
@@ -79,6 +81,10 @@ class Server:
         if alpn:
             context.set_alpn_protocols([alpn])
         return context
+
+    def icpp_url(self, scheme):
+        """Where this server speaks ICPP."""
+        return "%s://%s:%d" % (scheme, self.address, {"icpp": ICPP_PORT, "icpps": ICPPS_PORT}[scheme])
 
     def make_certificate(self):
         if self.certificate.exists():

@@ -242,6 +242,7 @@ class Session:
             receipt = receipt_for(message, wire.ReceiptKind.DELIVERED, wire.new_id(wall_of(message)))
             self.submit(Verb.RECEIPT, receipt.encode())
         self.inbox.take(entry)
+        self._settle()
         self.now = now
         self._ack_later()
 
@@ -507,10 +508,8 @@ class Session:
         self.forget(self.sync_id)
         self.sync_id = None
         self.inbox.synced(answer)
-        self.inbox.settle()
-        if answer.more:
-            self._sync(answer.epoch, answer.offset)
-        else:
+        self._settle()
+        if not answer.more:
             self.events.append(Synchronized())
 
     def _on_items(self, frame):
@@ -533,8 +532,15 @@ class Session:
         entry = self.inbox.arrive((frame.verb, value), stream, key, len(frame.body) + wire.HEADER_BYTES, offset, limit)
         if entry is not None:
             self.events.append(entry)
-        self.inbox.settle()
+        self._settle()
         self._ack_later()
+
+    def _settle(self):
+        """Lets go of what was taken, and asks for the next page of what waits when the last one has been."""
+        self.inbox.settle()
+        if self.inbox.next_page:
+            (epoch, offset), self.inbox.next_page = self.inbox.next_page, None
+            self._sync(epoch, offset)
 
     # --- frames out ---
 
@@ -545,7 +551,6 @@ class Session:
 
     def _current_ack(self):
         """What this frame acknowledges; what it covers is safe here first."""
-        self.inbox.settle()
         if self.inbox.taken != self.said:
             self.state.commit()
             self.said, self.inbox.taken_bytes = self.inbox.taken, 0

@@ -343,6 +343,15 @@ class Synchronizing(unittest.TestCase):
         script.synced(frames, (2 << 20) + 1)
         self.assertEqual(script.memory.offset, (2 << 20) + 1)
 
+    def test_the_next_page_is_not_asked_for_before_this_one_was_taken(self):
+        """SYNC settles what came before its offset: asked too early, it lost messages that the application had not taken."""
+        script = Script()
+        frames = script.login()
+        script.say(deliver(1))
+        self.assertEqual(verbs(script.synced(frames, (1 << 20) + 1, more=True)), [])
+        script.take(script.entries()[0])
+        self.assertEqual(verbs(script.frames()), [Verb.SYNC])
+
     def test_the_cursor_follows_what_was_taken_in_order(self):
         script = Script()
         script.synced(script.login())
