@@ -99,6 +99,8 @@ class Client:
         self._flush()
         self._closing.set()
         if self._task is not None:
+            if self._transport is None:
+                self._task.cancel()
             await asyncio.wait((self._task,))
         self._end(Closed("the client was closed"))
 

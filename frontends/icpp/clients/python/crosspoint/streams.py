@@ -1,6 +1,6 @@
 """Bounded asynchronous streams from the client to the application.
 
-A stream is read by `async for`, or by `get`. What was handed out counts as taken when the application asks for the next,
+A stream is read by one reader, by `async for` or by `get`. What was handed out counts as taken when the application asks for the next,
 or says so; until then the server keeps it.
 """
 
