@@ -368,12 +368,12 @@ class Client:
             self._empty.set()
 
     def _on_answer(self, event):
-        if event.id not in self._answers:
+        if event.question not in self._answers:
             return
-        future, frames = self._answers[event.id]
+        future, frames = self._answers[event.question]
         frames.append(event.frame)
         if event.last:
-            del self._answers[event.id]
+            del self._answers[event.question]
             if not future.done() and isinstance(event.frame, Refused):
                 future.set_exception(event.frame)
             elif not future.done():
@@ -431,15 +431,15 @@ class Client:
     async def _ask(self, verb, body):
         """Asks and waits for the whole answer, over reconnections; its frames."""
         self._alive()
-        identity = self.session.request(verb, body)
+        question = self.session.request(verb, body)
         future = asyncio.get_running_loop().create_future()
-        self._answers[identity] = future, []
+        self._answers[question] = future, []
         self._flush_soon()
         try:
             return await future
         finally:
-            self._answers.pop(identity, None)
-            self.session.forget(identity)
+            self._answers.pop(question, None)
+            self.session.forget(question)
 
     async def _change(self, verb, op, addresses):
         await self._ask(verb, wire.AddressList(op, tuple(addresses)).encode())

@@ -17,12 +17,11 @@ from .errors import Code, WireError
 class Entry:
     """One arrival. `stream` says which of the client's streams shows `value`, or None for none."""
 
-    __slots__ = ("value", "stream", "key", "offset", "epoch", "bytes", "counted", "taken", "more")
+    __slots__ = ("value", "stream", "key", "offset", "epoch", "bytes", "counted", "taken")
 
     def __init__(self, value=None, stream=None, key=None, size=0, counted=True):
         self.value, self.stream, self.key, self.bytes, self.counted = value, stream, key, size, counted
         self.offset = self.epoch = 0
-        self.more = False
         self.taken = stream is None
 
 
@@ -40,7 +39,6 @@ class Inbox:
         self.flight = collections.deque()
         self.received = self.taken = self.promised = self.taken_bytes = self.skip = 0
         self.syncing, self.held = True, 0
-        self.next_page = None
 
     def greet(self):
         """The `ack` of a HELLO with RESUME: what will not be sent again."""
@@ -82,14 +80,10 @@ class Inbox:
         return entry, True
 
     def synced(self, answer):
-        """SYNCED came: when everything before it has been taken, the cursor may stand there, and the next page be asked
-        for, since asking settles what came before."""
+        """SYNCED came: when everything before it has been taken, the cursor may stand there."""
         marker = Entry(counted=False)
-        marker.more = answer.more
-        marker.offset, marker.epoch = answer.offset, answer.epoch
-        if not answer.more:
-            marker.offset = max(answer.offset, self.held)
-            self.syncing, self.held = False, 0
+        marker.offset, marker.epoch = max(answer.offset, self.held), answer.epoch
+        self.syncing, self.held = False, 0
         self.flight.append(marker)
 
     def take(self, entry):
@@ -110,8 +104,6 @@ class Inbox:
                 self.taken_bytes += entry.bytes
             if entry.epoch and (entry.epoch != self.state.epoch or entry.offset > self.state.offset):
                 self.state.read_to(entry.epoch, entry.offset)
-            if entry.more:
-                self.next_page = entry.epoch, entry.offset
 
 
 def key_of(verb, message):

@@ -19,8 +19,6 @@ from .wire import Flag, Frame, Verb
 
 LOGIN_SECONDS = 30.0
 ACK_SECONDS = 1.0
-# So many messages a page: no more are shown again after a crash than are remembered as seen.
-SYNC_PAGE = 500
 # How many frames a server may leave unacknowledged before we call it a fault: generous, since lists are counted, too.
 UNACKED_SLACK = 64
 UNACKED_CEILING = 65536
@@ -67,7 +65,7 @@ class Accepted:
 class Answer:
     """One frame of the answer to a request; `last` when it is whole. `frame` is a Refused if it was refused."""
 
-    id: int
+    question: int
     frame: object
     last: bool
 
@@ -117,11 +115,11 @@ class Session:
         self.address = None
         self.welcome = wire.Welcome()
         self.token, self.window = None, 0
-        self.sync_id = self.roster_id = None
+        self.sync_question = self.roster_question = None
         self.acked = 0
         self.outstanding = collections.deque()
         self.waiting = collections.deque(state.outbox.values())
-        self.requests, self.next_id = {}, 1
+        self.requests, self.questions, self.next_id = {}, 0, 1
         self.presence, self.background = None, False
         self.dirty = False
         self.events = []
@@ -168,7 +166,8 @@ class Session:
                 raise ConnectionLost("nothing heard for %g s" % (1.5 * self._heartbeat()))
             if self.ack_due is not None and now >= self.ack_due:
                 self._acknowledge()
-            elif now >= self.sent_at + self._heartbeat() and not self.out:
+            elif now >= self._ping_at() and not self.out:
+                self.pinged_at = now
                 self._emit(Verb.PING, flags=Flag.REQ, identity=self._fresh_id())
 
     def deadline(self):
@@ -177,7 +176,7 @@ class Session:
             return None
         if self.phase is Phase.LOGIN:
             return self.began_at + LOGIN_SECONDS
-        due = min(self.sent_at + self._heartbeat(), self.heard_at + 1.5 * self._heartbeat())
+        due = min(self._ping_at(), self.heard_at + 1.5 * self._heartbeat())
         return due if self.ack_due is None else min(due, self.ack_due)
 
     def output(self, now):
@@ -205,17 +204,17 @@ class Session:
         return item.serial
 
     def request(self, verb, body):
-        """A request, asked again at each login until it is answered. Returns its id."""
+        """A request, asked again after each login until it is answered. Returns a number that `Answer` will name."""
         self._fits(body)
-        identity = self._fresh_id()
-        self.requests[identity] = (verb, body)
+        self.questions += 1
+        self.requests[self.questions] = (verb, body)
         if self.phase is Phase.ONLINE:
-            self._emit(verb, body, Flag.REQ, identity)
-        return identity
+            self._ask(self.questions)
+        return self.questions
 
-    def forget(self, identity):
+    def forget(self, question):
         """Nobody waits for this answer any more."""
-        self.requests.pop(identity, None)
+        self.requests.pop(question, None)
 
     def push(self, verb, body):
         """An unreliable frame: sent now or never. Whether it was."""
@@ -242,7 +241,6 @@ class Session:
             receipt = receipt_for(message, wire.ReceiptKind.DELIVERED, wire.new_id(wall_of(message)))
             self.submit(Verb.RECEIPT, receipt.encode())
         self.inbox.take(entry)
-        self._settle()
         self.now = now
         self._ack_later()
 
@@ -263,9 +261,6 @@ class Session:
         if frame.slot:
             raise WireError(Code.UNEXPECTED_VERB, "slot %d" % frame.slot)
         if frame.verb >= 0x80:
-            if frame.flags & Flag.REQ:
-                fault = wire.Fault(Code.UNSUPPORTED_VERB)
-                self._emit(Verb.ERROR, fault.encode(), Flag.RESP | Flag.ERR, frame.id)
             return
         handler = HANDLERS[self.phase].get(frame.verb)
         if handler is None:
@@ -330,9 +325,9 @@ class Session:
         self.acked = self.said = 0
         self.waiting.extendleft(reversed(self.outstanding))
         self.outstanding.clear()
-        for identity in (self.sync_id, self.roster_id):
-            self.forget(identity)
-        self.sync_id = self.roster_id = None
+        for question in (self.sync_question, self.roster_question):
+            self.forget(question)
+        self.sync_question = self.roster_question = None
         self._logged_in(authed, False)
         self._begin()
 
@@ -372,13 +367,13 @@ class Session:
         that no new message overtakes those that waited."""
         if self.config.roster:
             get = wire.Roster(wire.RosterOp.GET, (), self.state.roster_version)
-            self.roster_id, self.roster_parts = self.request(Verb.ROSTER, get.encode()), []
+            self.roster_question, self.roster_parts = self.request(Verb.ROSTER, get.encode()), []
         if self.config.sync:
             self._sync(self.state.epoch, self.state.offset)
         else:
             self.inbox.syncing = False
         self._show_state()
-        self._ask_again(skip=(self.roster_id, self.sync_id))
+        self._ask_again(skip=(self.roster_question, self.sync_question))
         self._pump()
 
     def _show_state(self):
@@ -389,12 +384,19 @@ class Session:
         self.dirty = False
 
     def _sync(self, epoch, offset):
-        self.sync_id = self.request(Verb.SYNC, wire.Sync(epoch, offset, SYNC_PAGE).encode())
+        self.sync_question = self.request(Verb.SYNC, wire.Sync(epoch, offset).encode())
 
     def _ask_again(self, skip=()):
-        for identity, (verb, body) in self.requests.items():
-            if identity not in skip:
-                self._emit(verb, body, Flag.REQ, identity)
+        """Requests are forgotten with their connection, so they are asked again, under new ids."""
+        for question in self.requests:
+            if question not in skip:
+                self._ask(question)
+
+    def _ask(self, question):
+        verb, body = self.requests[question]
+        identity = self._fresh_id()
+        self.asked[identity] = question
+        self._emit(verb, body, Flag.REQ, identity)
 
     def _on_error(self, frame):
         error = refusal(wire.Fault.decode(frame.body))
@@ -432,7 +434,8 @@ class Session:
         redirect = wire.Redirect.decode(frame.body)
         online = self.phase is Phase.ONLINE
         self.ended = not online
-        self.events.append(Redirected(redirect, self.welcome.node if self.greeted else None, online))
+        node = redirect.sayer or (self.welcome.node if self.greeted else None)
+        self.events.append(Redirected(redirect, node, online))
 
     def _on_drain(self, frame):
         drain = wire.Drain.decode(frame.body)
@@ -472,7 +475,8 @@ class Session:
     def _on_list(self, frame):
         """ROSTER, BLOCK, ALLOW: an answer, or a push that counts."""
         if frame.flags & Flag.RESP:
-            if frame.id == self.roster_id is not None:
+            question = self.asked.get(frame.id)
+            if question is not None and question == self.roster_question:
                 self._on_roster_part(frame)
             else:
                 self._answered(frame.id, frame, not frame.flags & Flag.MORE)
@@ -494,23 +498,23 @@ class Session:
             if not frame.flags & Flag.MORE:
                 self.state.set_roster(part.version, self.roster_parts)
         if not frame.flags & Flag.MORE:
-            self._answered(self.roster_id, part, True)
-            self.roster_id = None
+            self._answered(frame.id, part, True)
+            self.roster_question = None
             self.events.append(Noticed(Verb.ROSTER, part))
 
     def _on_synced(self, frame):
         if not frame.flags & Flag.RESP:
             raise WireError(Code.UNEXPECTED_VERB, "SYNCED that was not asked for")
-        if frame.id != self.sync_id:
+        question = self.asked.get(frame.id)
+        if question is None or question != self.sync_question:
             self._answered(frame.id, frame, True)
             return
         answer = wire.Synced.decode(frame.body)
-        self.forget(self.sync_id)
-        self.sync_id = None
+        self._answered(frame.id, frame, True)
+        self.sync_question = None
         self.inbox.synced(answer)
-        self._settle()
-        if not answer.more:
-            self.events.append(Synchronized())
+        self.inbox.settle()
+        self.events.append(Synchronized())
 
     def _on_items(self, frame):
         if not frame.flags & Flag.RESP:
@@ -518,29 +522,27 @@ class Session:
         self._answered(frame.id, frame, False)
 
     def _answered(self, identity, frame, last):
-        if identity not in self.requests:
+        """Passes on an answer; one that nobody waits for any more is dropped."""
+        question = self.asked.get(identity)
+        if last:
+            self.asked.pop(identity, None)
+        if question not in self.requests:
             return
         if last:
-            del self.requests[identity]
-        if identity == self.sync_id and isinstance(frame, Refused):
-            self.sync_id, self.inbox.syncing = None, False
-        elif identity != self.roster_id:
-            self.events.append(Answer(identity, frame, last))
+            self.forget(question)
+        if question == self.sync_question:
+            if isinstance(frame, Refused):
+                self.sync_question, self.inbox.syncing = None, False
+        elif question != self.roster_question:
+            self.events.append(Answer(question, frame, last))
 
     def _arrived(self, frame, value, stream, key, offset=0):
         limit = min(2 * self.welcome.unacked_frames + UNACKED_SLACK, UNACKED_CEILING)
         entry = self.inbox.arrive((frame.verb, value), stream, key, len(frame.body) + wire.HEADER_BYTES, offset, limit)
         if entry is not None:
             self.events.append(entry)
-        self._settle()
-        self._ack_later()
-
-    def _settle(self):
-        """Lets go of what was taken, and asks for the next page of what waits when the last one has been."""
         self.inbox.settle()
-        if self.inbox.next_page:
-            (epoch, offset), self.inbox.next_page = self.inbox.next_page, None
-            self._sync(epoch, offset)
+        self._ack_later()
 
     # --- frames out ---
 
@@ -587,7 +589,7 @@ class Session:
     def _fresh_id(self):
         while True:
             identity, self.next_id = self.next_id, self.next_id % 0xFFFFFFFF + 1
-            if identity not in self.requests:
+            if identity not in self.asked:
                 return identity
 
     def _fits(self, body):
@@ -598,17 +600,21 @@ class Session:
     def _heartbeat(self):
         return max(1, self.welcome.heartbeat_background if self.background else self.welcome.heartbeat)
 
+    def _ping_at(self):
+        """When we have been silent for too long, or have heard nothing and want to know whether anybody is there."""
+        return min(self.sent_at, max(self.heard_at, self.pinged_at)) + self._heartbeat()
+
     def _foreign(self, message):
         """Whether it came to us from somebody else."""
         own = self.config.account
         return message.kind != wire.Kind.ERROR and message.copy is None and message.sender.partition("/")[0] != own
 
     def _reset_connection(self, now):
-        self.now = self.began_at = self.heard_at = self.sent_at = now
+        self.now = self.began_at = self.heard_at = self.sent_at = self.pinged_at = now
         self.decoder, self.out = wire.Decoder(), bytearray()
         self.secure = self.greeted = self.ended = self.held_back = False
         self.auth_id = self.exchange = self.granted = self.ack_due = None
-        self.roster_parts = []
+        self.roster_parts, self.asked = [], {}
         self.said = self.inbox.taken
 
 

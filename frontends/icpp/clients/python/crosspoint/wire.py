@@ -167,7 +167,7 @@ class Tag:
     WINDOW, UNACKED_FRAMES, UNACKED_BYTES, NONCE, SHARDS = 7, 8, 9, 10, 11
     AUTH_MECHANISM, AUTH_DATA = 1, 2
     ADDRESS, DATA, TOKEN, RESUME_S, EPOCH, TICKET, TICKET_S = 1, 2, 3, 4, 5, 6, 7
-    URL, TARGET, REDIRECT_TICKET, REASON, AFTER = 1, 2, 3, 4, 5
+    URL, TARGET, REDIRECT_TICKET, REASON, AFTER, FROM = 1, 2, 3, 4, 5, 6
     SUBJECT, THREAD, CONTENT_TYPE, FALLBACK, RECEIPT_WANTED = 1, 2, 3, 4, 5
     REF, FOREIGN_ID, FOREIGN_REF, COPY, CONDITION, STATE = 0x8006, 7, 8, 9, 10, 11
 
@@ -397,13 +397,14 @@ class Authed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where to go instead. `after` is in milliseconds."""
+    """Where to go instead. `after` is in milliseconds, `sayer` the node that says it."""
 
     urls: tuple = ()
     node: str | None = None
     ticket: bytes | None = None
     reason: int = Reason.LOAD
     after: int = 0
+    sayer: str | None = None
 
     def encode(self):
         pairs = [(Tag.URL, url.encode()) for url in self.urls]
@@ -411,14 +412,15 @@ class Redirect:
             pairs.append((Tag.TARGET, self.node.encode()))
         if self.ticket is not None:
             pairs.append((Tag.REDIRECT_TICKET, self.ticket))
-        return encode_extensions([*pairs, (Tag.REASON, bytes((self.reason,))), (Tag.AFTER, self.after.to_bytes(4, "little"))])
+        pairs += [(Tag.REASON, bytes((self.reason,))), (Tag.AFTER, self.after.to_bytes(4, "little"))]
+        return encode_extensions(pairs + ([(Tag.FROM, self.sayer.encode())] if self.sayer else []))
 
     @classmethod
     def decode(cls, body):
-        found = decode_extensions(body, (Tag.TARGET, Tag.REDIRECT_TICKET, Tag.REASON, Tag.AFTER), (Tag.URL,))
+        found = decode_extensions(body, (Tag.TARGET, Tag.REDIRECT_TICKET, Tag.REASON, Tag.AFTER, Tag.FROM), (Tag.URL,))
         return cls(tuple(text_of(url) for url in found.get(Tag.URL, ())), _optional(found, Tag.TARGET, text_of),
                    found.get(Tag.REDIRECT_TICKET), _optional(found, Tag.REASON, number_of, 1) or 0,
-                   _optional(found, Tag.AFTER, number_of, 4) or 0)
+                   _optional(found, Tag.AFTER, number_of, 4) or 0, _optional(found, Tag.FROM, text_of))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -720,20 +722,19 @@ class AddressList:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sync:
-    """`u64 epoch | u64 offset | u32 limit | u32 0`"""
+    """`u64 epoch | u64 offset | u64 0`"""
 
     epoch: int
     offset: int
-    limit: int = 0
 
     def encode(self):
-        return struct.pack("<QQII", self.epoch, self.offset, self.limit, 0)
+        return struct.pack("<QQQ", self.epoch, self.offset, 0)
 
     @classmethod
     def decode(cls, body):
-        epoch, offset, limit, zero = _fixed("<QQII", body)
+        epoch, offset, zero = _fixed("<QQQ", body)
         _zero(zero)
-        return cls(epoch, offset, limit)
+        return cls(epoch, offset)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -332,26 +332,6 @@ class Synchronizing(unittest.TestCase):
         script.synced(frames, (3 << 20) + 1)
         self.assertEqual((script.memory.epoch, script.memory.offset), (5, (9 << 20) + 1))
 
-    def test_pages(self):
-        script = Script()
-        frames = script.login()
-        script.say(deliver(1))
-        script.take(script.entries()[0])
-        frames = script.synced(frames, (1 << 20) + 1, more=True)
-        self.assertEqual(wire.Sync.decode(frames[-1].body), wire.Sync(5, (1 << 20) + 1, session.SYNC_PAGE))
-        self.assertEqual(script.memory.offset, (1 << 20) + 1)
-        script.synced(frames, (2 << 20) + 1)
-        self.assertEqual(script.memory.offset, (2 << 20) + 1)
-
-    def test_the_next_page_is_not_asked_for_before_this_one_was_taken(self):
-        """SYNC settles what came before its offset: asked too early, it lost messages that the application had not taken."""
-        script = Script()
-        frames = script.login()
-        script.say(deliver(1))
-        self.assertEqual(verbs(script.synced(frames, (1 << 20) + 1, more=True)), [])
-        script.take(script.entries()[0])
-        self.assertEqual(verbs(script.frames()), [Verb.SYNC])
-
     def test_the_cursor_follows_what_was_taken_in_order(self):
         script = Script()
         script.synced(script.login())
@@ -371,15 +351,13 @@ class Synchronizing(unittest.TestCase):
         sync = [frame for frame in script.login() if frame.verb == Verb.SYNC]
         self.assertEqual(wire.Sync.decode(sync[0].body).offset, (7 << 20) + 1)
 
-    def test_a_sync_that_was_cut_is_asked_again(self):
+    def test_what_was_cut_is_asked_again_under_new_ids(self):
         script = Script()
-        script.login()
+        first = script.login()
         script.session.lost()
         frames = script.login(Verb.RESUMED)
         self.assertEqual(verbs(frames), [Verb.ROSTER, Verb.SYNC])
-
-    def test_pages_are_shorter_than_the_memory(self):
-        self.assertLess(2 * session.SYNC_PAGE, state.SEEN_MAX)
+        self.assertEqual({frame.id for frame in first} & {frame.id for frame in frames}, set())
 
 
 class Timers(unittest.TestCase):
@@ -392,6 +370,16 @@ class Timers(unittest.TestCase):
         script.wait(29)
         with self.assertRaises(ConnectionLost):
             script.wait(1)
+
+    def test_who_only_sends_asks_whether_anybody_is_there(self):
+        """A server asks nothing, so its silence says nothing, unless it was asked."""
+        script = Script()
+        script.synced(script.login())
+        for _ in range(4):
+            script.session.push(Verb.NOTE, b"")
+            self.assertNotIn(Verb.PING, verbs(script.wait(14)))
+        script.session.push(Verb.NOTE, b"")
+        self.assertIn(Verb.PING, verbs(script.frames() + script.wait(5)))
 
     def test_a_ping_is_answered(self):
         script = Script()
@@ -462,8 +450,7 @@ class Hostile(unittest.TestCase):
         script = Script()
         script.login()
         self.assertEqual(script.say(Frame(0x90, b"what")), [])
-        answer, = script.say(Frame(0x90, b"what", Flag.REQ, 5))
-        self.assertEqual((answer.verb, answer.id, wire.Fault.decode(answer.body).code), (Verb.ERROR, 5, Code.UNSUPPORTED_VERB))
+        self.assertEqual(script.say(Frame(0x90, b"what", Flag.REQ, 5)), [])
 
     def test_a_session_that_was_broken_is_not_resumed(self):
         script = Script()

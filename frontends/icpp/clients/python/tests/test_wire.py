@@ -41,9 +41,10 @@ GOLDEN = (
     ("bye of a client", Frame(Verb.BYE), "10000000 09 00 0000 00000000 00000000"),
     ("bye of a server", Frame(Verb.BYE, wire.Fault(Code.SHUTDOWN, True, True, 1500, "x").encode()),
      "19000000 09 00 0000 00000000 00000000  1100 01 01 DC050000 'x'"),
-    ("redirect", Frame(Verb.REDIRECT, wire.Redirect(("icpp://h:1", "ws://h/"), "n2", b"\x07", 3, 250).encode()),
-     "41000000 10 00 0000 00000000 00000000"
-     "0100 0A00 'icpp://h:1'  0100 0700 'ws://h/'  0200 0200 'n2'  0300 0100 07  0400 0100 03  0500 0400 FA000000"),
+    ("redirect", Frame(Verb.REDIRECT, wire.Redirect(("icpp://h:1", "ws://h/"), "n2", b"\x07", 3, 250, "n1").encode()),
+     "47000000 10 00 0000 00000000 00000000"
+     "0100 0A00 'icpp://h:1'  0100 0700 'ws://h/'  0200 0200 'n2'  0300 0100 07  0400 0100 03  0500 0400 FA000000"
+     "0600 0200 'n1'"),
     ("drain", Frame(Verb.DRAIN, wire.Drain(1, 10000).encode()), "18000000 11 00 0000 00000000 00000000  01 00 0000 10270000"),
     ("credit", Frame(Verb.CREDIT, wire.encode_credit(32)), "14000000 18 00 0000 00000000 00000000  20000000"),
     ("error", Frame(Verb.ERROR, wire.Fault(Code.NOT_AUTHORIZED, text="no").encode(), Flag.RESP | Flag.ERR, 5),
@@ -86,8 +87,8 @@ GOLDEN = (
     ("block", Frame(Verb.BLOCK, wire.AddressList(1, ("a@b", "c")).encode(), Flag.REQ, 9),
      "1C000000 41 01 0000 09000000 00000000  01 00 0200  0300 'a@b'  0100 'c'"),
     ("allow", Frame(Verb.ALLOW, wire.AddressList(3).encode(), Flag.REQ, 9), "14000000 42 01 0000 09000000 00000000  03 00 0000"),
-    ("sync", Frame(Verb.SYNC, wire.Sync(1, 2, 3).encode(), Flag.REQ, 9),
-     "28000000 60 01 0000 09000000 00000000  0100000000000000 0200000000000000 03000000 00000000"),
+    ("sync", Frame(Verb.SYNC, wire.Sync(1, 2).encode(), Flag.REQ, 9),
+     "28000000 60 01 0000 09000000 00000000  0100000000000000 0200000000000000 0000000000000000"),
     ("synced", Frame(Verb.SYNCED, wire.Synced(1, 2, True).encode(), Flag.RESP, 9),
      "28000000 61 02 0000 09000000 00000000  0100000000000000 0200000000000000 01 00000000000000"),
     ("history", Frame(Verb.HISTORY, wire.History(5, 10, True, "a@b").encode(), Flag.REQ, 9),
