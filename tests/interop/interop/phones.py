@@ -62,8 +62,9 @@ class Phone:
         await asyncio.wait_for(self.client.close(), WAIT_SECONDS)
 
     def vanish(self):
-        """The connection is cut without a word; the client comes back by itself."""
-        self.client._transport.abort()
+        """The connection, if there is one, is cut without a word; the client comes back by itself."""
+        if self.client._transport:
+            self.client._transport.abort()
 
     async def gone(self):
         """Cut, and not to come back."""

@@ -127,7 +127,7 @@ async def kill_9_of_the_application_under_load(server):
         user, password = phones.credentials("juliet")
         folder = server.folder / user
         folder.mkdir()
-        shown, total = folder / "shown", 3000
+        shown, total = folder / "shown", 900
 
         def numbers():
             return [int(line) for line in shown.read_text().split()] if shown.exists() else []
