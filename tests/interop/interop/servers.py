@@ -82,6 +82,10 @@ class Server:
             context.set_alpn_protocols([alpn])
         return context
 
+    def icpp_url(self, scheme):
+        """Where this server speaks ICPP."""
+        return "%s://%s:%d" % (scheme, self.address, {"icpp": ICPP_PORT, "icpps": ICPPS_PORT}[scheme])
+
     def make_certificate(self):
         if self.certificate.exists():
             return

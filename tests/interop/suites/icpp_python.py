@@ -1,0 +1,15 @@
+"""The icpp-python suite: plays with the Python client of ICPP, alone, with XMPP people, under kill -9, and with bad manners."""
+
+from . import icpp_python_crash, icpp_python_hostile, icpp_python_xmpp
+from .icpp_python_people import stage
+
+assert icpp_python_crash and icpp_python_hostile and icpp_python_xmpp
+
+
+def run(server, only=()):
+    server.start()
+    server.add_accounts([("bystander", "secret-bystander"), ("mallory", "secret-mallory"), ("king", "secret-king")])
+    try:
+        return stage.run("icpp-python", server, only)
+    finally:
+        server.stop()

@@ -1,0 +1,170 @@
+"""kill -9 of the server and of the application, under load, with counting: no accepted message lost, none shown twice."""
+
+import asyncio
+import os
+import random
+import sys
+
+from interop import process, servers
+from interop.phones import Phones
+from interop.programs import eventually
+from interop.stage import expect, expect_equal
+
+from crosspoint import Connected
+
+from .icpp_python_people import play
+
+ROUNDS = 4
+LOAD_SECONDS = (0.3, 1.2)
+PAIRS = 4
+# Below every server's offline quota.
+MOST_A_ROUND = 700
+READER = """
+import asyncio, os, sys
+from crosspoint import Client
+
+async def main(account, password, url, state, shown):
+    with open(shown, "ab", buffering=0) as sink:
+        async with Client(account, password, [url], state=state) as client:
+            stream = client.messages()
+            while True:
+                message = await stream.get()
+                stream.acknowledge()
+                sink.write(message.payload + b"\\n")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+class Pair:
+    """A sender and a reader, online all the time; `promised` is what the server has accepted."""
+
+    def __init__(self, sender, reader):
+        self.sender, self.reader = sender, reader
+        self.next, self.promised = 0, set()
+        self.waiting = []
+
+    async def load(self, until):
+        """Sends until the time is up, never more than 60 ahead of the acceptances."""
+        first = self.next
+        while not until.is_set() and self.next - first < MOST_A_ROUND:
+            if self.next - len(self.promised) < 60:
+                self.post()
+            else:
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0)
+
+    def post(self):
+        number, self.next = self.next, self.next + 1
+        pending = self.sender.client.post(self.reader.address, str(number))
+        pending.future.add_done_callback(lambda done: done.cancelled() or done.exception() or self.promised.add(number))
+
+    def judge(self):
+        """Everything that was sent was accepted in the end, so it was shown, once, in order."""
+        numbers = [int(one.text) for one in self.reader.inbox]
+        doubled = sorted({number for number in numbers if numbers.count(number) > 1})
+        expect(not doubled, "shown twice: %s" % doubled[:10])
+        lost = sorted(self.promised - set(numbers))
+        expect(not lost, "%d accepted messages were lost: %s" % (len(lost), lost[:10]))
+        expect_equal(numbers, sorted(numbers), "the order")
+        return len(numbers)
+
+
+@play(seconds=120)
+async def kill_9_of_the_server_under_load(server):
+    async with Phones(server) as phones:
+        pairs = [Pair(await phones.online("s%d" % number), await phones.online("r%d" % number)) for number in range(PAIRS)]
+        for _ in range(ROUNDS):
+            until = asyncio.Event()
+            loads = [asyncio.ensure_future(pair.load(until)) for pair in pairs]
+            await asyncio.sleep(random.uniform(*LOAD_SECONDS))
+            await asyncio.to_thread(server.kill)
+            until.set()
+            await asyncio.gather(*loads)
+            await asyncio.to_thread(server.start)
+            for pair in pairs:
+                await asyncio.wait_for(pair.sender.client.drain(), 40)
+        for pair in pairs:
+            await eventually(lambda: len({one.text for one in pair.reader.inbox}) >= pair.next, "all of the messages", 30)
+            expect_equal(len(pair.promised), pair.next, "what was accepted in the end")
+        shown = sum(pair.judge() for pair in pairs)
+        return "%d kills, %d messages" % (ROUNDS, shown)
+
+
+@play(seconds=90)
+async def kill_9_of_the_server_while_the_reader_is_away(server):
+    """Accepted is durable: the readers come only after the kill."""
+    async with Phones(server) as phones:
+        for number in range(2):
+            phones.credentials("r%d" % number)
+        senders = [await phones.online("s%d" % number) for number in range(2)]
+        promised = [[], []]
+        for number in range(400):
+            for index, sender in enumerate(senders):
+                pending = sender.client.post(phones.jid("r%d" % index), str(number))
+                pending.future.add_done_callback(
+                    lambda done, index=index, number=number: done.cancelled() or done.exception() or promised[index].append(number))
+        await eventually(lambda: all(len(one) > 100 for one in promised), "some acceptances")
+        await asyncio.to_thread(server.kill)
+        kept = [list(one) for one in promised]
+        for sender in senders:
+            await sender.gone()
+        await asyncio.to_thread(server.start)
+        for index in range(2):
+            reader = await phones.online("r%d" % index)
+            numbers = [int(one.text) for one in reader.inbox]
+            expect_equal(numbers, sorted(set(numbers)), "the order, and each once")
+            lost = sorted(set(kept[index]) - set(numbers))
+            expect(not lost, "%d accepted messages were lost: %s" % (len(lost), lost[:10]))
+        return "%s accepted" % [len(one) for one in kept]
+
+
+@play(seconds=90)
+async def kill_9_of_the_application_under_load(server):
+    """The reader is a process of its own, with a state file; it is killed eight times."""
+    async with Phones(server) as phones:
+        romeo = await phones.online("romeo")
+        user, password = phones.credentials("juliet")
+        folder = server.folder / user
+        folder.mkdir()
+        shown, total = folder / "shown", 900
+
+        def numbers():
+            return [int(line) for line in shown.read_text().split()] if shown.exists() else []
+
+        def start():
+            package = str(servers.REPOSITORY / "frontends" / "icpp" / "clients" / "python")
+            return process.Child([sys.executable, "-c", READER, server.jid(user), password, server.icpp_url("icpp"),
+                                  folder / "state", shown], folder / "reader.log", env={**os.environ, "PYTHONPATH": package})
+        for number in range(total):
+            romeo.client.post(server.jid(user), str(number))
+        for _ in range(8):
+            before = len(numbers())
+            reader = start()
+            await eventually(lambda: len(numbers()) > before + 20 or len(numbers()) == total, "progress", 20)
+            await asyncio.sleep(random.uniform(0.0, 0.1))
+            reader.kill()
+        reader = start()
+        await asyncio.wait_for(romeo.client.drain(), 30)
+        try:
+            await eventually(lambda: len(set(numbers())) >= total, lambda: "all of the messages: %d" % len(set(numbers())), 30)
+        finally:
+            reader.kill()
+        found = numbers()
+        expect_equal(len(found), len(set(found)), "shown, and different ones")
+        expect_equal(found, list(range(total)), "what was shown")
+
+
+@play(seconds=60)
+async def a_drained_server_says_goodbye(server):
+    async with Phones(server) as phones:
+        romeo, juliet = await phones.friends("romeo", "juliet")
+        for number in range(100):
+            romeo.client.post(juliet.address, str(number))
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+        await romeo.saw(Connected)
+        await asyncio.wait_for(romeo.client.drain(), 20)
+        await eventually(lambda: len(juliet.inbox) >= 100, "all of the messages", 20)
+        await asyncio.sleep(0.5)
+        expect_equal([one.text for one in juliet.inbox], [str(number) for number in range(100)], "what was shown")
