@@ -15,6 +15,7 @@ mod actions;
 mod allows;
 mod blocks;
 mod calls;
+mod feeding;
 mod host;
 mod ledger;
 mod loading;

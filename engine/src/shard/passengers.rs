@@ -22,9 +22,6 @@ use crate::limits::Limits;
 use crate::relay::Parcel;
 use crate::session::{Context, Event, Farewell, Peer, Session};
 
-/// How many times its bound a passenger may leave unread before it ends.
-const UNREAD_TIMES_MAX: usize = 4;
-
 /// What ties a session to others.
 pub(super) enum Tie {
     /// Others travel in it.
@@ -44,12 +41,12 @@ pub(super) struct Carrier {
 
 /// How a session travels.
 pub(super) struct Passenger {
-    carrier: SessionId,
-    key: u16,
+    pub(super) carrier: SessionId,
+    pub(super) key: u16,
     /// Its client was asked to wait.
-    behind: bool,
+    pub(super) behind: bool,
     /// Arrived and not read yet.
-    unread: Vec<u8>,
+    pub(super) unread: Vec<u8>,
 }
 
 impl Entry {
@@ -64,7 +61,7 @@ impl Entry {
         }
     }
 
-    fn passenger_mut(&mut self) -> Option<&mut Passenger> {
+    pub(super) fn passenger_mut(&mut self) -> Option<&mut Passenger> {
         match self.tie.as_deref_mut()? {
             Tie::Passenger(passenger) => Some(passenger),
             Tie::Carrier(_) => None,
@@ -101,7 +98,7 @@ impl Sessions {
         carried.map_or(id, |passenger| passenger.carrier)
     }
 
-    fn passenger_of(&self, carrier: SessionId, key: u16) -> Option<SessionId> {
+    pub(super) fn passenger_of(&self, carrier: SessionId, key: u16) -> Option<SessionId> {
         match self.get(carrier)?.tie.as_deref()? {
             Tie::Carrier(carrier) => *carrier.passengers.get(usize::from(key))?,
             Tie::Passenger(_) => None,
@@ -239,67 +236,6 @@ impl Shard {
                 self.remove(id);
                 None
             }
-        }
-    }
-
-    /// Bytes for a passenger.
-    pub(super) fn feed(&mut self, id: SessionId, key: u16, bytes: &[u8]) {
-        let Some(passenger) = self.sessions.passenger_of(id, key) else {
-            return;
-        };
-        let Some(entry) = self.sessions.get_mut(passenger) else {
-            return;
-        };
-        let paused = entry.paused;
-        let Some(travel) = entry.passenger_mut() else { return };
-        if !paused && travel.unread.is_empty() {
-            let consumed = self.call(passenger, |session, cx| session.on_input(bytes, cx));
-            let rest = bytes.get(consumed.unwrap_or(bytes.len())..).unwrap_or_default();
-            return self.keep_unread(passenger, rest);
-        }
-        self.keep_unread(passenger, bytes);
-        self.offer_unread(passenger);
-    }
-
-    fn keep_unread(&mut self, passenger: SessionId, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let bound = self.setup.limits.passenger_unread_bytes;
-        let Some(entry) = self.sessions.get_mut(passenger).filter(|entry| !entry.dismissed) else {
-            return;
-        };
-        let Some(travel) = entry.passenger_mut() else { return };
-        travel.unread.extend_from_slice(bytes);
-        let (carrier, key, unread) = (travel.carrier, travel.key, travel.unread.len());
-        if unread > bound * UNREAD_TIMES_MAX {
-            travel.unread = Vec::new();
-            self.dismiss(passenger, Farewell::Policy);
-        } else if unread > bound && !std::mem::replace(&mut travel.behind, true) {
-            self.event(carrier, Event::PassengerBehind { key, behind: true });
-        }
-    }
-
-    /// What a passenger has not read is offered again, unless it reads nothing for now.
-    pub(super) fn offer_unread(&mut self, id: SessionId) {
-        let Some(entry) = self.sessions.get_mut(id).filter(|entry| !entry.paused) else {
-            return;
-        };
-        let Some(travel) = entry.passenger_mut() else { return };
-        if travel.unread.is_empty() {
-            return;
-        }
-        let mut unread = std::mem::take(&mut travel.unread);
-        let consumed = self.call(id, |session, cx| session.on_input(&unread, cx));
-        unread.drain(..consumed.map_or(unread.len(), |consumed| consumed.min(unread.len())));
-        let Some(travel) = self.sessions.get_mut(id).and_then(Entry::passenger_mut) else {
-            return;
-        };
-        let (carrier, key) = (travel.carrier, travel.key);
-        let caught_up = unread.is_empty() && std::mem::replace(&mut travel.behind, false);
-        travel.unread = unread;
-        if caught_up {
-            self.event(carrier, Event::PassengerBehind { key, behind: false });
         }
     }
 

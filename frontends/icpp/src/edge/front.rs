@@ -93,13 +93,18 @@ impl EdgeFront {
     /// A client has said HELLO.
     fn arrived(&mut self, id: SessionId, bytes: &[u8], host: &mut dyn RelayHost) {
         let Ok(arrival) = Arrival::read(bytes) else {
-            return self.refuse(id, Code::Internal, 0, host);
+            return self.refuse(id, Code::Internal, host);
         };
-        let verdict = self.judge(&arrival, host);
-        match verdict {
+        if self.drain.is_some() {
+            return match self.refuges().first() {
+                Some(other) => self.send_away(id, &other.node, Reason::Drain, host),
+                None => self.refuse(id, Code::Shutdown, host),
+            };
+        }
+        match self.judge(&arrival, host) {
             Verdict::Loop => {
                 self.config.figures.loops.fetch_add(1, Relaxed);
-                self.refuse(id, Code::RedirectLoop, 0, host);
+                self.refuse(id, Code::RedirectLoop, host);
             }
             Verdict::Go(node, reason) => self.send_away(id, &node, reason, host),
             Verdict::Stay => self.admit(id, &arrival, host),
@@ -136,10 +141,10 @@ impl EdgeFront {
         let up = self.trunks.get_mut(shard).filter(|trunk| trunk.phase == Phase::Up);
         let Some((trunk, session)) = up.and_then(|trunk| trunk.session.map(|session| (trunk, session))) else {
             self.config.figures.back_end_lost.fetch_add(1, Relaxed);
-            return self.refuse(id, Code::BackEndLost, 0, host);
+            return self.refuse(id, Code::BackEndLost, host);
         };
         let Some(slot) = trunk.rows.take(id) else {
-            return self.refuse(id, Code::TooMany, 0, host);
+            return self.refuse(id, Code::TooMany, host);
         };
         self.clients.insert(id, Place { trunk: shard, slot });
         self.config.figures.sessions.fetch_add(1, Relaxed);
@@ -156,27 +161,9 @@ impl EdgeFront {
         );
     }
 
-    /// Says why, and ends a client's connection.
-    pub(super) fn refuse(&mut self, id: SessionId, code: Code, ack: u32, host: &mut dyn RelayHost) {
-        let again = matches!(code, Code::BackEndLost | Code::TooMany | Code::Shutdown);
-        let mut jitter = [0; 4];
-        host.random().fill(&mut jitter);
-        let refusal = Refusal {
-            temporary: again,
-            retry_after_ms: match again {
-                true => CLIENT_RETRY_MS + u32::from_le_bytes(jitter) % CLIENT_RETRY_MS,
-                false => 0,
-            },
-            ..Refusal::fatal(code)
-        };
-        // A session that has begun goes on where it lives, so this is how it is said that only the connection ends.
-        let verb = match code {
-            Code::BackEndLost | Code::Shutdown => Verb::Bye,
-            _ => Verb::Error,
-        };
-        host.write(id, &mut |out| {
-            write_frame(out, Header::push(verb, ack), |out| refusal.write(out));
-        });
+    /// A client is not let in: it is told why, and its connection ends.
+    fn refuse(&mut self, id: SessionId, code: Code, host: &mut dyn RelayHost) {
+        parting_words(id, code, None, host);
         host.tell(id, Parcel::bare(label::DISMISSED));
     }
 
@@ -221,32 +208,14 @@ impl EdgeFront {
         let trunk = &mut self.trunks[trunk];
         let Some(row) = trunk.rows.get(slot) else { return };
         row.closing = true;
-        let ack = row.ack;
+        let online = row.online.then_some(row.ack);
         if let Some(session) = trunk.session {
             host.write(session, &mut |out| write_frame(out, push(Verb::Close, slot), |_| {}));
         }
         if let [low, high] = *bytes {
             let code = Code::from_number(u16::from_le_bytes([low, high])).unwrap_or(Code::Internal);
-            self.last_words(id, code, ack, host);
+            parting_words(id, code, online, host);
         }
-    }
-
-    /// What a client hears that is told to go.
-    fn last_words(&mut self, id: SessionId, code: Code, ack: u32, host: &mut dyn RelayHost) {
-        if code == Code::Shutdown {
-            host.write(id, &mut |out| Drain::write(out, ack, 2, 0));
-        }
-        let refusal = Refusal {
-            temporary: code == Code::Shutdown,
-            ..Refusal::fatal(code)
-        };
-        let verb = match code {
-            Code::Shutdown => Verb::Bye,
-            _ => Verb::Error,
-        };
-        host.write(id, &mut |out| {
-            write_frame(out, Header::push(verb, ack), |out| refusal.write(out));
-        });
     }
 
     /// A client that was told of as slow has caught up.
@@ -387,7 +356,8 @@ impl EdgeFront {
         }
         self.forget(row.session);
         self.config.figures.back_end_lost.fetch_add(1, Relaxed);
-        self.refuse(row.session, Code::BackEndLost, row.ack, host);
+        parting_words(row.session, Code::BackEndLost, row.online.then_some(row.ack), host);
+        host.tell(row.session, Parcel::bare(label::DISMISSED));
     }
 
     fn learn(&mut self, body: &[u8]) {
@@ -478,6 +448,30 @@ impl EdgeFront {
             .cloned()
             .collect()
     }
+}
+
+/// Why a client's connection ends. `online`: what was acknowledged last to one that is logged in: its session goes on at home,
+/// for as long as it does, and the client is told so by how it is said.
+fn parting_words(id: SessionId, code: Code, online: Option<u32>, host: &mut dyn RelayHost) {
+    let again = matches!(code, Code::BackEndLost | Code::TooMany | Code::Shutdown);
+    let mut jitter = [0; 4];
+    host.random().fill(&mut jitter);
+    let retry_after_ms = match code {
+        Code::BackEndLost | Code::TooMany => CLIENT_RETRY_MS + u32::from_le_bytes(jitter) % CLIENT_RETRY_MS,
+        _ => 0,
+    };
+    let refusal = Refusal {
+        temporary: again,
+        retry_after_ms,
+        ..Refusal::fatal(code)
+    };
+    let (verb, ack) = online.map_or((Verb::Error, 0), |ack| (Verb::Bye, ack));
+    host.write(id, &mut |out| {
+        if code == Code::Shutdown && online.is_some() {
+            Drain::write(out, ack, 2, 0);
+        }
+        write_frame(out, Header::push(verb, ack), |out| refusal.write(out));
+    });
 }
 
 /// Tells the back-end whether a client reads.
