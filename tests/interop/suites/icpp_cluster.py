@@ -12,7 +12,7 @@ import urllib.request
 from interop import process, servers
 from interop.phones import Phones, Wire, wire
 from interop.programs import eventually
-from interop.stage import Stage, expect, expect_equal
+from interop.stage import Stage, Tally, expect, expect_equal, perform
 
 from crosspoint import Connected, Verb
 from crosspoint.errors import Code
@@ -90,7 +90,7 @@ class Cluster:
             for setting, value in front_ends.get(name, {}).items():
                 one.settings["arguments"] += ["--set", "%s=%s" % (setting, value)]
             self.front_ends.append(one)
-        self.folder = folder
+        self.folder, self.lacks = folder, {}
         self.address = self.front_ends[0].address
 
     def nodes(self):
@@ -289,6 +289,90 @@ async def kill_9_of_the_back_end_under_load(server):
         return "%d kills, %d messages" % (KILLS, shown)
 
 
+class Trunk:
+    """A stranger at the port for trunks, frame by frame."""
+
+    @classmethod
+    async def connect(cls, server):
+        reader, writer = await asyncio.open_connection(server.back_end.address, TRUNK_PORT)
+        return Wire(server.back_end, reader, writer)
+
+
+@play(seconds=60)
+async def strangers_at_the_port_for_trunks_are_told_to_go(server):
+    async with Phones(server) as phones:
+        bystander = await person(phones, "juliet")
+        hello = trunk_hello("fe1", 0)
+        proof = wire.Auth(bytes(32), "TRUNK").encode()
+        open_one = (Verb.OPEN, b"\x01\x00\x09\x00127.0.0.1\x02\x00\x01\x00\x01", 0, 0, 9)
+        for frames, code in (
+                ([(Verb.HELLO, hello), (Verb.AUTH, proof, wire.Flag.REQ, 1)], Code.NOT_AUTHORIZED),
+                ([(Verb.HELLO, hello), open_one], Code.UNEXPECTED_VERB),
+                ([(Verb.HELLO, trunk_hello("fe1", 999))], Code.MALFORMED),
+                ([(Verb.HELLO, wire.Hello(server.jid("romeo")).encode())], Code.UNEXPECTED_VERB),
+                ([open_one], Code.UNEXPECTED_VERB)):
+            raw = await Trunk.connect(server)
+            raw.raw(wire.PREFACE)
+            for verb, body, *rest in frames:
+                flags, identity, slot = (*rest, 0, 0, 0)[:3]
+                raw.say(verb, body, flags, identity, slot=slot)
+            fault = await raw.ended()
+            expect_equal(fault and fault.code, code, "the answer to %s" % [frame[0].name for frame in frames])
+        raw = await Trunk.connect(server)
+        raw.raw(b"GET / HTTP/1.1\r\n\r\n")
+        expect_equal((await raw.ended()).code, Code.MALFORMED, "the answer to a browser")
+        await bystander.settled()
+        expect_equal(len([one for one in bystander.happened if isinstance(one, Connected)]), 1, "connections of a bystander")
+
+
+def trunk_hello(node, shard):
+    name = node.encode()
+    return b"\x10\x80" + len(name).to_bytes(2, "little") + name + b"\x11\x80\x02\x00" + shard.to_bytes(2, "little")
+
+
+@play(seconds=90)
+async def parts_that_stand_still_for_a_while_lose_nothing(server):
+    """A front-end and the back-end are stopped (not killed) under load, for less than it takes to be given up."""
+    async with Phones(server) as phones:
+        pairs = await pairs_at(phones, 0)
+        for victim in (server.front_ends[0], server.back_end):
+            load = Load(pairs)
+            await asyncio.sleep(0.3)
+            victim.child._signal(signal.SIGSTOP)
+            await asyncio.sleep(2)
+            victim.child._signal(signal.SIGCONT)
+            await asyncio.sleep(0.3)
+            await load.end()
+            await Load.settle(pairs)
+        for phone in phones.people:
+            expect_equal(len([one for one in phone.happened if isinstance(one, Connected)]), 1, "connections")
+        return "%d messages" % await Load.judge(pairs)
+
+
+async def everybody_is_sent_home(server):
+    async with Phones(server) as phones:
+        await server.aware()
+        romeo, juliet = await person(phones, "romeo", 0), await person(phones, "juliet", 1)
+        expect_equal((where(romeo), where(juliet)), ("fe2", "fe2"), "where they are")
+        expect_equal(server.front_ends[0].figure("crosspoint_icpp_redirects_total", 'reason="home"'), 1, "sent home")
+        await romeo.client.send(juliet.address, "But, soft!")
+        await juliet.heard("But, soft!")
+        await asyncio.to_thread(server.front_ends[1].kill)
+        await eventually(lambda: romeo.client._online.is_set() and where(romeo) == "fe1", "romeo elsewhere", 25)
+        await asyncio.to_thread(server.front_ends[1].start)
+
+
+async def new_clients_go_where_there_is_less_to_do(server):
+    async with Phones(server) as phones:
+        await server.aware()
+        first = [await person(phones, "p%d" % number) for number in range(6)]
+        expect_equal({where(phone) for phone in first}, {"fe1"}, "where the first are")
+        await server.aware()
+        late = [await person(phones, "q%d" % number) for number in range(2)]
+        expect_equal({where(phone) for phone in late}, {"fe2"}, "where the later ones are")
+        expect_equal(server.front_ends[0].figure("crosspoint_icpp_redirects_total", 'reason="load"'), 2, "sent away")
+
+
 async def follow(server, user, forget):
     """Follows redirects from the first front-end on; `forget`: without saying who sent it. Returns the nodes, and the end."""
     ends = {end.icpp_url("icpp"): end for end in server.front_ends}
@@ -321,23 +405,30 @@ async def misconfigured_front_ends_send_nobody_in_circles(server):
 
 # Each says that everybody belongs to the other.
 CROSSED = {"fe1": {"edge.homes": EVERY_SLOT % "fe2"}, "fe2": {"edge.homes": EVERY_SLOT % "fe1"}}
+# Both say that everybody belongs to the second.
+HOMES = {name: {"edge.homes": EVERY_SLOT % "fe2"} for name in ("fe1", "fe2")}
+# Six clients are three fifths of a full load.
+BALANCED = {"fe1": {"balance.enabled": "true", "balance.sessions_full": 10, "balance.cpu_weight": 0, "balance.outbox_weight": 0,
+                    "balance.dwell_s": 1}}
+CLUSTERS = (("plain", {}, stage.plays), ("crossed", CROSSED, [(misconfigured_front_ends_send_nobody_in_circles, (), 60)]),
+            ("homes", HOMES, [(everybody_is_sent_home, (), 60)]),
+            ("balanced", BALANCED, [(new_clients_go_where_there_is_less_to_do, (), 60)]))
 
 
 def run(server, only=()):
-    status = 0
-    for name, options, plays in (("cluster", {}, None), ("crossed", CROSSED, [misconfigured_front_ends_send_nobody_in_circles])):
+    """Each cluster for its plays; those without a play that is wanted are not started."""
+    tally = Tally("icpp-cluster")
+    for name, options, plays in CLUSTERS:
+        wanted = [one for one in plays if not only or any(word in one[0].__name__ for word in only)]
+        if not wanted:
+            continue
         folder = server.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         cluster = Cluster(folder, **options)
-        part = stage
-        if plays:
-            part = Stage()
-            for one in plays:
-                part.play(seconds=60)(one)
-        cluster.lacks = {}
         try:
             cluster.start()
-            status |= part.run("icpp-cluster", cluster, only)
+            for function, _, seconds in wanted:
+                perform(tally, function, seconds, cluster, {})
         finally:
             cluster.stop()
-    return status
+    return tally.close()
