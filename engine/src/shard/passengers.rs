@@ -163,19 +163,17 @@ impl Shard {
 
     fn make_passenger(&mut self, id: SessionId, key: u16, peer: &Peer, note: &Bytes) -> Option<Box<dyn Session>> {
         let frontend = usize::from(self.sessions.get(id)?.frontend);
-        let mut front = self.frontends.get_mut(frontend).and_then(Option::take)?;
-        let entry = self.sessions.get_mut(id);
-        let session = entry.and_then(|entry| {
+        let made = self.lend_frontend(frontend, |front, shard| {
+            let entry = shard.sessions.get_mut(id)?;
             let mut cx = Context {
-                now: self.now,
-                random: &mut *self.random,
+                now: shard.now,
+                random: &mut *shard.random,
                 outbox: &mut entry.outbox,
-                actions: &mut self.scratch,
+                actions: &mut shard.scratch,
             };
             front.open_passenger(key, peer, note, &mut cx)
         });
-        self.frontends[frontend] = Some(front);
-        session
+        made.flatten()
     }
 
     fn seat(&mut self, id: SessionId, key: u16, passenger: SessionId, session: Box<dyn Session>) {

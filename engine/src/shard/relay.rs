@@ -1,6 +1,7 @@
 //! What the shard does for front-ends that pass on what others have written: [`RelayHost`], and their part in a drain.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::Shard;
 use super::sessions::Order;
@@ -32,17 +33,17 @@ impl Shard {
         let mut entry = Box::new(Entry::new(peer, frontend, NO_LISTENER));
         (entry.authenticated, entry.bulk) = (true, true);
         let id = self.sessions.insert(entry);
-        let mut front = self.frontends.get_mut(frontend)?.take()?;
-        let session = self.sessions.get_mut(id).and_then(|entry| {
+        let made = self.lend_frontend(frontend, |front, shard| {
+            let entry = shard.sessions.get_mut(id)?;
             let mut cx = Context {
-                now: self.now,
-                random: &mut *self.random,
+                now: shard.now,
+                random: &mut *shard.random,
                 outbox: &mut entry.outbox,
-                actions: &mut self.scratch,
+                actions: &mut shard.scratch,
             };
             front.connected(key, id, &mut cx)
         });
-        self.frontends[frontend] = Some(front);
+        let session = made.flatten();
         let wanted = session.is_some();
         match self.sessions.get_mut(id) {
             Some(entry) if wanted => entry.session = session,
@@ -105,10 +106,19 @@ impl Shard {
         frontend: usize,
         f: impl FnOnce(&mut dyn Frontend, &mut dyn RelayHost) -> R,
     ) -> Option<R> {
+        self.lend_frontend(frontend, |front, shard| f(front, &mut Desk { shard, frontend }))
+    }
+
+    /// Calls a front-end with the rest of the shard. A panic in it goes on, but the front-end stays.
+    pub(super) fn lend_frontend<R>(
+        &mut self,
+        frontend: usize,
+        f: impl FnOnce(&mut dyn Frontend, &mut Shard) -> R,
+    ) -> Option<R> {
         let mut front = self.frontends.get_mut(frontend)?.take()?;
-        let result = f(&mut *front, &mut Desk { shard: self, frontend });
+        let outcome = catch_unwind(AssertUnwindSafe(|| f(&mut *front, self)));
         self.frontends[frontend] = Some(front);
-        Some(result)
+        Some(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 }
 

@@ -76,21 +76,20 @@ impl Shard {
         let id = self
             .sessions
             .insert(Box::new(Entry::new(peer.address, frontend, listener)));
-        let Some(mut front) = self.frontends.get_mut(frontend).and_then(Option::take) else {
+        let made = self.lend_frontend(frontend, |front, shard| {
+            let entry = shard.sessions.get_mut(id)?;
+            let mut cx = Context {
+                now: shard.now,
+                random: &mut *shard.random,
+                outbox: &mut entry.outbox,
+                actions: &mut shard.scratch,
+            };
+            Some(front.open(peer, &mut cx))
+        });
+        let Some(session) = made.flatten() else {
             self.remove(id);
             return Err(Refused::Full);
         };
-        let session = {
-            let entry = self.sessions.get_mut(id).expect("inserted above");
-            let mut cx = Context {
-                now: self.now,
-                random: &mut *self.random,
-                outbox: &mut entry.outbox,
-                actions: &mut self.scratch,
-            };
-            front.open(peer, &mut cx)
-        };
-        self.frontends[frontend] = Some(front);
         if let Some(entry) = self.sessions.get_mut(id) {
             entry.session = Some(session);
         }

@@ -134,11 +134,16 @@ def where(phone):
 
 
 class Load:
-    """Pairs of people who write all the time until they are told to stop."""
+    """Pairs of people who write until they are told to stop: as fast as they can, or a message every so many seconds."""
 
-    def __init__(self, pairs):
+    def __init__(self, pairs, every=None):
         self.pairs, self.until = pairs, asyncio.Event()
-        self.tasks = [asyncio.ensure_future(pair.load(self.until)) for pair in pairs]
+        self.tasks = [asyncio.ensure_future(self.steadily(pair, every) if every else pair.load(self.until)) for pair in pairs]
+
+    async def steadily(self, pair, every):
+        while not self.until.is_set():
+            pair.post()
+            await asyncio.sleep(every)
 
     async def end(self):
         self.until.set()
@@ -235,7 +240,7 @@ async def a_drained_front_end_hands_its_clients_to_the_other(server):
         await server.aware()
         pairs = await pairs_at(phones, 0)
         for leaving, staying in (server.front_ends, server.front_ends[::-1]):
-            load = Load(pairs)
+            load = Load(pairs, every=0.01)
             await asyncio.sleep(0.5)
             sent = 0
             leaving.signal_drain()

@@ -32,8 +32,10 @@ pub struct EdgeFront {
     /// By shard of the back-end. One until it has said how many there are.
     pub(super) trunks: Vec<Trunk>,
     pub(super) clients: HashMap<SessionId, Place>,
-    /// The front-ends that the back-end has told of, with their URLs.
-    pub(super) nodes: Vec<(Figures, String)>,
+    /// The front-ends that the back-end has told of...
+    pub(super) nodes: Vec<Figures>,
+    /// ...and where clients reach each of them.
+    urls: Vec<String>,
     balance: Balance,
     pub(super) drain: Option<Drain>,
     told_ms: u64,
@@ -83,6 +85,7 @@ impl EdgeFront {
             trunks: vec![Trunk::default()],
             clients: HashMap::new(),
             nodes: Vec::new(),
+            urls: Vec::new(),
             balance: Balance::default(),
             drain: None,
             told_ms: 0,
@@ -112,10 +115,9 @@ impl EdgeFront {
     }
 
     fn judge(&mut self, arrival: &Arrival<'_>, host: &dyn RelayHost) -> Verdict {
-        let others: Vec<Figures> = self.nodes.iter().map(|(figures, _)| figures.clone()).collect();
         let (config, balance, now_ms) = (&self.config, &mut self.balance, host.now().ms);
         let shed = || balance.shed(now_ms, &config.load, config.shards).map(str::to_owned);
-        redirect::judge(arrival.judged, &config.node, &config.homes, &others, shed)
+        redirect::judge(arrival.judged, &config.node, &config.homes, &self.nodes, shed)
     }
 
     /// Before its login a client is told where to go, and the connection ends.
@@ -131,8 +133,11 @@ impl EdgeFront {
     }
 
     pub(super) fn urls_of(&self, node: &str) -> String {
-        let known = self.nodes.iter().find(|(figures, _)| figures.node == node);
-        known.map(|(_, urls)| urls.clone()).unwrap_or_default()
+        let place = self.nodes.iter().position(|figures| figures.node == node);
+        place
+            .and_then(|place| self.urls.get(place))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// A client gets a slot of the trunk to its account's home.
@@ -363,10 +368,12 @@ impl EdgeFront {
     fn learn(&mut self, body: &[u8]) {
         let mut cursor = Cursor::new(body);
         self.nodes.clear();
+        self.urls.clear();
         while !cursor.is_empty() && self.nodes.len() < NODES_MAX {
             let Ok(node) = Node::read(&mut cursor) else { return };
             let known = Known::of(&node);
-            self.nodes.push((figures_of(node.node, &known), known.urls));
+            self.nodes.push(figures_of(node.node, &known));
+            self.urls.push(known.urls);
         }
     }
 
@@ -412,8 +419,7 @@ impl EdgeFront {
         }
         lost.into_iter().for_each(|place| self.down(place, host));
         let own = figures_of(&self.config.node, &known);
-        let others: Vec<Figures> = self.nodes.iter().map(|(figures, _)| figures.clone()).collect();
-        self.balance.update(now_ms, &own, &others, &self.config.load);
+        self.balance.update(now_ms, &own, &self.nodes, &self.config.load);
     }
 
     /// Only those who are behind have much waiting.
@@ -442,8 +448,8 @@ impl EdgeFront {
 
     /// The front-ends that a client can be sent to in a drain.
     pub(super) fn refuges(&self) -> Vec<Figures> {
-        let serving = self.nodes.iter().map(|(figures, _)| figures);
-        serving
+        self.nodes
+            .iter()
             .filter(|figures| figures.serving && figures.weight > 0 && figures.node != self.config.node)
             .cloned()
             .collect()
