@@ -1,0 +1,63 @@
+//! What an earlier run has left on the server is not this run's: neither arrived, nor a duplicate, nor damaged.
+
+use super::peer::{Manners, Peer};
+
+/// Every message of the run comes behind a copy that another run might have left.
+fn among_leftovers(arguments: &[&str]) {
+    let peer = Peer::new(Manners {
+        leftovers: true,
+        ..Manners::default()
+    });
+    let outcome = peer.run(arguments);
+    outcome.assert_ok();
+    assert_eq!(outcome.wrong(), [0; 4]);
+    assert!(peer.came() > 0);
+    let arrived = outcome.count("messages_received") + outcome.count("drained");
+    assert_eq!(arrived, peer.came(), "each message once, the leftovers never");
+}
+
+#[test]
+fn chat() {
+    among_leftovers(&[
+        "chat",
+        "--pairs",
+        "2",
+        "--window",
+        "4",
+        "--warmup",
+        "0",
+        "--seconds",
+        "0.3",
+    ]);
+}
+
+#[test]
+fn flood() {
+    among_leftovers(&[
+        "flood",
+        "--pairs",
+        "1",
+        "--messages",
+        "500",
+        "--warmup",
+        "0",
+        "--seconds",
+        "0.3",
+    ]);
+}
+
+#[test]
+fn offline() {
+    among_leftovers(&["offline", "--receivers", "6", "--senders", "2", "--messages", "20"]);
+}
+
+#[test]
+fn people() {
+    // Who writes to his neighbours, and nothing else happens.
+    let plan = std::env::temp_dir().join(format!("loadgen-people-{}.toml", std::process::id()));
+    let text = "name = 'people'\n[users]\ncount = 6\n[load]\nwarmup_s = 0\nduration_s = 0.5\n[scenario.mixed]\n\
+                [[scenario.mixed.behaviours]]\nname = 'talks'\nmessage_every_s = 0.05\nneighbours = 2\n";
+    std::fs::write(&plan, text).unwrap();
+    among_leftovers(&["run", plan.to_str().unwrap()]);
+    std::fs::remove_file(plan).unwrap();
+}
