@@ -373,6 +373,7 @@ impl<C: Client> Play<C> for Mixed {
 
     fn start(&mut self, stage: &mut Stage<C>, _: u32, at_ns: u64) {
         self.playing = true;
+        stage.unpaced();
         for place in stage.part().places() {
             let user = stage.user(place);
             if self.people.is_absent(user) {

@@ -168,6 +168,7 @@ impl<C: Client> Play<C> for Storm {
 
     fn start(&mut self, stage: &mut Stage<C>, _: u32, _: u64) {
         self.storming = true;
+        stage.unpaced();
         if self.plan.messages > 0 {
             self.write(stage);
         }

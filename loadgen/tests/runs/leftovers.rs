@@ -1,6 +1,7 @@
 //! What an earlier run has left on the server is not this run's: neither arrived, nor a duplicate, nor damaged.
 
 use super::peer::{Manners, Peer};
+use super::people::Scenario;
 
 /// Every message of the run comes behind a copy that another run might have left.
 fn among_leftovers(arguments: &[&str]) {
@@ -53,11 +54,10 @@ fn offline() {
 
 #[test]
 fn people() {
-    // Who writes to his neighbours, and nothing else happens.
-    let plan = std::env::temp_dir().join(format!("loadgen-people-{}.toml", std::process::id()));
-    let text = "name = 'people'\n[users]\ncount = 6\n[load]\nwarmup_s = 0\nduration_s = 0.5\n[scenario.mixed]\n\
-                [[scenario.mixed.behaviours]]\nname = 'talks'\nmessage_every_s = 0.05\nneighbours = 2\n";
-    std::fs::write(&plan, text).unwrap();
-    among_leftovers(&["run", plan.to_str().unwrap()]);
-    std::fs::remove_file(plan).unwrap();
+    let plan = Scenario::people(
+        "leftovers",
+        "duration_s = 0.5",
+        "message_every_s = 0.05\nneighbours = 2",
+    );
+    among_leftovers(&["run", plan.path()]);
 }

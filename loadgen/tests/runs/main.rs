@@ -7,4 +7,5 @@ mod flood;
 mod leftovers;
 mod offline;
 mod peer;
+mod people;
 mod processes;
