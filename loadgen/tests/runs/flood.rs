@@ -1,6 +1,7 @@
 //! Pipelined messages: what is on the way is bounded, and what a server refuses is seen.
 
-use super::peer::{Manners, Outcome, PassOn, Peer};
+use super::outcome::Outcome;
+use super::peer::{Manners, PassOn, Peer};
 
 const BOUND: usize = 1000;
 

@@ -53,6 +53,14 @@ fn offline() {
 }
 
 #[test]
+fn storm() {
+    let text = "name = 'storm'\n[users]\ncount = 4\n[load]\ndrain_s = 30\n[scenario.storm]\nkind = 'resume'\n\
+                away_s = 0.1\nrounds = 2\nmessages = 5\n";
+    let plan = Scenario::new("storm", text);
+    among_leftovers(&["run", plan.path()]);
+}
+
+#[test]
 fn people() {
     let plan = Scenario::people(
         "leftovers",

@@ -6,6 +6,7 @@
 mod flood;
 mod leftovers;
 mod offline;
+mod outcome;
 mod peer;
 mod people;
 mod processes;

@@ -1,6 +1,7 @@
 //! Messages for absent users: each is fetched exactly once, or it is counted what was not.
 
-use super::peer::{Manners, Outcome, Peer};
+use super::outcome::Outcome;
+use super::peer::{Manners, Peer};
 
 /// Six absent users, two who write, twenty messages for each.
 const OFFLINE: [&str; 7] = ["offline", "--receivers", "6", "--senders", "2", "--messages", "20"];

@@ -1,6 +1,6 @@
 //! A server that knows as much of XMPP as the load generator says, and has the manners that a test wants.
 //!
-//! Stream, PLAIN, bind, stream management without resumption, presence as "I am there", chat messages, messages that wait.
+//! Stream, PLAIN, bind, stream management with resumption, presence as "I am there", chat messages, messages that wait.
 //! Every connection has a thread; what they share is behind one lock.
 //!
 //! Invariant: with the manners it has by default, every message reaches its addressee once and in order.
@@ -13,8 +13,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use super::outcome::Outcome;
 use base64::Engine as _;
-use serde_json::Value;
 
 /// A connection that has said nothing for so long is silent.
 const SILENCE: Duration = Duration::from_millis(20);
@@ -71,6 +71,15 @@ struct Account {
     came: u64,
     /// Most that ever waited.
     high: usize,
+    managed: Option<Managed>,
+}
+
+/// Stream management (XEP-0198) of a session, broken or not.
+#[derive(Default)]
+struct Managed {
+    /// Stanzas that came since it began, and those that were said.
+    heard: u32,
+    said: Vec<String>,
 }
 
 impl Peer {
@@ -135,46 +144,12 @@ impl Peer {
     }
 }
 
-/// What came of a run.
-pub struct Outcome {
-    pub code: i32,
-    pub errors: String,
-    document: Value,
-}
-
-impl Outcome {
-    pub fn of(child: Child) -> Self {
-        let output = child.wait_with_output().unwrap();
-        Self {
-            code: output.status.code().unwrap(),
-            errors: String::from_utf8(output.stderr).unwrap(),
-            document: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-        }
-    }
-
-    /// A count of the whole run; what is not in the document was never counted.
-    pub fn count(&self, name: &str) -> u64 {
-        self.document["whole"][name].as_u64().unwrap_or(0)
-    }
-
-    /// Lost, duplicated, reordered, damaged.
-    pub fn wrong(&self) -> [u64; 4] {
-        ["lost", "duplicated", "reordered", "damaged"].map(|name| self.count(name))
-    }
-
-    pub fn assert_ok(&self) {
-        assert_eq!(self.code, 0, "{}\n{:#}", self.errors, self.document["verdict"]);
-    }
-}
-
 /// One connection.
 struct Session<'a> {
     number: u64,
     stream: TcpStream,
     hub: &'a Hub,
     user: String,
-    /// Stanzas since stream management began.
-    counted: Option<u32>,
 }
 
 impl<'a> Session<'a> {
@@ -185,7 +160,6 @@ impl<'a> Session<'a> {
             stream,
             hub,
             user: String::new(),
-            counted: None,
         }
     }
 
@@ -211,18 +185,30 @@ impl<'a> Session<'a> {
     fn hear(&mut self, stanza: &str) {
         let id = attribute(stanza, "id").unwrap_or_default();
         let name = stanza[1..].split([' ', '>', '/']).next().unwrap_or_default();
-        if let (Some(counted), "message" | "presence" | "iq") = (&mut self.counted, name) {
-            *counted += 1;
+        if let "message" | "presence" | "iq" = name {
+            self.hub.managed(&self.user, |managed| managed.heard += 1);
         }
         match name {
             "stream:stream" => self.greet(),
             "auth" => self.authenticate(stanza),
             "enable" => {
-                self.counted = Some(0);
-                self.say("<enabled xmlns='urn:xmpp:sm:3'/>");
+                self.hub
+                    .account(&self.user, |account| account.managed = Some(Managed::default()));
+                self.say(&format!(
+                    "<enabled xmlns='urn:xmpp:sm:3' id='{}' resume='true'/>",
+                    self.user
+                ));
             }
-            "r" => self.say(&format!("<a xmlns='urn:xmpp:sm:3' h='{}'/>", self.counted.unwrap_or(0))),
-            "iq" => self.say(&format!("<iq type='result' id='{id}'/>")),
+            "resume" => {
+                let heard: usize = attribute(stanza, "h").unwrap_or_default().parse().unwrap();
+                self.hub
+                    .comes_back(&self.user, self.number, self.stream.try_clone().unwrap(), heard);
+            }
+            "r" => {
+                let heard = self.hub.managed(&self.user, |managed| managed.heard);
+                self.say(&format!("<a xmlns='urn:xmpp:sm:3' h='{}'/>", heard.unwrap_or(0)));
+            }
+            "iq" => self.stanza(&format!("<iq type='result' id='{id}'/>")),
             "presence" if stanza.contains("unavailable") => self.hub.leaves(&self.user, self.number),
             "presence" => self
                 .hub
@@ -231,7 +217,7 @@ impl<'a> Session<'a> {
                 let refusal =
                     "<error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
                 let from = attribute(stanza, "to").unwrap_or_default();
-                self.say(&format!(
+                self.stanza(&format!(
                     "<message type='error' from='{from}' id='{id}'>{refusal}</message>"
                 ));
             }
@@ -265,6 +251,13 @@ impl<'a> Session<'a> {
     fn say(&self, words: &str) {
         say(&self.stream, words);
     }
+
+    /// What stream management counts.
+    fn stanza(&self, stanza: &str) {
+        self.hub
+            .managed(&self.user, |managed| managed.said.push(stanza.to_owned()));
+        self.say(stanza);
+    }
 }
 
 impl Hub {
@@ -278,6 +271,32 @@ impl Hub {
         account.visits += 1;
         account.here = Some((number, stream));
         account.pass_on();
+    }
+
+    fn account<R>(&self, user: &str, act: impl FnOnce(&mut Account) -> R) -> R {
+        act(self.accounts.lock().unwrap().entry(user.to_owned()).or_default())
+    }
+
+    fn managed<R>(&self, user: &str, act: impl FnOnce(&mut Managed) -> R) -> Option<R> {
+        self.account(user, |account| account.managed.as_mut().map(act))
+    }
+
+    /// A broken session goes on: all that came over its old connection is counted, what the client has not heard is said
+    /// again, and what has waited after it.
+    fn comes_back(&self, user: &str, number: u64, stream: TcpStream, heard: usize) {
+        while self.account(user, |account| account.here.is_some()) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.account(user, |account| {
+            let managed = account.managed.as_ref().unwrap();
+            say(
+                &stream,
+                &format!("<resumed xmlns='urn:xmpp:sm:3' h='{}' previd='{user}'/>", managed.heard),
+            );
+            say(&stream, &managed.said[heard..].concat());
+            account.here = Some((number, stream));
+            account.pass_on();
+        });
     }
 
     fn leaves(&self, user: &str, number: u64) {
@@ -314,6 +333,9 @@ impl Hub {
     }
 
     fn silent(&self) {
+        if !matches!(self.manners.pass_on, PassOn::WhenSilent) {
+            return;
+        }
         let mut accounts = self.accounts.lock().unwrap();
         for account in accounts.values_mut().filter(|account| account.here.is_some()) {
             account.pass_on();
@@ -325,6 +347,9 @@ impl Account {
     fn pass_on(&mut self) {
         if let Some((_, stream)) = &self.here {
             say(stream, &self.waiting.concat());
+            if let Some(managed) = &mut self.managed {
+                managed.said.extend(self.waiting.iter().cloned());
+            }
             self.before.append(&mut self.waiting);
         }
     }

@@ -4,17 +4,21 @@ use std::path::PathBuf;
 
 use super::peer::{Manners, Peer};
 
-/// A scenario file of three people of one behaviour, for as long as this lives.
+/// A scenario file, for as long as this lives. Its name is for this one alone.
 pub struct Scenario(PathBuf);
 
 impl Scenario {
-    /// `name` is for this one alone; `load` and `behaviour` are lines of those tables.
+    /// Three people of one behaviour; `load` and `behaviour` are lines of those tables.
     pub fn people(name: &str, load: &str, behaviour: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("loadgen-{name}-{}.toml", std::process::id()));
         let text = format!(
             "name = '{name}'\n[users]\ncount = 3\n[load]\nwarmup_s = 0\n{load}\n[scenario.mixed]\n\
              [[scenario.mixed.behaviours]]\nname = 'people'\n{behaviour}\n"
         );
+        Self::new(name, &text)
+    }
+
+    pub fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("loadgen-{name}-{}.toml", std::process::id()));
         std::fs::write(&path, text).unwrap();
         Self(path)
     }

@@ -5,7 +5,8 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::peer::{Manners, Outcome, Peer};
+use super::outcome::Outcome;
+use super::peer::{Manners, Peer};
 
 const CHAT: [&str; 11] = [
     "chat",
