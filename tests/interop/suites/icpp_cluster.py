@@ -115,6 +115,9 @@ class Cluster:
     def icpp_url(self, scheme):
         return self.front_ends[0].icpp_url(scheme)
 
+    def trust(self):
+        return self.front_ends[0].trust()
+
     async def aware(self):
         """Each front-end has heard of the other: that takes as long as they say how they are."""
         await asyncio.sleep(2.5)
@@ -194,6 +197,16 @@ async def people_of_two_front_ends_chat(server):
         expect((await juliet.saw(Connected)).resumed, "the session was resumed")
         await romeo.client.send(juliet.address, "Again")
         await juliet.heard("Again")
+
+
+@play(seconds=60)
+async def passwords_are_shown_to_a_front_end_in_tls_only(server):
+    """The back-end is told how a client came."""
+    async with Phones(server) as phones:
+        juliet = await phones.online("juliet", "icpps", mechanism="PLAIN")
+        romeo = await phones.online("romeo")
+        await romeo.client.send(juliet.address, "x" * 30000)
+        await juliet.heard("x" * 30000)
 
 
 @play(seconds=60)
