@@ -22,8 +22,8 @@ pub struct Limits {
     pub carrier_soft_bytes: usize,
     /// The hard bound of such an outbox.
     pub carrier_hard_bytes: usize,
-    /// Bytes that a passenger may leave unread before its client is asked to wait; it ends with a policy error at four times
-    /// as many.
+    /// Bytes that a passenger may leave unread before its client is asked to wait; it ends with a policy error at 64 times as
+    /// many.
     pub passenger_unread_bytes: usize,
     /// Offline messages of one user.
     pub queue_records: u64,

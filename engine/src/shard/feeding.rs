@@ -7,8 +7,9 @@ use super::Shard;
 use super::table::{Entry, SessionId};
 use crate::session::{Event, Farewell};
 
-/// How many times its bound a passenger may leave unread before it ends.
-const UNREAD_TIMES_MAX: usize = 4;
+/// How many times its bound a passenger may leave unread before it ends. What was under way when its client was asked to wait, in the
+/// outbox of the other end and in the sockets, must have room: a client that keeps the rules is not to be ended for it.
+const UNREAD_TIMES_MAX: usize = 64;
 
 impl Shard {
     /// Bytes for a passenger.

@@ -236,8 +236,9 @@ fn what_a_passenger_does_not_read_is_kept_for_it_within_a_bound() {
         world.until(carrier, "behind 2 false");
         world.until(carrier, "2:homed");
         world.type_in(carrier, "2:rest");
-        for _ in 0..60 {
-            world.type_in(carrier, "2:ack 34567890123");
+        let long = format!("2:ack {}", "x".repeat(400));
+        for _ in 0..33 {
+            world.type_in(carrier, &long);
         }
         world.until(carrier, "2:bye");
         world.until(carrier, "gone 2 false");

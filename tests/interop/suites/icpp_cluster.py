@@ -200,8 +200,8 @@ async def people_of_two_front_ends_chat(server):
 
 
 @play(seconds=60)
-async def passwords_are_shown_to_a_front_end_in_tls_only(server):
-    """The back-end is told how a client came."""
+async def a_password_that_is_shown_in_tls_reaches_the_back_end(server):
+    """It is told how a client came."""
     async with Phones(server) as phones:
         juliet = await phones.online("juliet", "icpps", mechanism="PLAIN")
         romeo = await phones.online("romeo")
@@ -314,6 +314,19 @@ class Trunk:
     async def connect(cls, server):
         reader, writer = await asyncio.open_connection(server.back_end.address, TRUNK_PORT)
         return Wire(server.back_end, reader, writer)
+
+
+@play(seconds=90)
+async def a_drained_back_end_comes_back_and_nothing_is_lost(server):
+    async with Phones(server) as phones:
+        pairs = await pairs_at(phones, 0)
+        load = Load(pairs, every=0.005)
+        await asyncio.sleep(0.5)
+        expect_equal(await asyncio.to_thread(server.back_end.stop), 0, "the exit status")
+        await asyncio.to_thread(server.back_end.start)
+        await asyncio.sleep(0.5)
+        await load.end()
+        return "%d messages" % await Load.judge(pairs)
 
 
 @play(seconds=60)

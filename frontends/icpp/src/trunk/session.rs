@@ -135,8 +135,15 @@ impl TrunkSession {
             shared: None,
             run: None,
         };
+        let outcome = self.read_frames(at, &mut feeding, cx);
+        // What came before a fault was right.
+        feeding.flush(cx.actions);
+        outcome
+    }
+
+    fn read_frames(&mut self, mut at: usize, feeding: &mut Feeding<'_>, cx: &mut Context<'_>) -> Result<usize, Code> {
         while !matches!(self.state, State::Placing { .. } | State::Ended) {
-            let frame = match scan(&input[at..], self.frame_bytes_max()) {
+            let frame = match scan(&feeding.input[at..], self.frame_bytes_max()) {
                 Ok(Scan::Frame(frame)) => frame,
                 Ok(Scan::Partial) => break,
                 Err(fault) => return Err(fault.code()),
@@ -155,7 +162,6 @@ impl TrunkSession {
             }
             at = end;
         }
-        feeding.flush(cx.actions);
         Ok(at)
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crosspoint_engine::session::{Action, Context, Event, Now, Peer, Random, Session};
+use proptest::prelude::*;
 
 use super::{ClusterKey, Nodes, SILENCE_MS, TICK_MS, TrunkConfig, TrunkSession, push};
 use crate::codec::elsewhere::{Node, Open};
@@ -331,4 +332,57 @@ fn a_silent_trunk_ends() {
     let mut mute = Bench::new();
     mute.with(|session, cx| session.on_tick(cx));
     assert_eq!(refused(&mut mute), Some(Code::IdleTimeout), "not proved in time");
+}
+
+/// A frame that a front-end may send, well or ill.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let slots = 0..4u16;
+    let open = slots.clone().prop_map(open);
+    let verbs = proptest::sample::select(Verb::ALL);
+    let other = (verbs, slots, proptest::collection::vec(any::<u8>(), 0..20));
+    prop_oneof![open, other.prop_map(|(verb, slot, body)| frame(verb, slot, &body))]
+}
+
+proptest! {
+    /// However the bytes are cut, the same is asked of the shard, and nothing makes it panic.
+    #[test]
+    fn what_is_asked_does_not_depend_on_how_bytes_arrive(
+        frames in proptest::collection::vec(any_frame(), 0..30),
+        cuts in proptest::collection::vec(1..40usize, 1..20),
+    ) {
+        let bytes = frames.concat();
+        let mut whole = Bench::serving();
+        whole.input(&bytes);
+        let mut pieces = Bench::serving();
+        let (mut rest, mut cuts) = (Vec::new(), cuts.into_iter().cycle());
+        let mut at = 0;
+        while at < bytes.len() {
+            let end = bytes.len().min(at + cuts.next().unwrap_or(1));
+            rest.extend_from_slice(&bytes[at..end]);
+            at = end;
+            let consumed = pieces.input(&rest);
+            rest.drain(..consumed);
+        }
+        prop_assert_eq!(merged(whole.asked()), merged(pieces.asked()));
+        prop_assert_eq!(whole.said(), pieces.said());
+    }
+}
+
+/// With what was fed to a session in a row counted together.
+fn merged(asked: Vec<String>) -> Vec<String> {
+    let mut merged: Vec<String> = Vec::new();
+    let fed = |text: &str| {
+        let (key, bytes) = text.strip_prefix("feed ")?.split_once(' ')?;
+        Some((key.to_owned(), bytes.parse::<usize>().ok()?))
+    };
+    for text in asked {
+        match (merged.last().and_then(|last| fed(last)), fed(&text)) {
+            (Some((key, before)), Some((same, more))) if key == same => {
+                merged.pop();
+                merged.push(format!("feed {key} {}", before + more));
+            }
+            _ => merged.push(text),
+        }
+    }
+    merged
 }
