@@ -53,6 +53,7 @@ mod scan;
 mod state;
 mod token;
 pub mod tree;
+mod usual;
 mod value;
 mod work;
 pub mod write;

@@ -289,13 +289,21 @@ impl Scanner {
             head_end: head.head_end as usize,
             body_end: head.body_end as usize,
             self_closing: head.body_end as usize == raw.len(),
-            verbatim: prefix.is_none()
-                && head.inherited == 0
-                && self.namespace(head.default, raw) == self.content_namespace(),
+            verbatim: prefix.is_none() && head.inherited == 0 && self.is_content(head.default, raw),
             has_rest: head.rest,
         }
     }
 
+    /// Whether it is the namespace that a verbatim stanza is in.
+    #[inline]
+    fn is_content(&self, reference: NamespaceRef, raw: &str) -> bool {
+        match (&self.stream, reference) {
+            (Some(stream), NamespaceRef::STREAM_DEFAULT) => stream.default_is_content,
+            _ => self.namespace(reference, raw) == self.content_namespace(),
+        }
+    }
+
+    #[inline]
     fn child<'a>(&self, raw: &'a str, record: &ChildRecord) -> Child<'a> {
         let tag = Tag {
             start: record.start,
@@ -320,6 +328,7 @@ impl Scanner {
         }
     }
 
+    #[inline]
     fn namespace<'a>(&self, reference: NamespaceRef, raw: &'a str) -> Cow<'a, str> {
         let inherited = match (reference.place(), &self.stream) {
             (Place::Stanza(span), _) => {
@@ -345,6 +354,7 @@ fn value(span: Span, raw: &str) -> Option<Value<'_>> {
     (span != Span::NONE).then(|| Value::from_raw(span.text(raw)))
 }
 
+#[inline]
 fn prefix_and_local(tag: Tag, raw: &str) -> (Option<&str>, &str) {
     let start = tag.start + 1;
     let name = Span {
