@@ -44,13 +44,16 @@ pub(crate) fn survey(scanner: &Scanner, stanza: &Stanza<'_>, own: &Jid) -> Surve
 
 impl Survey {
     /// What nearly all children are needs no more than their names, and is no forgery. False, and nothing seen, for others.
-    fn see_at_a_glance(&mut self, name: Name<'_>) -> bool {
-        const CONTENT: &[u8] = CLIENT.as_bytes();
-        match name {
-            (CONTENT, b"body") => self.body = true,
-            (b"http://jabber.org/protocol/chatstates", _) => (self.chat_state, self.conversation) = (true, true),
-            (b"urn:xmpp:receipts", b"request") => self.conversation = true,
-            _ => return false,
+    fn see_at_a_glance(&mut self, (namespace, name): Name<'_>) -> bool {
+        // Compared whole: a slice as a pattern would be compared byte by byte.
+        if namespace == CLIENT.as_bytes() && name == b"body" {
+            self.body = true;
+        } else if namespace == b"http://jabber.org/protocol/chatstates" {
+            (self.chat_state, self.conversation) = (true, true);
+        } else if namespace == b"urn:xmpp:receipts" && name == b"request" {
+            self.conversation = true;
+        } else {
+            return false;
         }
         true
     }
