@@ -407,11 +407,13 @@ fn icpp_config() -> IcppConfig {
         listeners: vec![crosspoint_icpp::config::Listener {
             cipher: None,
             private: true,
+            trunk: false,
         }],
         limits,
         tickets: Tickets::new([7; 32], 0),
         drain_ms: 0,
         drain_to: None,
+        trunk: None,
     }
 }
 
