@@ -133,12 +133,9 @@ impl Shard {
 
     /// Whether this session must not be given more than it has.
     pub(super) fn is_slow(&self, id: SessionId) -> bool {
-        let slow = |id| {
-            self.sessions
-                .get(id)
-                .is_none_or(|entry| entry.above_soft || entry.held_back)
-        };
-        slow(id) || slow(self.sessions.writer_of(id))
+        self.sessions.get(id).is_none_or(|entry| {
+            entry.above_soft || entry.held_back || (entry.tie.is_some() && self.sessions.is_carrier_slow(entry))
+        })
     }
 }
 

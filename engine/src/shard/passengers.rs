@@ -98,6 +98,12 @@ impl Sessions {
         carried.map_or(id, |passenger| passenger.carrier)
     }
 
+    /// Whether what a session travels in has more waiting than it should.
+    pub(super) fn is_carrier_slow(&self, entry: &Entry) -> bool {
+        let carrier = entry.passenger().and_then(|passenger| self.get(passenger.carrier));
+        carrier.is_some_and(|carrier| carrier.above_soft)
+    }
+
     pub(super) fn passenger_of(&self, carrier: SessionId, key: u16) -> Option<SessionId> {
         match self.get(carrier)?.tie.as_deref()? {
             Tie::Carrier(carrier) => *carrier.passengers.get(usize::from(key))?,

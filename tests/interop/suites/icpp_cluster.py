@@ -269,6 +269,11 @@ async def a_drained_front_end_hands_its_clients_to_the_other(server):
                 await eventually(lambda: phone.client._online.is_set() and where(phone) == staying.node,
                                  "%s at %s" % (phone.address, staying.node), 20)
             expect(sent > 0, "nobody was sent elsewhere")
+            for phone in phones.people:
+                came = [one for one in phone.happened if isinstance(one, Connected)][-1]
+                expect(came.resumed, "%s was not resumed" % phone.address)
+            let_in = sum(phone.client.session.exchange is None for phone in phones.people)
+            expect(let_in >= sent, "%d were sent with a ticket, and %d let in by one" % (sent, let_in))
             await asyncio.to_thread(leaving.start)
             await server.aware()
         shown = await Load.judge(pairs)
