@@ -1,8 +1,6 @@
 //! The front of the front-end role, as one shard holds it: who is at which slot of which trunk, and what comes of it.
 //!
-//! Invariants:
-//! - A trunk to each shard of the back-end is up, or on its way; one that cannot be made is tried again, later each time.
-//! - When a trunk is gone, all of its clients are told to try again, and none of them is at a slot any more.
+//! Invariant: a client in `clients` is at its slot of its trunk, and at no other. `trunks.rs` has the trunks themselves.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,20 +9,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use crosspoint_engine::envelope::{Codec, Condition, Envelope};
 use crosspoint_engine::relay::{Parcel, RelayHost};
 use crosspoint_engine::service::{Cipher, Frontend, Host};
-use crosspoint_engine::session::{Context, Farewell, Peer, Session};
+use crosspoint_engine::session::{Context, Peer, Session};
 use crosspoint_engine::shard::SessionId;
 
-use crate::codec::cursor::Cursor;
-use crate::codec::elsewhere::{Node, Reason, Redirect};
+use crate::codec::elsewhere::{Reason, Redirect};
 use crate::codec::{Code, Flags, Frame, Header, Refusal, Scan, Verb, scan, write_frame};
 use crate::redirect::{self, ACCOUNT_SLOTS, Balance, Figures, Verdict};
-use crate::trunk::nodes::{Known, NODES_MAX};
-use crate::trunk::{TICK_MS, TRUNK_FRAME_BYTES_MAX, push};
+use crate::trunk::{TRUNK_FRAME_BYTES_MAX, push};
 
 use super::client::Arrival;
 use super::drain::Drain;
-use super::table::{Row, Rows};
-use super::{CLIENT_RETRY_MS, EdgeConfig, EdgeSession, EdgeTrunk, RETRY_MS, RETRY_MS_MAX, label};
+use super::trunks::{Phase, Trunk};
+use super::{CLIENT_RETRY_MS, EdgeConfig, EdgeSession, EdgeTrunk, label};
 
 /// The front-end role on one shard.
 pub struct EdgeFront {
@@ -35,12 +31,12 @@ pub struct EdgeFront {
     /// The front-ends that the back-end has told of...
     pub(super) nodes: Vec<Figures>,
     /// ...and where clients reach each of them.
-    urls: Vec<String>,
-    balance: Balance,
+    pub(super) urls: Vec<String>,
+    pub(super) balance: Balance,
     pub(super) drain: Option<Drain>,
-    told_ms: u64,
+    pub(super) told_ms: u64,
     /// Bytes that wait for this shard's clients, as last counted.
-    waiting_bytes: u32,
+    pub(super) waiting_bytes: u32,
 }
 
 /// Where a client is.
@@ -48,32 +44,6 @@ pub struct EdgeFront {
 pub(super) struct Place {
     pub(super) trunk: usize,
     pub(super) slot: u16,
-}
-
-/// A trunk to one shard of the back-end.
-#[derive(Default)]
-pub(super) struct Trunk {
-    pub(super) session: Option<SessionId>,
-    phase: Phase,
-    attempts: u32,
-    pub(super) rows: Rows,
-    /// Clients that wait for room in it.
-    stalled: Vec<u16>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Tried again at this time.
-    Down(u64),
-    /// On its way.
-    Coming,
-    Up,
-}
-
-impl Default for Phase {
-    fn default() -> Phase {
-        Phase::Down(0)
-    }
 }
 
 impl EdgeFront {
@@ -189,21 +159,6 @@ impl EdgeFront {
         }
     }
 
-    /// A trunk has room again: those who waited for it may go on.
-    fn has_room(&mut self, id: SessionId, host: &mut dyn RelayHost) {
-        let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.session == Some(id)) else {
-            return;
-        };
-        for slot in std::mem::take(&mut trunk.stalled) {
-            if let Some(row) = trunk.rows.get(slot)
-                && std::mem::replace(&mut row.stalled, false)
-                && !row.held
-            {
-                host.pause(row.session, false);
-            }
-        }
-    }
-
     /// A client is gone; with a code, it is to be told why.
     fn left(&mut self, id: SessionId, bytes: &[u8], host: &mut dyn RelayHost) {
         let Some(Place { trunk, slot }) = self.clients.remove(&id) else {
@@ -306,159 +261,16 @@ impl EdgeFront {
         }
     }
 
-    fn forget(&mut self, id: SessionId) {
+    pub(super) fn forget(&mut self, id: SessionId) {
         if self.clients.remove(&id).is_some() {
             self.config.figures.sessions.fetch_sub(1, Relaxed);
         }
-    }
-
-    /// The back-end has said how many shards it has.
-    fn welcomed(&mut self, bytes: &[u8], host: &mut dyn RelayHost) {
-        let &[low, high] = bytes else { return };
-        let shards = usize::from(u16::from_le_bytes([low, high]).clamp(1, ACCOUNT_SLOTS));
-        for place in (shards..self.trunks.len()).rev() {
-            let session = self.trunks[place].session;
-            self.down(place, host);
-            self.trunks.truncate(place);
-            if let Some(session) = session {
-                host.dismiss(session, Farewell::Internal);
-            }
-        }
-        if shards > self.trunks.len() {
-            self.trunks.resize_with(shards, Trunk::default);
-        }
-    }
-
-    fn up(&mut self, id: SessionId) {
-        if let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.session == Some(id)) {
-            (trunk.phase, trunk.attempts) = (Phase::Up, 0);
-            self.config.figures.trunks.fetch_add(1, Relaxed);
-            self.told_ms = 0;
-        }
-    }
-
-    /// A trunk is gone, or could not be made.
-    fn down(&mut self, place: usize, host: &mut dyn RelayHost) {
-        let trunk = &mut self.trunks[place];
-        trunk.session = None;
-        trunk.stalled.clear();
-        if trunk.phase == Phase::Up {
-            self.config.figures.trunks.fetch_sub(1, Relaxed);
-        }
-        trunk.attempts = trunk.attempts.saturating_add(1);
-        let most_ms = (RETRY_MS << trunk.attempts.min(10)).min(RETRY_MS_MAX);
-        let mut jitter = [0; 8];
-        host.random().fill(&mut jitter);
-        trunk.phase = Phase::Down(host.now().ms + u64::from_le_bytes(jitter) % most_ms);
-        for row in trunk.rows.clear() {
-            self.bereave(&row, host);
-        }
-    }
-
-    fn bereave(&mut self, row: &Row, host: &mut dyn RelayHost) {
-        if row.closing {
-            return;
-        }
-        self.forget(row.session);
-        self.config.figures.back_end_lost.fetch_add(1, Relaxed);
-        parting_words(row.session, Code::BackEndLost, row.online.then_some(row.ack), host);
-        host.tell(row.session, Parcel::bare(label::DISMISSED));
-    }
-
-    fn learn(&mut self, body: &[u8]) {
-        let mut cursor = Cursor::new(body);
-        self.nodes.clear();
-        self.urls.clear();
-        while !cursor.is_empty() && self.nodes.len() < NODES_MAX {
-            let Ok(node) = Node::read(&mut cursor) else { return };
-            let known = Known::of(&node);
-            self.nodes.push(figures_of(node.node, &known));
-            self.urls.push(known.urls);
-        }
-    }
-
-    /// Connects trunks that are down.
-    fn mend(&mut self, host: &mut dyn RelayHost) {
-        if self.drain.is_some() {
-            return;
-        }
-        let now_ms = host.now().ms;
-        for (key, trunk) in self.trunks.iter_mut().enumerate() {
-            if matches!(trunk.phase, Phase::Down(at) if at <= now_ms) {
-                trunk.phase = Phase::Coming;
-                host.connect(key as u32, self.config.back_end);
-            }
-        }
-    }
-
-    /// Tells the back-end how this front-end is, and looks whether it sheds load.
-    fn tell(&mut self, host: &mut dyn RelayHost) {
-        let now_ms = host.now().ms;
-        if now_ms < self.told_ms + TICK_MS && self.told_ms != 0 {
-            return;
-        }
-        self.told_ms = now_ms.max(1);
-        self.count_waiting(host);
-        let known = self.known();
-        let urls = self.config.urls.join(" ");
-        let entry = Node {
-            urls: &urls,
-            ..known.entry(&self.config.node)
-        };
-        let mut lost = Vec::new();
-        for (place, trunk) in self.trunks.iter().enumerate() {
-            let Some(session) = trunk.session.filter(|_| trunk.phase == Phase::Up) else {
-                continue;
-            };
-            let told = host.write(session, &mut |out| {
-                write_frame(out, push(Verb::Topology, 0), |out| entry.write(out));
-            });
-            if !told {
-                lost.push(place);
-            }
-        }
-        lost.into_iter().for_each(|place| self.down(place, host));
-        let own = figures_of(&self.config.node, &known);
-        self.balance.update(now_ms, &own, &self.nodes, &self.config.load);
-    }
-
-    /// Only those who are behind have much waiting.
-    fn count_waiting(&mut self, host: &dyn RelayHost) {
-        let mut bytes = 0u32;
-        for trunk in &mut self.trunks {
-            let slow = trunk.rows.iter().filter(|(_, row)| row.slow);
-            let waiting = slow.map(|(_, row)| host.waiting(row.session) as u32);
-            bytes = waiting.fold(bytes, u32::saturating_add);
-        }
-        let total = &self.config.figures.outbox_bytes;
-        total.fetch_add(bytes, Relaxed);
-        total.fetch_sub(std::mem::replace(&mut self.waiting_bytes, bytes), Relaxed);
-    }
-
-    fn known(&self) -> Known {
-        let figures = &self.config.figures;
-        let state = match self.drain {
-            Some(_) => Node::DRAINING,
-            None => Node::SERVING,
-        };
-        let cpu_permille = figures.cpu_permille.load(Relaxed).min(1000) as u16;
-        let (sessions, outbox_bytes) = (figures.sessions.load(Relaxed), figures.outbox_bytes.load(Relaxed));
-        Known::own(sessions, cpu_permille, self.config.weight, outbox_bytes, state)
-    }
-
-    /// The front-ends that a client can be sent to in a drain.
-    pub(super) fn refuges(&self) -> Vec<Figures> {
-        self.nodes
-            .iter()
-            .filter(|figures| figures.serving && figures.weight > 0 && figures.node != self.config.node)
-            .cloned()
-            .collect()
     }
 }
 
 /// Why a client's connection ends. `online`: what was acknowledged last to one that is logged in: its session goes on at home,
 /// for as long as it does, and the client is told so by how it is said.
-fn parting_words(id: SessionId, code: Code, online: Option<u32>, host: &mut dyn RelayHost) {
+pub(super) fn parting_words(id: SessionId, code: Code, online: Option<u32>, host: &mut dyn RelayHost) {
     let again = matches!(code, Code::BackEndLost | Code::TooMany | Code::Shutdown);
     let mut jitter = [0; 4];
     host.random().fill(&mut jitter);
@@ -493,17 +305,6 @@ fn patched(out: &mut Vec<u8>, whole: &[u8], slot: u16) {
     out.extend_from_slice(whole);
     if let Some(field) = out.get_mut(at + 6..at + 8) {
         field.copy_from_slice(&slot.to_le_bytes());
-    }
-}
-
-fn figures_of(node: &str, known: &Known) -> Figures {
-    Figures {
-        node: node.to_owned(),
-        serving: known.state == Node::SERVING && !known.urls.is_empty(),
-        sessions: known.sessions,
-        cpu_permille: known.cpu_permille,
-        outbox_bytes: known.outbox_bytes,
-        weight: known.weight,
     }
 }
 

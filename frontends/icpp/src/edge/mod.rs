@@ -6,7 +6,8 @@
 //!   client ◀── its outbox ◀──write── EdgeFront ◀──Relay── EdgeTrunk ◀────── back-end
 //! ```
 //! One [`EdgeFront`] a shard of this process, each with trunks of its own, one to each shard of the back-end. `client` and
-//! `link` are the two kinds of sessions, `front` decides what comes of it all, `table` knows who is at which slot, `drain`
+//! `link` are the two kinds of sessions, `front` decides what comes of
+//! it all, `trunks` keeps the trunks up, `table` knows who is at which slot, `drain`
 //! sees the clients off.
 //!
 //! Invariants:
@@ -21,6 +22,7 @@ mod link;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trunks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -10,6 +10,7 @@
 //!
 //! Invariant: nothing is said or done for a peer that has not proved that it holds the cluster's key.
 
+mod feeding;
 pub mod nodes;
 mod session;
 #[cfg(test)]

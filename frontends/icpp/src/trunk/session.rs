@@ -19,6 +19,7 @@ use crate::codec::elsewhere::{Node, Open};
 use crate::codec::hello::{Auth, Hello, Welcome};
 use crate::codec::{self, Code, Flags, Frame, Header, Opening, Refusal, Scan, VERSION, Verb, scan, write_frame};
 
+use super::feeding::{Feeding, Slots};
 use super::nodes::Joined;
 use super::{LOGIN_MS, NODE_BYTES_MAX, REDIRECT, SILENCE_MS, TICK_MS, TRUNK_FRAME_BYTES_MAX, TrunkConfig, push};
 
@@ -51,60 +52,6 @@ struct Claim {
     nonce: [u8; 32],
 }
 
-/// Which slots are open: a bit each.
-#[derive(Default)]
-struct Slots(Vec<u64>);
-
-impl Slots {
-    fn has(&self, slot: u16) -> bool {
-        let word = self.0.get(usize::from(slot / 64)).copied().unwrap_or(0);
-        word & (1 << (slot % 64)) != 0
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
-
-    fn set(&mut self, slot: u16, open: bool) {
-        let word = usize::from(slot / 64);
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        match open {
-            true => self.0[word] |= 1 << (slot % 64),
-            false => self.0[word] &= !(1 << (slot % 64)),
-        }
-    }
-}
-
-/// Frames in a row that are for the same session; fed to it together.
-struct Feeding<'a> {
-    input: &'a [u8],
-    /// A copy that all runs share, made when it is first needed.
-    shared: Option<Bytes>,
-    run: Option<(u16, usize, usize)>,
-}
-
-impl Feeding<'_> {
-    fn add(&mut self, slot: u16, from: usize, to: usize, actions: &mut Vec<Action>) {
-        match &mut self.run {
-            Some((same, _, end)) if *same == slot => *end = to,
-            _ => {
-                self.flush(actions);
-                self.run = Some((slot, from, to));
-            }
-        }
-    }
-
-    fn flush(&mut self, actions: &mut Vec<Action>) {
-        if let Some((key, from, to)) = self.run.take() {
-            let shared = self.shared.get_or_insert_with(|| Bytes::copy_from_slice(self.input));
-            let bytes = shared.slice(from..to);
-            actions.push(Action::Feed { key, bytes });
-        }
-    }
-}
-
 impl TrunkSession {
     /// Of a connection that was just accepted.
     #[must_use]
@@ -130,11 +77,7 @@ impl TrunkSession {
             }
             self.state = State::Hello;
         }
-        let mut feeding = Feeding {
-            input,
-            shared: None,
-            run: None,
-        };
+        let mut feeding = Feeding::of(input);
         let outcome = self.read_frames(at, &mut feeding, cx);
         // What came before a fault was right.
         feeding.flush(cx.actions);
