@@ -8,6 +8,8 @@
 //! - Requests of one shard are served in the order in which they were submitted; a [`JournalRequest::Fetch`] sees every
 //!   append submitted before it.
 //! - A [`JournalReply::Committed`] or [`BookReply::Written`] is sent only after the bytes are on the disk.
+//! - Answers that need reading (`Fetched`, `Page`, `Extent`) may come later than those to requests submitted after them: a
+//!   cold disk delays nobody's commit. Everything else is answered in the order of the requests.
 //! - `submit` never blocks. When the keeper is behind, the batch comes back and the shard stops reading its sockets.
 
 use bytes::Bytes;
@@ -34,15 +36,104 @@ pub struct Record {
     pub payload: Bytes,
 }
 
+/// Milliseconds since 1970 are shifted by this to make record ids: a million a millisecond before they run ahead of the clock.
+pub const RECORD_ID_SHIFT: u32 = 20;
+
+/// What a record is kept for. Without an archive (see [`crate::log::LogOptions`]) the wish to archive is ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Waits until it is settled, and is kept no longer.
+    Pending,
+    /// Is in the user's history until retention removes it, and waits for nobody: what the user has sent himself, what was
+    /// delivered at once.
+    Archived,
+    /// Both, by one write.
+    PendingArchived,
+}
+
+impl Disposition {
+    /// Whether it waits until it is settled.
+    pub fn is_pending(self) -> bool {
+        self != Self::Archived
+    }
+
+    /// Whether it is in the user's history.
+    pub fn is_archived(self) -> bool {
+        self != Self::Pending
+    }
+}
+
+/// A part of a user's history: what lies between two ids, both exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Exclusive lower bound; 0 for the beginning.
+    pub after: RecordId,
+    /// Exclusive upper bound; [`RecordId::MAX`] for the end.
+    pub before: RecordId,
+}
+
+impl Span {
+    /// Everything.
+    pub const ALL: Self = Self {
+        after: 0,
+        before: RecordId::MAX,
+    };
+
+    /// Only what comes after this record.
+    #[must_use]
+    pub fn after(self, id: RecordId) -> Self {
+        let after = self.after.max(id);
+        Self { after, ..self }
+    }
+
+    /// Only what comes before this record.
+    #[must_use]
+    pub fn before(self, id: RecordId) -> Self {
+        let before = self.before.min(id);
+        Self { before, ..self }
+    }
+
+    /// Only what was recorded at this time or later (XEP-0313 section 4.1.2, `start`).
+    #[must_use]
+    pub fn start(self, unix_ms: u64) -> Self {
+        self.after(first_id(unix_ms).saturating_sub(1))
+    }
+
+    /// Only what was recorded at this time or earlier (XEP-0313 section 4.1.2, `end`).
+    #[must_use]
+    pub fn end(self, unix_ms: u64) -> Self {
+        self.before(first_id(unix_ms.saturating_add(1)))
+    }
+}
+
+/// The lowest id of a millisecond; the highest of all for a time that no id can have.
+fn first_id(unix_ms: u64) -> RecordId {
+    if unix_ms.leading_zeros() < RECORD_ID_SHIFT {
+        return RecordId::MAX;
+    }
+    unix_ms << RECORD_ID_SHIFT
+}
+
+/// From which end of a span a page of history is taken. Either way its records come oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The oldest of the span.
+    Forward,
+    /// The newest of the span.
+    Backward,
+}
+
 /// What a shard asks of the log.
 #[derive(Debug, Clone)]
 pub enum JournalRequest {
-    /// Make a record durable; answered by `Committed` (or `Failed`). It is pending until settled.
+    /// Make a record durable; answered by `Committed` (or `Failed`).
     Append {
         /// Echoed in the reply.
         token: Token,
         /// What to keep.
         record: Record,
+        /// What for.
+        disposition: Disposition,
     },
     /// These records have been delivered (or given up): they are pending no more. No reply; durable with the next commit.
     Settle {
@@ -70,6 +161,46 @@ pub enum JournalRequest {
         records_max: u32,
         /// ...and about this many payload bytes (at least one record is returned if any is pending).
         bytes_max: u32,
+    },
+    /// A page of a user's history; answered by `Page`. Sees every append submitted before it.
+    History {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+        /// Which part of it.
+        span: Span,
+        /// From which end of the span.
+        direction: Direction,
+        /// At most this many records...
+        records_max: u32,
+        /// ...and about this many payload bytes (at least one record is looked at if any is there).
+        bytes_max: u32,
+    },
+    /// How far a user's history reaches. Answered by `Extent`.
+    Extent {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+    },
+    /// A user's history is to be read by nobody any more; a later append begins a new one. Answered by `Committed`. What is
+    /// pending stays pending. The bytes are gone when retention removes them.
+    Forget {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+    },
+    /// One record of a user's history is to be read by nobody any more (XEP-0425). Answered by `Committed`, whether there is
+    /// such a record or not, or by `Failed` when too many are hidden already. If it is pending, it stays so.
+    Redact {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+        /// Which.
+        id: RecordId,
     },
     /// Answered by `Committed` when everything submitted before it is durable.
     Flush {
@@ -105,6 +236,29 @@ pub enum JournalReply {
         records: Vec<Record>,
         /// Whether more are pending above the last one returned.
         more: bool,
+    },
+    /// Answer to `History`.
+    Page {
+        /// Echoed.
+        token: Token,
+        /// Oldest first, whatever the direction.
+        records: Vec<Record>,
+        /// Nothing of the span lies beyond this page.
+        complete: bool,
+        /// The last record that was looked at, in the direction asked for, be it in the page or hidden: the next page begins
+        /// there, exclusively. 0 if none was looked at.
+        edge: RecordId,
+    },
+    /// Answer to `Extent`. All are 0 for a user without a history.
+    Extent {
+        /// Echoed.
+        token: Token,
+        /// Number of records that can be read.
+        records: u64,
+        /// Id of the oldest one that retention has left, hidden or not.
+        first: RecordId,
+        /// Id of the newest one, hidden or not.
+        last: RecordId,
     },
     /// The request could not be served; after a failed write every later append fails too (the log is poisoned).
     Failed {

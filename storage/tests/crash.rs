@@ -15,7 +15,7 @@ use crosspoint_storage::LogKeeper;
 use crosspoint_storage::disk::FileDisk;
 use crosspoint_storage::keeper::{JournalHandle, KeeperOptions};
 use crosspoint_storage::log::{Log, LogOptions};
-use crosspoint_storage::seam::{JournalReply, JournalRequest, Record, ReplySink};
+use crosspoint_storage::seam::{Disposition, JournalReply, JournalRequest, Record, ReplySink};
 
 const FOLDER: &str = "CROSSPOINT_CRASH_FOLDER";
 const SHARDS: u64 = 2;
@@ -124,6 +124,7 @@ impl Shard {
             let appends = ids.iter().map(|id| JournalRequest::Append {
                 token: *id,
                 record: record(self.user(*id), *id),
+                disposition: Disposition::Pending,
             });
             let mut batch: Vec<_> = settlements.chain(appends).collect();
             while let Err(given_back) = self.handle.submit(batch) {

@@ -16,7 +16,7 @@ use crosspoint_storage::book::BookCore;
 use crosspoint_storage::disk::{Disk, FileDisk, MemDisk};
 use crosspoint_storage::keeper::{JournalHandle, KeeperOptions};
 use crosspoint_storage::log::{Log, LogOptions};
-use crosspoint_storage::seam::{BookWrite, JournalReply, JournalRequest, Record, ReplySink, Table};
+use crosspoint_storage::seam::{BookWrite, Disposition, JournalReply, JournalRequest, Record, ReplySink, Table};
 use redb::{Database, TableDefinition};
 
 use crate::unit::{Named, counting, noun};
@@ -256,5 +256,6 @@ fn append(id: u64) -> JournalRequest {
             version: 1,
             payload: Bytes::from_static(&[7; PAYLOAD_BYTES]),
         },
+        disposition: Disposition::Pending,
     }
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::book::BookCore;
 use crate::disk::{FaultyDisk, MemDisk, WriteFault};
 use crate::log::{Log, LogOptions};
-use crate::seam::{BookRead, BookReply, BookWrite, JournalReply, Record, Table};
+use crate::seam::{BookRead, BookReply, BookWrite, Disposition, JournalReply, Record, Table};
 use crate::{BookKeeper, LogKeeper};
 
 type Sink<R> = Box<dyn ReplySink<R>>;
@@ -50,6 +50,7 @@ fn append(token: u64, user: u64, id: u64) -> JournalRequest {
             version: 1,
             payload,
         },
+        disposition: Disposition::Pending,
     }
 }
 

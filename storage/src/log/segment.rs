@@ -12,11 +12,14 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::error::LogError;
-use super::layout::{BATCH_HEADER_BYTES, BatchHeader, Place, RECORD_ALIGNMENT, SegmentHeader};
+use super::layout::{BATCH_HEADER_BYTES, BatchHeader, LAYOUT_VERSION, Place, RECORD_ALIGNMENT, SegmentHeader};
 use crate::disk::{AlignedBuffer, Disk, DiskFile};
-use crate::limits::{BLOCK_BYTES, SPARE_SEGMENTS_MAX};
+use crate::limits::{BLOCK_BYTES, SEGMENT_NUMBER_MAX, SPARE_SEGMENTS_MAX};
+use crate::seam::RecordId;
 
 const BUILDING_NAME: &str = "building.tmp";
 const ZERO_PIECE_BYTES: u64 = 1 << 20;
@@ -25,15 +28,64 @@ const ZERO_PIECE_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Segment<F> {
     pub number: u32,
-    pub file: F,
+    pub version: u32,
+    /// Open while it is written to, scanned or relocated from: a large archive would need too many descriptors.
+    pub file: Option<F>,
     pub salt: u64,
     /// Size of the file.
     pub capacity: u64,
+    /// Where the last batch stands; 0 if there is none.
+    pub last_batch: u64,
     /// End of the last batch; the next one goes here.
     pub filled: u64,
     pub live_records: u64,
     /// Bytes of the live records, with headers, without the padding of batches.
     pub live_bytes: u64,
+    /// Archived records, whoever may still read them.
+    pub archived: u64,
+    /// Highest id of an archived record.
+    pub newest: RecordId,
+    /// Held by whoever is about to read pending records from here.
+    pub pin: Arc<()>,
+}
+
+impl<F> Segment<F> {
+    /// A segment without batches.
+    pub fn new(header: &SegmentHeader, file: Option<F>) -> Self {
+        Self {
+            number: header.segment,
+            version: header.version,
+            file,
+            salt: header.salt,
+            capacity: header.segment_bytes,
+            last_batch: 0,
+            filled: BLOCK_BYTES as u64,
+            live_records: 0,
+            live_bytes: 0,
+            archived: 0,
+            newest: 0,
+            pin: Arc::default(),
+        }
+    }
+
+    pub fn is_pinned(&self) -> bool {
+        Arc::strong_count(&self.pin) > 1
+    }
+}
+
+/// The number of the oldest segment in use, for those who read on another thread: what they read from an older one has been
+/// retired meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Oldest(AtomicU32);
+
+impl Oldest {
+    pub fn number(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, number: u32) {
+        self.0.store(number, Ordering::Release);
+    }
 }
 
 /// A spare that is not yet full of zeros.
@@ -46,10 +98,15 @@ struct Building<F> {
 /// All files of the log.
 #[derive(Debug)]
 pub(super) struct Segments<D: Disk> {
-    disk: D,
+    disk: Arc<D>,
+    oldest: Arc<Oldest>,
     segment_bytes: u64,
     salt: Option<u64>,
     live: VecDeque<Segment<D::File>>,
+    /// Live bytes of all segments in use.
+    live_bytes: u64,
+    /// Sizes of their files.
+    bytes: u64,
     spares: VecDeque<String>,
     building: Option<Building<D::File>>,
 }
@@ -57,13 +114,28 @@ pub(super) struct Segments<D: Disk> {
 impl<D: Disk> Segments<D> {
     pub fn new(disk: D, segment_bytes: u64, salt: Option<u64>) -> Self {
         Self {
-            disk,
+            disk: Arc::new(disk),
+            oldest: Arc::default(),
             segment_bytes,
             salt,
             live: VecDeque::new(),
+            live_bytes: 0,
+            bytes: 0,
             spares: VecDeque::new(),
             building: None,
         }
+    }
+
+    /// For those who read on another thread.
+    pub fn for_reading(&self) -> (Arc<D>, Arc<Oldest>) {
+        (Arc::clone(&self.disk), Arc::clone(&self.oldest))
+    }
+
+    /// Forgets what was pushed, for another attempt at recovery.
+    pub fn clear(&mut self) {
+        self.live.clear();
+        (self.live_bytes, self.bytes) = (0, 0);
+        self.oldest.set(0);
     }
 
     /// Sorts out the folder: removes what was half built, notes the spares, returns the numbers in use in order.
@@ -86,7 +158,7 @@ impl<D: Disk> Segments<D> {
         Ok(numbers)
     }
 
-    /// Opens a segment in use for recovery; nothing is checked but the length.
+    /// Opens a segment in use; nothing is checked but the length.
     pub fn open(&self, number: u32) -> Result<(D::File, u64), LogError> {
         let name = segment_name(number);
         let file = self.disk.open(&name).map_err(LogError::io("open", self.path(&name)))?;
@@ -94,8 +166,40 @@ impl<D: Disk> Segments<D> {
         Ok((file, length))
     }
 
+    /// Takes the next segment into use; the one before it is closed.
     pub fn push(&mut self, segment: Segment<D::File>) {
+        match self.live.back_mut() {
+            Some(former) => former.file = None,
+            None => self.oldest.set(segment.number),
+        }
+        self.live_bytes += segment.live_bytes;
+        self.bytes += segment.capacity;
         self.live.push_back(segment);
+    }
+
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Segment<D::File>> {
+        self.live.iter()
+    }
+
+    /// Opens the oldest segment, to be relocated from.
+    pub fn open_oldest(&mut self) -> Result<(), LogError> {
+        let Some(number) = self
+            .live
+            .front()
+            .filter(|oldest| oldest.file.is_none())
+            .map(|oldest| oldest.number)
+        else {
+            return Ok(());
+        };
+        let (file, _) = self.open(number)?;
+        if let Some(oldest) = self.live.front_mut() {
+            oldest.file = Some(file);
+        }
+        Ok(())
     }
 
     /// Folder and name, for messages.
@@ -109,9 +213,10 @@ impl<D: Disk> Segments<D> {
 
     /// Makes durable what a former process may have left half-way: the last segment's bytes, and all names.
     pub fn make_durable(&self, last: &Segment<D::File>) -> Result<(), LogError> {
-        last.file
-            .sync()
-            .map_err(LogError::io("synchronise", self.path_of(last.number)))?;
+        if let Some(file) = &last.file {
+            file.sync()
+                .map_err(LogError::io("synchronise", self.path_of(last.number)))?;
+        }
         self.sync_directory()
     }
 
@@ -139,13 +244,24 @@ impl<D: Disk> Segments<D> {
 
     /// Live bytes of all segments.
     pub fn live_bytes(&self) -> u64 {
-        self.live.iter().map(|segment| segment.live_bytes).sum()
+        self.live_bytes
+    }
+
+    /// Sizes of all files in use.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Size of a new segment.
+    pub fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
     }
 
     pub fn count_live(&mut self, place: Place, length: u32) {
         if let Some(segment) = self.at(place) {
             segment.live_records += 1;
             segment.live_bytes += aligned(length);
+            self.live_bytes += aligned(length);
         }
     }
 
@@ -153,6 +269,14 @@ impl<D: Disk> Segments<D> {
         if let Some(segment) = self.at(place) {
             segment.live_records -= 1;
             segment.live_bytes -= aligned(length);
+            self.live_bytes -= aligned(length);
+        }
+    }
+
+    pub fn count_archived(&mut self, place: Place, id: RecordId) {
+        if let Some(segment) = self.at(place) {
+            segment.archived += 1;
+            segment.newest = segment.newest.max(id);
         }
     }
 
@@ -165,9 +289,13 @@ impl<D: Disk> Segments<D> {
             return Err(LogError::Options("no spare segment could be made".to_owned()));
         };
         let number = self.live.back().map_or(1, |active| active.number + 1);
+        if number > SEGMENT_NUMBER_MAX {
+            return Err(LogError::Options("the numbers of segments are used up".to_owned()));
+        }
         let salt = self.salt.unwrap_or_else(unpredictable);
         let capacity = self.segment_bytes;
         let header = SegmentHeader {
+            version: LAYOUT_VERSION,
             segment: number,
             segment_bytes: capacity,
             salt,
@@ -185,16 +313,7 @@ impl<D: Disk> Segments<D> {
         file.write_at(0, block.as_slice())
             .map_err(LogError::io("write", self.path(&spare)))?;
         self.rename(&spare, &segment_name(number))?;
-        let filled = BLOCK_BYTES as u64;
-        self.live.push_back(Segment {
-            number,
-            file,
-            salt,
-            capacity,
-            filled,
-            live_records: 0,
-            live_bytes: 0,
-        });
+        self.push(Segment::new(&header, Some(file)));
         Ok(())
     }
 
@@ -203,6 +322,10 @@ impl<D: Disk> Segments<D> {
         let Some(segment) = self.live.pop_front() else {
             return Ok(());
         };
+        // Before the file gets another name and other content: what was read until now is what was written.
+        self.oldest.set(segment.number + 1);
+        self.live_bytes -= segment.live_bytes;
+        self.bytes -= segment.capacity;
         let name = segment_name(segment.number);
         if self.spares.len() < SPARE_SEGMENTS_MAX && segment.capacity == self.segment_bytes {
             let spare = format!("spare-{name}");
@@ -302,11 +425,15 @@ pub(super) fn read_batch<F: DiskFile>(
     offset: u64,
     into: &mut Vec<u8>,
 ) -> std::io::Result<Option<BatchHeader>> {
-    if offset + BLOCK_BYTES as u64 > segment.capacity {
+    let Some(file) = segment
+        .file
+        .as_ref()
+        .filter(|_| offset + BLOCK_BYTES as u64 <= segment.capacity)
+    else {
         return Ok(None);
-    }
+    };
     into.resize(BLOCK_BYTES, 0);
-    segment.file.read_at(offset, into)?;
+    file.read_at(offset, into)?;
     let Some(header) = BatchHeader::decode(into).filter(|header| header.segment == segment.number) else {
         return Ok(None);
     };
@@ -316,9 +443,7 @@ pub(super) fn read_batch<F: DiskFile>(
     }
     into.resize(length, 0);
     if length > BLOCK_BYTES {
-        segment
-            .file
-            .read_at(offset + BLOCK_BYTES as u64, &mut into[BLOCK_BYTES..])?;
+        file.read_at(offset + BLOCK_BYTES as u64, &mut into[BLOCK_BYTES..])?;
     }
     Ok(header.verify(into, segment.salt).then_some(header))
 }

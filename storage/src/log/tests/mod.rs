@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{Log, LogError, LogOptions};
 use crate::disk::{Disk, MemDisk};
 use crate::limits::BLOCK_BYTES;
-use crate::seam::{JournalReply, JournalRequest, Record, RecordId, UserKey};
+use crate::seam::{Disposition, JournalReply, JournalRequest, Record, RecordId, UserKey};
 
 const ROMEO: UserKey = 0x1111;
 const JULIET: UserKey = 0x2222;
@@ -28,6 +28,7 @@ fn options() -> LogOptions {
         batch_bytes_max: 4 * BLOCK_BYTES,
         record_bytes_max: 8000,
         slack_segments: 3,
+        archive: None,
         salt: Some(42),
     }
 }
@@ -93,7 +94,11 @@ fn waiting<D: Disk>(log: &mut Log<D>, user: UserKey) -> Vec<RecordId> {
 }
 
 fn append(token: u64, record: Record) -> JournalRequest {
-    JournalRequest::Append { token, record }
+    JournalRequest::Append {
+        token,
+        record,
+        disposition: Disposition::Pending,
+    }
 }
 
 /// Tokens that a group's replies acknowledge.
