@@ -23,11 +23,53 @@ use crate::seam::{Direction, JournalReply, Record, RecordId, Span, Token, UserKe
 /// A page being gathered, from its newest record to its oldest.
 #[derive(Default)]
 struct Page {
-    records: VecDeque<Record>,
+    /// What was looked at, oldest first; nothing in the place of hidden records.
+    looked_at: VecDeque<(RecordId, Option<Record>)>,
+    /// How many of them are not hidden, and their payload bytes.
+    readable: usize,
     bytes: u64,
-    looked_at: u32,
     complete: bool,
-    edge: RecordId,
+}
+
+impl Page {
+    /// Of a span in which nothing is.
+    fn empty() -> Self {
+        Self {
+            complete: true,
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, id: RecordId, record: Option<Record>) {
+        self.readable += usize::from(record.is_some());
+        self.bytes += record.as_ref().map_or(0, |record| record.payload.len() as u64);
+        self.looked_at.push_front((id, record));
+    }
+
+    /// A page that goes forward is read from its newest record back: what is too much lies at its newer end.
+    fn drop_newest(&mut self, bytes_max: u64) {
+        while self.bytes > bytes_max && self.readable > 1 {
+            let Some((_, dropped)) = self.looked_at.pop_back() else {
+                return;
+            };
+            self.readable -= usize::from(dropped.is_some());
+            self.bytes -= dropped.map_or(0, |record| record.payload.len() as u64);
+            self.complete = false;
+        }
+    }
+
+    fn reply(self, token: Token, direction: Direction) -> JournalReply {
+        let edge = match direction {
+            Direction::Forward => self.looked_at.back(),
+            Direction::Backward => self.looked_at.front(),
+        };
+        JournalReply::Page {
+            token,
+            edge: edge.map_or(0, |(id, _)| *id),
+            records: self.looked_at.into_iter().filter_map(|(_, record)| record).collect(),
+            complete: self.complete,
+        }
+    }
 }
 
 impl Chapter {
@@ -51,19 +93,11 @@ impl<D: Disk> Reader<D> {
             ..excerpt
         };
         let page = match (&chapter.tail, excerpt.direction) {
-            (None, _) => Page {
-                complete: true,
-                ..Page::default()
-            },
+            (None, _) => Page::empty(),
             (Some(tail), Direction::Backward) => self.backward(user, tail, chapter, excerpt)?,
             (Some(tail), Direction::Forward) => self.forward(user, tail, chapter, excerpt)?,
         };
-        Ok(JournalReply::Page {
-            token,
-            records: page.records.into(),
-            complete: page.complete,
-            edge: page.edge,
-        })
+        Ok(page.reply(token, excerpt.direction))
     }
 
     pub(super) fn extent(&mut self, token: Token, user: UserKey, chapter: &Chapter) -> Result<JournalReply, LogError> {
@@ -89,48 +123,32 @@ impl<D: Disk> Reader<D> {
 
     /// The newest records of a span.
     fn backward(&mut self, user: UserKey, tail: &Tail, chapter: &Chapter, excerpt: Excerpt) -> Result<Page, LogError> {
-        let Some(newest) = self.newest_before(user, tail, excerpt.span)? else {
-            let complete = true;
-            return Ok(Page {
-                complete,
-                ..Page::default()
-            });
-        };
         let mut page = Page::default();
-        let mut step = newest;
-        loop {
-            let Some((node, record)) = self.view(user, step, Toward::Earlier)? else {
-                page.complete = true;
-                return Ok(page);
+        let mut step = self.newest_before(user, tail, excerpt.span)?;
+        while let Some(at) = step {
+            let Some((node, record)) = self.view(user, at, Toward::Earlier)? else {
+                break;
             };
             if node.id <= excerpt.span.after {
-                page.complete = true;
-                return Ok(page);
+                break;
             }
             let hidden = chapter.hides(node.id);
-            let bytes = if hidden { 0 } else { record.payload.len() as u64 };
-            let full = page.bytes + bytes > u64::from(excerpt.bytes_max) && !page.records.is_empty();
-            if full || page.looked_at >= excerpt.records_max {
+            let bytes = page.bytes + record.payload.len() as u64;
+            let too_much = !hidden && page.readable > 0 && bytes > u64::from(excerpt.bytes_max);
+            if too_much || page.looked_at.len() >= excerpt.records_max as usize {
                 return Ok(page);
             }
-            if !hidden {
-                page.bytes += bytes;
-                page.records.push_front(owned(&record));
-            }
-            page.looked_at += 1;
-            page.edge = node.id;
-            step = node.back();
+            page.add(node.id, (!hidden).then(|| owned(&record)));
+            step = Some(node.back());
         }
+        page.complete = true;
+        Ok(page)
     }
 
     /// The oldest records of a span.
     fn forward(&mut self, user: UserKey, tail: &Tail, chapter: &Chapter, excerpt: Excerpt) -> Result<Page, LogError> {
         let Some((first, last)) = self.ordinals(user, tail, chapter, excerpt.span)? else {
-            let complete = true;
-            return Ok(Page {
-                complete,
-                ..Page::default()
-            });
+            return Ok(Page::empty());
         };
         let end = last.min(first.saturating_add(excerpt.records_max - 1));
         let newest = if end == tail.ordinal() {
@@ -151,11 +169,7 @@ impl<D: Disk> Reader<D> {
             if node.links.ordinal < first {
                 break;
             }
-            page.edge = page.edge.max(node.id);
-            if !chapter.hides(node.id) {
-                page.bytes += record.payload.len() as u64;
-                page.records.push_front(owned(&record));
-            }
+            page.add(node.id, (!chapter.hides(node.id)).then(|| owned(&record)));
             page.drop_newest(u64::from(excerpt.bytes_max));
             step = (node.links.ordinal > first).then(|| node.back());
         }
@@ -200,17 +214,5 @@ impl<D: Disk> Reader<D> {
         }
         let found = self.seek(user, tail, |node| node.id >= span.before)?;
         Ok(found.map(|node: Node| node.arrival()))
-    }
-}
-
-impl Page {
-    /// A page that goes forward is read from its newest record back: what is too much lies at its newer end.
-    fn drop_newest(&mut self, bytes_max: u64) {
-        while self.bytes > bytes_max && self.records.len() > 1 {
-            let Some(dropped) = self.records.pop_back() else { return };
-            self.bytes -= dropped.payload.len() as u64;
-            self.complete = false;
-            self.edge = self.records.back().map_or(0, |record| record.id);
-        }
     }
 }
