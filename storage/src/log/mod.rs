@@ -4,10 +4,10 @@
 //! committed survives a power cut. [`Log`] is synchronous and knows no thread and no clock, so that a simulator can drive
 //! it step by step; [`crate::keeper`] puts it on a thread of its own.
 //!
-//! Reading order: `layout` and `record` (the bytes), [`Log`] here (append, settle, commit), `serve` (requests of the shards),
-//! `archive` (what stays readable after it was settled), `reader` (fetching, and pages of history), `segment` (the files),
-//! `upkeep` (recycling and relocation), `retention` (what the archive gives up), `recovery` (after a crash), `checkpoint` (what
-//! makes it short).
+//! Reading order: `layout` and `record` (the bytes), [`Log`] here (append, settle), `commit` (batches), `serve` (requests of the
+//! shards), `archive` (what stays readable after it was settled), `reader` (fetching, and pages of history), `segments` (the
+//! files), `upkeep` (recycling and relocation), `retention` (what the archive gives up), `recovery` (after a crash),
+//! `checkpoint` (what makes it short).
 //!
 //! Invariants:
 //! - A failed write poisons the log: it is not tried again, and nothing is acknowledged until the log is opened anew.
@@ -18,6 +18,7 @@
 
 mod archive;
 mod checkpoint;
+mod commit;
 mod error;
 mod index;
 mod layout;
@@ -27,7 +28,9 @@ mod recovery;
 mod redactions;
 mod retention;
 mod segment;
+mod segments;
 mod serve;
+mod spares;
 mod tails;
 mod upkeep;
 
@@ -43,16 +46,16 @@ pub use layout::{LAYOUT_VERSION, Place};
 pub use reader::{Read, ReadDesk, Reader};
 pub use retention::ArchiveOptions;
 
-use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use crate::disk::{AlignedBuffer, Disk};
 use crate::limits;
 use crate::seam::{Disposition, Record, RecordId, UserKey};
 use crate::stats::LogStats;
 use index::{Entry, Index};
-use layout::{BATCH_HEADER_BYTES, BatchHeader, RECORD_ALIGNMENT};
+use layout::{BATCH_HEADER_BYTES, RECORD_ALIGNMENT};
 use reader::Selection;
 use record::{Kind, Links, RecordView};
 use redactions::Redactions;
-use segment::Segments;
+use segments::Segments;
 use tails::Tails;
 
 /// How a log is set up. The default is what [`crate::limits`] says.
@@ -251,28 +254,6 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Makes everything so far durable: one write. Without anything to write it does nothing.
-    ///
-    /// Errors: the write failed, now or earlier; the log is poisoned.
-    pub fn commit(&mut self) -> Result<(), LogError> {
-        self.expect_sound()?;
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        self.write_batch()
-    }
-
-    /// Commits, then writes an empty batch, so that damage to the last full one is not taken for a torn tail. For a clean
-    /// end; appending may go on afterwards.
-    pub fn seal(&mut self) -> Result<(), LogError> {
-        self.commit()?;
-        if !self.fits(0) {
-            return Ok(());
-        }
-        self.batch.extend(&[0; BATCH_HEADER_BYTES]);
-        self.write_batch()
-    }
-
     /// How much is pending for a user, what is not yet committed included.
     pub fn pending(&self, user: UserKey) -> Pending {
         self.index.pending(user)
@@ -351,114 +332,6 @@ impl<D: Disk> Log<D> {
             self.segments.count_live(place, entry.length);
         }
         Ok(())
-    }
-
-    /// Adds a record to the batch; commits it first, and starts a new segment, where there is no room.
-    fn stage(&mut self, record: RecordView<'_>) -> Result<Place, LogError> {
-        let bytes = record.bytes() + RECORD_ALIGNMENT;
-        if !self.batch.is_empty() && self.batch.len() + bytes > self.options.batch_bytes_max {
-            self.commit()?;
-        }
-        if !self.fits(bytes) {
-            self.commit()?;
-            self.rotate()?;
-        }
-        if self.batch.is_empty() {
-            self.batch.extend(&[0; BATCH_HEADER_BYTES]);
-        }
-        let Some(active) = self.segments.active() else {
-            return Err(LogError::Poisoned("no segment is open".to_owned()));
-        };
-        let place = Place {
-            segment: active.number,
-            offset: active.filled as u32 + self.batch.len() as u32,
-        };
-        record.encode(active.salt, &mut self.batch);
-        self.batch_records += 1;
-        Ok(place)
-    }
-
-    fn fits(&self, bytes: usize) -> bool {
-        let batch = (self.batch.len().max(BATCH_HEADER_BYTES) + bytes).next_multiple_of(limits::BLOCK_BYTES) as u64;
-        self.segments
-            .active()
-            .is_some_and(|active| active.version == LAYOUT_VERSION && active.filled + batch <= active.capacity)
-    }
-
-    fn rotate(&mut self) -> Result<(), LogError> {
-        match self.segments.rotate(self.next_batch, self.chain, self.highest) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.poison(&error)),
-        }
-    }
-
-    /// The one write of a group commit.
-    fn write_batch(&mut self) -> Result<(), LogError> {
-        let Some(active) = self.segments.active() else {
-            return Ok(());
-        };
-        let header = BatchHeader {
-            check: 0,
-            segment: active.number,
-            batch: self.next_batch,
-            previous: self.chain,
-            length: 0,
-            records: self.batch_records,
-        };
-        let check = header.seal(self.batch.as_mut_slice(), active.salt);
-        self.batch.pad_to(limits::BLOCK_BYTES);
-        let bytes = self.batch.len();
-        crosspoint_probes::log_commit_begin(self.next_batch, self.batch_records, bytes);
-        let Some(file) = &active.file else {
-            return Err(LogError::Poisoned("the segment is not open".to_owned()));
-        };
-        let outcome = file.write_at(active.filled, self.batch.as_slice());
-        let durable = if outcome.is_ok() { bytes } else { 0 };
-        crosspoint_probes::log_commit_end(self.next_batch, self.batch_records, durable);
-        if let Err(source) = outcome {
-            let path = self.segments.path_of(active.number);
-            return Err(self.poison(&LogError::io("write", path)(source)));
-        }
-        self.chain = check;
-        self.committed();
-        Ok(())
-    }
-
-    fn committed(&mut self) {
-        let bytes = self.batch.len() as u64;
-        if let Some(active) = self.segments.active_mut() {
-            active.last_batch = active.filled;
-            active.filled += bytes;
-        }
-        self.next_batch += 1;
-        self.written += bytes;
-        self.stats.commits.fetch_add(1, Relaxed);
-        self.stats.bytes.fetch_add(bytes, Relaxed);
-        self.stats.commit_bytes.record(bytes);
-        self.stats.records.fetch_add(u64::from(self.batch_records), Relaxed);
-        self.batch.clear();
-        self.batch_records = 0;
-        self.publish();
-    }
-
-    fn publish(&self) {
-        let (records, bytes) = self.index.totals();
-        self.stats.pending_records.store(records, Relaxed);
-        self.stats.pending_bytes.store(bytes, Relaxed);
-        self.stats.archive_owners.store(self.tails.len() as u64, Relaxed);
-        self.stats.redactions.store(self.redactions.len() as u64, Relaxed);
-        self.stats.segments.store(self.segments.len() as u64, Relaxed);
-    }
-
-    fn poison(&mut self, cause: &LogError) -> LogError {
-        let cause = cause.to_string();
-        tracing::error!(
-            cause,
-            "the log has stopped: nothing is acknowledged until it is opened again"
-        );
-        self.stats.poisoned.store(true, Relaxed);
-        self.poison = Some(cause.clone());
-        LogError::Poisoned(cause)
     }
 
     fn expect_sound(&self) -> Result<(), LogError> {

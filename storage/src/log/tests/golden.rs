@@ -61,6 +61,60 @@ fn the_bytes_of_a_batch_with_a_message_and_a_settlement() {
 }
 
 #[test]
+fn the_bytes_of_a_batch_of_the_archive() {
+    let disk = MemDisk::new();
+    let mut log = open_archive(disk.clone());
+    let record = |id, payload: &'static [u8]| Record {
+        user: ROMEO,
+        id,
+        version: 5,
+        payload: Bytes::from_static(payload),
+    };
+    for id in 1..=30 {
+        log.append_as(&record(id, b""), Disposition::Archived).unwrap();
+    }
+    log.commit().unwrap();
+    log.append_as(&record(31, b"O"), Disposition::PendingArchived).unwrap();
+    log.append_as(&record(32, b"Romeo"), Disposition::Archived).unwrap();
+    log.redact(ROMEO, 31).unwrap();
+    log.forget(ROMEO).unwrap();
+    log.append_as(&record(33, b""), Disposition::Archived).unwrap();
+    log.commit().unwrap();
+    let batch = &disk.content(FIRST)[2 * BLOCK_BYTES..3 * BLOCK_BYTES];
+    let length = u32::from_le_bytes(batch[32..36].try_into().unwrap()) as usize;
+    assert_eq!(hex(&batch[..length]), include_str!("golden_batch_2.txt").trim_end());
+}
+
+#[test]
+fn the_bytes_of_a_checkpoint() {
+    let disk = MemDisk::new();
+    let mut log = open_archive(disk.clone());
+    log.append_as(&record(ROMEO, 1, 7000), Disposition::PendingArchived)
+        .unwrap();
+    log.append_as(&record(JULIET, 2, 7000), Disposition::Archived).unwrap();
+    log.redact(JULIET, 1).unwrap();
+    log.commit().unwrap();
+    while !disk.list().unwrap().contains(&"checkpoint".to_owned()) {
+        log.append_as(&record(JULIET, log.highest_id() + 1, 7000), Disposition::Archived)
+            .unwrap();
+        log.commit().unwrap();
+        log.upkeep().unwrap();
+    }
+    let content = disk.content("checkpoint");
+    let length = u64::from_le_bytes(content[16..24].try_into().unwrap()) as usize;
+    // Two owners, in no particular order.
+    let (owners, row) = (80 + 2 * 56, 56);
+    let mut content = content[..length].to_vec();
+    if content[owners] == 0x11 {
+        content[owners..owners + 2 * row].rotate_left(row);
+    }
+    assert_eq!(
+        hex(&content[..length - 8]),
+        include_str!("golden_checkpoint_1.txt").trim_end()
+    );
+}
+
+#[test]
 fn a_segment_header_with_any_bit_flipped_is_damaged() {
     let header = SegmentHeader {
         version: LAYOUT_VERSION,
