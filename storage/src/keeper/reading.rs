@@ -52,6 +52,9 @@ fn answer_all<D: Disk>(mut reader: Reader<D>, receiver: &Receiver<Errand>, sinks
     for (shard, read) in receiver {
         let reply = reader.answer(read);
         sinks.send(shard, vec![reply]);
+        if receiver.is_empty() {
+            reader.rest();
+        }
     }
 }
 

@@ -19,6 +19,9 @@ use crate::disk::Disk;
 use crate::limits::REDACTIONS_MAX;
 use crate::seam::{RecordId, UserKey};
 
+/// Owners are looked through when one in so many segments has been retired since the last time.
+const SEGMENTS_A_SWEEP: u32 = 16;
+
 impl<D: Disk> Log<D> {
     /// Notes in the batch under construction that the history of a user is to be read by nobody any more.
     ///
@@ -69,12 +72,17 @@ impl<D: Disk> Log<D> {
 
     /// Links to segments that are gone are forgotten, so that owners of whom nothing is left cost nothing.
     pub(super) fn forget_retired(&mut self) {
+        self.stats.expired_segments.fetch_add(1, Relaxed);
         let Some(oldest) = self.segments.oldest().map(|oldest| oldest.number) else {
             return;
         };
-        self.tails.retire_before(oldest);
-        self.redactions.retire_before(oldest);
-        self.stats.expired_segments.fetch_add(1, Relaxed);
+        // To look at all owners for each segment is too much; a link to a segment that is gone does no harm.
+        let patience = 1 + self.segments.len() as u32 / SEGMENTS_A_SWEEP;
+        if oldest - self.swept >= patience {
+            self.tails.retire_before(oldest);
+            self.redactions.retire_before(oldest);
+            self.swept = oldest;
+        }
     }
 
     /// Without an archive nobody keeps count of owners, but segments of a former life may still be there.

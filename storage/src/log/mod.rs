@@ -121,6 +121,8 @@ pub struct Log<D: Disk> {
     index: Index,
     tails: Tails,
     redactions: Redactions,
+    /// The owners of whom nothing was left before this segment have been forgotten.
+    swept: u32,
     reader: Reader<D>,
     /// Where reads go instead.
     desk: Option<Box<dyn ReadDesk>>,
@@ -154,6 +156,7 @@ impl<D: Disk> Log<D> {
         }
         let stats = Arc::<LogStats>::default();
         let (disk, oldest) = segments.for_reading();
+        let swept = oldest.number();
         let log = Self {
             batch: AlignedBuffer::with_capacity(options.batch_bytes_max + limits::BLOCK_BYTES),
             options,
@@ -161,6 +164,7 @@ impl<D: Disk> Log<D> {
             index: recovered.index,
             tails: recovered.tails,
             redactions: recovered.redactions,
+            swept,
             reader: Reader::new(disk, oldest, Arc::clone(&stats)),
             desk: None,
             checkpoints: checkpoint::Writer::new(recovered.scanned),

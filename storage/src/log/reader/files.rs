@@ -6,7 +6,6 @@
 //!   The log says so before a file gets another name or other content.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -76,6 +75,11 @@ impl<D: Disk> Files<D> {
         let oldest = self.oldest.number();
         self.open.retain(|segment| segment.header.segment >= oldest);
         self.window.bytes.clear();
+    }
+
+    /// Closes everything: an open file keeps its space on the disk, even when it has been removed.
+    pub fn rest(&mut self) {
+        self.open.clear();
     }
 
     pub fn is_retired(&self, place: Place) -> bool {
@@ -171,13 +175,16 @@ impl<D: Disk> Files<D> {
             .map_err(LogError::io("open", path.clone()))?;
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         self.stats.reads.fetch_add(1, Relaxed);
-        file.read_at(0, &mut bytes)
-            .map_err(LogError::io("read", path.clone()))?;
+        file.read_at(0, &mut bytes).map_err(LogError::io("read", path))?;
         let header = SegmentHeader::decode(&bytes)
             .ok()
             .filter(|header| header.segment == number);
-        let missing = || io::Error::new(io::ErrorKind::InvalidData, "the segment header is not what was written");
-        let header = header.ok_or_else(missing).map_err(LogError::io("read", path))?;
+        let start = Place {
+            segment: number,
+            offset: 0,
+        };
+        let damage = || self.damage(start, "the segment header is not what was written".to_owned());
+        let header = header.ok_or_else(damage)?;
         if self.open.len() >= READER_FILES_MAX {
             self.open.pop_front();
         }

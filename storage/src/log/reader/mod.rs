@@ -130,6 +130,11 @@ impl<D: Disk> Reader<D> {
         })
     }
 
+    /// Nothing is to be done for now: files are closed.
+    pub fn rest(&mut self) {
+        self.files.rest();
+    }
+
     /// The records of a selection, oldest first.
     pub(super) fn fetch(&mut self, user: UserKey, selection: &Selection) -> Result<Vec<Record>, LogError> {
         self.files.begin();

@@ -53,7 +53,11 @@ fn a_segment_goes_when_its_newest_record_is_too_old() {
     let hour = 3_600_000;
     let mut log = open_with(disk.clone(), 24 * hour, 1000);
     for hours in 0..100 {
-        talk(&mut log, JULIET, (1..=4).map(|n| (hours * hour << RECORD_ID_SHIFT) + n));
+        talk(
+            &mut log,
+            JULIET,
+            (1..=4).map(|n| ((hours * hour) << RECORD_ID_SHIFT) + n),
+        );
     }
     let left = history(&mut log, JULIET);
     let oldest = left[0] >> RECORD_ID_SHIFT;
