@@ -28,6 +28,9 @@ pub const SETTLED_IDS_MAX: usize = 4096;
 /// The log may hold this many segments on top of twice its pending records before it relocates.
 pub const SLACK_SEGMENTS: u32 = 4;
 
+/// Most segments that are retired between two commits: an archive that was made much smaller goes bit by bit.
+pub const RETIRED_SEGMENTS_A_STEP_MAX: usize = 4;
+
 /// Retired segments kept for reuse; more are removed.
 pub const SPARE_SEGMENTS_MAX: usize = 2;
 

@@ -408,6 +408,9 @@ fn when_too_much_waits_to_be_read_the_log_reads_itself() {
     handles[0]
         .submit((0..READS_WAITING_MAX as u64 + 2).map(fetch).collect())
         .unwrap();
+    while stats.reads_in_place.load(Relaxed) == 0 {
+        thread::yield_now();
+    }
     drop(give);
     let mut answered = 0;
     while answered < READS_WAITING_MAX + 2 {

@@ -17,7 +17,10 @@ use super::retention::Claim;
 use super::segment::read_batch;
 use super::{Log, Place};
 use crate::disk::Disk;
-use crate::limits::{BLOCK_BYTES, CHECKPOINT_PIECE_BYTES, RELOCATION_BYTES_MIN, RELOCATION_PACE, ZERO_BYTES_MIN};
+use crate::limits::{
+    BLOCK_BYTES, CHECKPOINT_PIECE_BYTES, RELOCATION_BYTES_MIN, RELOCATION_PACE, RETIRED_SEGMENTS_A_STEP_MAX,
+    ZERO_BYTES_MIN,
+};
 
 /// The oldest segment is mostly dead when its living are at most this part of it.
 const MOSTLY_DEAD: u64 = 8;
@@ -58,7 +61,7 @@ impl<D: Disk> Log<D> {
     }
 
     fn retire_dead(&mut self) -> Result<(), LogError> {
-        while self.segments.len() > 1 {
+        for _ in 0..RETIRED_SEGMENTS_A_STEP_MAX.min(self.segments.len().saturating_sub(1)) {
             let Some(oldest) = self.segments.oldest() else { break };
             let (archived, claim) = (oldest.archived, self.claim(oldest));
             if oldest.live_records > 0 || oldest.is_pinned() || claim == Claim::Retained {

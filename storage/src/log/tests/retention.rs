@@ -87,6 +87,17 @@ fn what_is_pending_in_a_segment_that_is_too_old_moves_on_and_is_history_no_more(
 }
 
 #[test]
+fn a_segment_that_is_too_old_is_left_even_by_much_that_is_pending_and_while_the_log_is_small() {
+    let mut log = open_with(MemDisk::new(), 10, 1000);
+    for id in 1..=10 {
+        keep(&mut log, NURSE, id, 1000, Disposition::PendingArchived);
+    }
+    talk(&mut log, JULIET, (1..=20).map(|ms| ms << RECORD_ID_SHIFT));
+    assert_eq!((log.segments.oldest().unwrap().number, log.segments()), (2, 2));
+    assert_eq!(waiting(&mut log, NURSE), (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
 fn while_it_is_retained_a_segment_is_neither_retired_nor_relocated_from() {
     let disk = MemDisk::new();
     let mut log = open_with(disk.clone(), u64::MAX, 1000);
