@@ -8,14 +8,15 @@
 //! 5. [`drive`](crate::switch): a shard on its ring; [`rt`] names the ring.
 //! 6. [`switch`]: all of it put together; [`control`]: the administrator's hand on it.
 //!
-//! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`scram`], [`accounts`], [`guard`],
-//! [`wheel`], [`store`] (envelopes at rest), [`limits`], [`metrics`].
+//! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`admitting`], [`scram`], [`accounts`], [`guard`],
+//! [`wheel`], [`store`] (envelopes at rest), [`neutral`] (what all protocols can say), [`limits`], [`metrics`].
 //!
 //! Invariants: the engine knows no wire format and no front-end; only [`rt`] (a crate of its own) names monoio, io_uring and libc; only [`rt`]
 //! and [`mailbox`] have unsafe code.
 #![deny(unsafe_code)]
 
 pub mod accounts;
+pub mod admitting;
 pub mod blocking;
 pub mod control;
 mod drive;
@@ -26,6 +27,7 @@ pub mod keysmith;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;
+pub mod neutral;
 pub mod roster;
 pub use crosspoint_rt as rt;
 pub mod scram;

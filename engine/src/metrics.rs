@@ -104,6 +104,7 @@ cells! {
         settled: "counter", "crosspoint_messages_settled_total", "Stored messages that were confirmed.";
         queue_full: "counter", "crosspoint_queue_full_total", "Messages refused because the addressee's offline queue is full.";
         shed: "counter", "crosspoint_shed_total", "Presence and typing dropped for slow readers.";
+        untranslatable: "counter", "crosspoint_untranslatable_total", "Messages and presence that an addressee's protocol cannot say.";
         slow_closed: "counter", "crosspoint_slow_readers_closed_total", "Sessions ended because they did not read.";
         panics: "counter", "crosspoint_panics_total", "Panics caught, each of which closed one session.";
         chunks: "counter", "crosspoint_mailbox_chunks_total", "Chunks sent to other shards.";
@@ -135,6 +136,7 @@ cells! {
         split_in[1]: Counter, "Envelopes that sessions sent in sampled turns.";
         split_out[1]: Counter, "Envelopes that sessions were given in sampled turns.";
         thread[1]: Gauge, "The thread's number in the kernel.";
+        ring[1]: Gauge, "The descriptor of its ring, whose counters the kernel shows in /proc/PID/fdinfo; 0: not known.";
         doing[1]: Gauge, "What is being done: a `Doing`.";
         turn_since_ns[1]: Gauge, "When the turn began that has not ended, by the monotonic clock; 0 between turns.";
         heartbeat_ns[1]: Gauge, "When a turn began or ended last, by the monotonic clock.";

@@ -18,6 +18,7 @@ use crate::envelope::Envelope;
 use crate::jid::Jid;
 use crate::roster::Item;
 use crate::scram::AccountKeys;
+use crate::service::Admission;
 use crate::store::RecordId;
 
 /// One connected client. See the module for the rules.
@@ -73,7 +74,7 @@ pub trait Random: Send {
 pub struct Peer {
     /// Where it comes from: the key of the per-address budgets.
     pub address: IpAddr,
-    /// Whether bytes arrive through direct TLS.
+    /// What is known of the encryption in which bytes arrive from the first one on; `None` if there is none.
     pub tls: Option<TlsFacts>,
     /// Which listener of the front-end took it (an index into its configuration).
     pub listener: usize,
@@ -193,6 +194,28 @@ pub enum Action {
         /// The token.
         token: Bytes,
     },
+    /// The client has every stored message up to and including this one: those are pending no more. What waits above is
+    /// delivered, in order, and then `Synced` follows.
+    Sync {
+        /// 0 for nothing.
+        after: RecordId,
+    },
+    /// While set, the session is given nothing that the log can keep for it, nor what a slow reader can do without.
+    Hold(bool),
+    /// What this session wants to be told of its user's other sessions' doings. Without it: nothing.
+    Listen {
+        /// Copies of what they send and receive (XEP-0280).
+        copies: bool,
+        /// Changes of the roster, the black list and the white list.
+        changes: bool,
+    },
+    /// Something that is good once is used now, at the account's home. Answered by `Spent`.
+    Spend {
+        /// What: unpredictable.
+        key: u128,
+        /// After this time ([`Now::unix_ms`]) it would not be good anyway.
+        until_unix_ms: u64,
+    },
     /// Create an account (in-band registration). Answered by `Registered`.
     Register {
         /// Bare.
@@ -229,6 +252,8 @@ pub enum Event {
     Bound {
         /// The full address.
         address: Jid,
+        /// Names the log of this installation: record ids of another mean nothing.
+        epoch: u64,
     },
     /// Answer to `Bind`.
     BindFailed(BindFault),
@@ -241,6 +266,13 @@ pub enum Event {
     },
     /// Answer to `Resume`: there is no such session.
     ResumeFailed,
+    /// Answer to `Sync`: everything that waited has been delivered.
+    Synced {
+        /// Identity of the last message delivered, or what the client said that it has.
+        after: RecordId,
+    },
+    /// Answer to `Spend`: whether it was good.
+    Spent(bool),
     /// These numbered envelopes are safe.
     Accepted(Vec<u64>),
     /// Answer to `Register`.
@@ -261,6 +293,8 @@ pub enum Event {
         /// Which of the two.
         blocked: bool,
     },
+    /// The white list changed.
+    AdmissionPush(Admission),
     /// Another connection of the same client resumes this session: say goodbye on this transport, if it is still there,
     /// and keep everything; the next thing that happens is that the other one takes this one apart.
     Superseded,

@@ -19,6 +19,7 @@ pub mod exit;
 pub mod figures;
 pub mod home;
 pub mod http;
+pub mod icpp;
 pub mod logs;
 pub mod serve;
 pub mod sources;
@@ -28,6 +29,7 @@ pub mod status;
 mod testing;
 pub mod top;
 pub mod users;
+pub mod websocket;
 pub mod wiring;
 
 use std::time::Duration;
