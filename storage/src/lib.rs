@@ -47,5 +47,6 @@ pub mod seam;
 pub mod stats;
 
 mod cores;
+mod span;
 
 pub use cores::{BookKeeper, LogKeeper};

@@ -66,6 +66,33 @@ impl SegmentRow {
         }
     }
 
+    fn numbers(&self) -> [u64; ROW_BYTES / 8] {
+        let number = u64::from(self.number);
+        let (records, bytes) = (self.live_records, self.live_bytes);
+        [
+            number,
+            self.last_batch,
+            self.filled,
+            records,
+            bytes,
+            self.archived,
+            self.newest,
+        ]
+    }
+
+    fn from_numbers(numbers: [u64; ROW_BYTES / 8]) -> Self {
+        let [number, last_batch, filled, live_records, live_bytes, archived, newest] = numbers;
+        Self {
+            number: number as u32,
+            last_batch,
+            filled,
+            live_records,
+            live_bytes,
+            archived,
+            newest,
+        }
+    }
+
     /// Makes a segment that was only opened what it was.
     pub fn apply<F>(&self, segment: &mut Segment<F>) {
         segment.last_batch = self.last_batch;
@@ -125,42 +152,33 @@ impl<D: Disk> State<'_, D> {
             self.redactions.len(),
         ];
         put(&mut out, &counts.map(|count| count as u64));
-        for segment in self.segments.iter() {
-            let row = SegmentRow::of(segment);
-            let number = u64::from(row.number);
-            put(
-                &mut out,
-                &[
-                    number,
-                    row.last_batch,
-                    row.filled,
-                    row.live_records,
-                    row.live_bytes,
-                    row.archived,
-                    row.newest,
-                ],
-            );
-        }
-        for (user, tail) in self.tails.iter() {
-            put(&mut out, &[user, tail.last(), u64::from(tail.ordinal())]);
-            put(&mut out, &tail.links());
-        }
-        for (user, last, entries) in self.index.iter() {
-            put(&mut out, &[user, last, entries.len() as u64]);
-            for entry in entries {
-                let length_and_skips = u64::from(entry.length) | u64::from(entry.skips) << 32;
-                put(&mut out, &[entry.id, entry.place.packed(), length_and_skips]);
-            }
-        }
-        for (user, id, segment) in self.redactions.iter() {
-            put(&mut out, &[user, id, u64::from(segment)]);
-        }
+        self.put_rows(&mut out);
         let length = out.len() as u64 + 8;
         out.as_mut_slice()[16..24].copy_from_slice(&length.to_le_bytes());
         let check = xxh3_64(out.as_slice());
         put(&mut out, &[check]);
         out.pad_to(BLOCK_BYTES);
         out
+    }
+
+    fn put_rows(&self, out: &mut AlignedBuffer) {
+        for segment in self.segments.iter() {
+            put(out, &SegmentRow::of(segment).numbers());
+        }
+        for (user, tail) in self.tails.iter() {
+            put(out, &[user, tail.last(), u64::from(tail.ordinal())]);
+            put(out, &tail.links());
+        }
+        for (user, last, entries) in self.index.iter() {
+            put(out, &[user, last, entries.len() as u64]);
+            for entry in entries {
+                let length_and_skips = u64::from(entry.length) | u64::from(entry.skips) << 32;
+                put(out, &[entry.id, entry.place.packed(), length_and_skips]);
+            }
+        }
+        for (user, id, segment) in self.redactions.iter() {
+            put(out, &[user, id, u64::from(segment)]);
+        }
     }
 }
 
@@ -219,16 +237,7 @@ impl Checkpoint {
             ..Self::default()
         };
         for _ in 0..segments {
-            let [number, last_batch, filled, live_records, live_bytes, archived, newest] = numbers.take()?;
-            checkpoint.segments.push(SegmentRow {
-                number: number as u32,
-                last_batch,
-                filled,
-                live_records,
-                live_bytes,
-                archived,
-                newest,
-            });
+            checkpoint.segments.push(SegmentRow::from_numbers(numbers.take()?));
         }
         for _ in 0..owners {
             let [user, last, ordinal] = numbers.take()?;

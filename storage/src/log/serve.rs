@@ -80,36 +80,9 @@ impl<D: Disk> Log<D> {
             JournalRequest::Redact { token, user, id } => (token, durable(self.redact(user, id))),
             JournalRequest::Flush { token } => (token, Content::Durable),
             JournalRequest::Pending { token, user } => (token, Content::Pending(self.pending(user))),
-            JournalRequest::Fetch {
-                token,
-                user,
-                after,
-                records_max,
-                bytes_max,
-            } => {
-                let selection = self.select(user, after, records_max, bytes_max);
-                (token, Content::Read(Read::fetch(token, user, selection)))
-            }
-            JournalRequest::History {
-                token,
-                user,
-                span,
-                direction,
-                records_max,
-                bytes_max,
-            } => {
-                let excerpt = Excerpt {
-                    span,
-                    direction,
-                    records_max,
-                    bytes_max,
-                };
-                let read = Read::page(token, user, self.chapter(user), excerpt);
-                (token, Content::Read(read))
-            }
-            JournalRequest::Extent { token, user } => {
-                let read = Read::extent(token, user, self.chapter(user));
-                (token, Content::Read(read))
+            question => {
+                let Some(read) = self.read_for(question) else { return };
+                (read.token(), Content::Read(read))
             }
         };
         let content = match self.expect_sound() {
@@ -127,6 +100,37 @@ impl<D: Disk> Log<D> {
             covered,
             content,
         });
+    }
+
+    /// What must be read to answer; `None` if nothing.
+    fn read_for(&self, request: JournalRequest) -> Option<Read> {
+        Some(match request {
+            JournalRequest::Fetch {
+                token,
+                user,
+                after,
+                records_max,
+                bytes_max,
+            } => Read::fetch(token, user, self.select(user, after, records_max, bytes_max)),
+            JournalRequest::History {
+                token,
+                user,
+                span,
+                direction,
+                records_max,
+                bytes_max,
+            } => {
+                let excerpt = Excerpt {
+                    span,
+                    direction,
+                    records_max,
+                    bytes_max,
+                };
+                Read::page(token, user, self.chapter(user), excerpt)
+            }
+            JournalRequest::Extent { token, user } => Read::extent(token, user, self.chapter(user)),
+            _ => return None,
+        })
     }
 
     /// `None` if the answer comes from somewhere else.

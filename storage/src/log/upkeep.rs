@@ -34,6 +34,16 @@ pub(super) struct Cursor {
     stuck: bool,
 }
 
+impl Cursor {
+    fn at_start_of(segment: u32) -> Self {
+        Self {
+            segment,
+            offset: BLOCK_BYTES as u64,
+            stuck: false,
+        }
+    }
+}
+
 impl<D: Disk> Log<D> {
     /// Does a bounded piece of housekeeping. To be called after each commit, when the replies are on their way.
     ///
@@ -100,20 +110,13 @@ impl<D: Disk> Log<D> {
         };
         let (number, end) = (oldest.number, oldest.filled);
         if self.cursor.segment != number {
-            self.cursor = Cursor {
-                segment: number,
-                offset: BLOCK_BYTES as u64,
-                stuck: false,
-            };
+            self.cursor = Cursor::at_start_of(number);
         }
         if self.segments.open_oldest().is_err() {
             self.give_up();
+            return Ok(());
         }
-        let stop = if self.cursor.stuck {
-            0
-        } else {
-            end.min(self.cursor.offset + budget)
-        };
+        let stop = end.min(self.cursor.offset + budget);
         let mut batch = Vec::new();
         while self.cursor.offset < stop {
             let Some(oldest) = self.segments.oldest() else {
