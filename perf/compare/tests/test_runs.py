@@ -43,10 +43,10 @@ class Scenarios(unittest.TestCase):
             return answer
 
     class Server:
-        name, speaks_xmpp = "crosspoint", True
+        name, is_switch = "crosspoint", True
 
-        def target(self):
-            return {"target": {"addresses": ["127.9.9.9:5222"]}, "watch": {"server_pids": [7]}}
+        def target(self, mode="plain"):
+            return {"target": {"addresses": ["127.9.9.9:5222"], "security": mode}, "watch": {"server_pids": [7]}}
 
     def bench(self, *answers):
         return scenarios.Bench(self.Generator(*answers), seconds=4, warmup=1)
@@ -59,7 +59,7 @@ class Scenarios(unittest.TestCase):
         self.assertEqual(row["p99_us"], 100.0)
         name, document = bench.generator.told[1]
         self.assertEqual((name, document["scenario"]["chat"]["mode"]["open"]["rate_per_s"]), ("open-tls-crosspoint", 4000.0))
-        self.assertEqual(document["target"], {"addresses": ["127.9.9.9:5222"], "security": "starttls"})
+        self.assertEqual(document["target"], {"addresses": ["127.9.9.9:5222"], "security": "tls"})
 
     def test_a_rate_that_is_not_kept_up_is_a_failure_and_not_a_latency(self):
         slow = documents.run(documents.figures("messages_received", per_second=900.0, latency="message"))
@@ -85,6 +85,18 @@ class Scenarios(unittest.TestCase):
         self.assertAlmostEqual(row["session_bytes"], 2048)
         self.assertAlmostEqual(row["start_mib"], 50)
         self.assertAlmostEqual(row["million_gib"], (2048e6 + (60 << 20)) / 2**30)
+
+    def test_a_relay_gets_the_messages_with_no_protocol_around_them_one_connection_after_another(self):
+        class Relay(self.Server):
+            name, is_switch = "relay-ring-icpp", False
+
+            def target(self, mode="plain"):
+                return {"target": {"addresses": ["127.9.9.9:5222"], "protocol": "icpp"}, "watch": {"server_pids": [7]}}
+        bench = self.bench(documents.run(documents.figures("messages_received")))
+        self.assertEqual(scenarios.chat(1)(bench, Relay(), "plain"), {"per_second": 1000.0, "cpu_us": 5.0})
+        _, document = bench.generator.told[0]
+        self.assertEqual((document["scenario"], document["load"]["concurrency"], document["target"]["protocol"]),
+                         ({"floor": {"window": 1}}, 1, "icpp"))
 
     def test_names_are_chosen_in_the_tables_order(self):
         chosen = [scenario.name for scenario in scenarios.chosen(["offline", "chat-1"])]
