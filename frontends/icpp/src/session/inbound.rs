@@ -87,6 +87,9 @@ pub(super) fn message(
     run: &mut Run<'_>,
     cx: &mut Context<'_>,
 ) -> Flow {
+    if frame.header.id != 0 || frame.header.flags.has(Flags::REQ) {
+        return Flow::Fail(Code::Malformed);
+    }
     let message = match Message::read(frame.body) {
         Ok(message) => message,
         Err(fault) => return fault.into(),

@@ -432,7 +432,9 @@ impl Established {
             });
             let urls = target.urls.iter().map(String::as_str);
             write_frame(cx.outbox, place.push(Verb::Redirect, ack), |out| {
-                Redirect::write(out, urls, &target.node, ticket.as_deref(), Reason::Drain, 0);
+                let mut redirect = Redirect::to(&target.node, Reason::Drain, &config.node);
+                redirect.ticket = ticket.as_deref();
+                redirect.write(out, urls);
             });
         }
         cx.actions.push(Action::WakeAt(cx.now.ms + time_ms));
