@@ -8,7 +8,7 @@ use crosspoint_icpp::codec::presence::{Presence, Show, Subscription};
 use crosspoint_icpp::codec::{self, Fault, Header, Message, Verb};
 
 use super::common::{Common, message_id};
-use super::write::request;
+use super::write::Request;
 use super::{Event, MARK_BYTES, Mark, Refusal, broken_rule, told};
 
 /// The mark of an intact message of ours to this user, without extensions: the common one, read by its fixed places.
@@ -132,13 +132,13 @@ pub fn window(body: &[u8]) -> Result<u32, Fault> {
 /// ERROR: of a request, or of all.
 pub fn error(header: &Header, body: &[u8]) -> Result<Event, Refusal> {
     let error = codec::Refusal::read(body).map_err(broken_rule)?;
-    match (error.fatal, header.id) {
+    match (error.fatal, Request::of(header.id)) {
         (true, _) => Err(Refusal::Stream(told(&error))),
         // A login that lacks what it asked for is none.
-        (false, request::SETTLED | request::SYNC) => Err(Refusal::Stream(told(&error))),
+        (false, Some(Request::Settled | Request::Sync)) => Err(Refusal::Stream(told(&error))),
         // It is there, which is what was asked.
-        (false, request::PING) => Ok(Event::Pong),
-        (false, 0) => Ok(Event::Nothing),
+        (false, Some(Request::Ping)) => Ok(Event::Pong),
+        _ if header.id == 0 => Ok(Event::Nothing),
         _ => Ok(Event::Refused),
     }
 }

@@ -14,7 +14,7 @@ use crosspoint_icpp::codec::hello::{Auth, Authed, Hello, Welcome};
 use crosspoint_icpp::codec::{self, Code, Flags, Frame, Header, PREFACE, Verb, write_frame};
 
 use super::common::Common;
-use super::write::{exchange, request};
+use super::write::{Request, exchange};
 use super::{Refusal, Wants, broken_rule, told};
 use crate::protocol::scram::{self, Hash, Salted, Scram};
 
@@ -104,7 +104,7 @@ impl Login {
             encrypted,
             mechanism: None,
             by_ticket: false,
-            id: request::AUTH,
+            id: Request::Auth.id(0),
             ack,
         };
         let ticket = broken.map(|kept| std::mem::take(&mut kept.ticket));
@@ -140,7 +140,7 @@ impl Login {
             (Step::Proving(Some(scram)), Verb::Auth) if is_answer && flags.has(Flags::MORE) => {
                 let challenge = Auth::read(body).map_err(broken_rule)?.data.unwrap_or_default();
                 let last = scram.last(challenge, &common.password, salted).map_err(refused)?;
-                self.id += 1;
+                self.id += Request::STEP;
                 self.say(None, last.as_bytes(), out);
             }
             (Step::Proving(scram), Verb::Authed | Verb::Resumed) if is_answer => {
@@ -218,7 +218,7 @@ impl Login {
         let error = codec::Refusal::read(frame.body).map_err(broken_rule)?;
         if is_answer && self.by_ticket && error.known() == Some(Code::TicketInvalid) {
             self.by_ticket = false;
-            self.id += 1;
+            self.id += Request::STEP;
             return self.prove(common, out);
         }
         Err(match is_answer {

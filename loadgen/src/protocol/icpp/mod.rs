@@ -34,7 +34,7 @@ use crosspoint_icpp::codec::{
 
 use self::flow::Flow;
 use self::login::{Kept, Login, Said};
-use self::write::{exchange, request};
+use self::write::{Request, exchange};
 use super::scram::Salted;
 use super::{Client, Event, Filler, MARK_BYTES, Mark, Presence, Refusal, To, Wants};
 use crate::plan::Plan;
@@ -59,6 +59,8 @@ pub struct Icpp {
     silent_s: u16,
     /// Names the server's log.
     epoch: u64,
+    /// Requests made by now.
+    requests: u32,
     /// Until the session is ready.
     login: Option<Box<Login>>,
     kept: Option<Box<Kept>>,
@@ -85,6 +87,7 @@ impl Client for Icpp {
             heartbeat_s: 0,
             silent_s: 0,
             epoch: 0,
+            requests: 0,
             login: None,
             kept: None,
             salted: None,
@@ -132,13 +135,14 @@ impl Client for Icpp {
         write::message(common, to, mark, flags, ack, out);
     }
 
-    /// What waits is asked for when the user is there.
+    /// What waits is asked for as soon as the user is there.
     fn presence(&mut self, common: &Common, presence: Presence, out: &mut Vec<u8>) {
-        write::presence(common, presence, self.ack(), out);
         if !self.synced && presence != Presence::Unavailable {
             self.synced = true;
-            write::sync(self.epoch, 0, self.ack(), out);
+            let header = self.request(Verb::Sync, Request::Sync);
+            write::sync(self.epoch, header, out);
         }
+        write::presence(common, presence, self.ack(), out);
     }
 
     /// The server does that without being asked.
@@ -156,11 +160,12 @@ impl Client for Icpp {
     }
 
     fn archive(&mut self, count: u32, out: &mut Vec<u8>) {
-        write::history(count, self.ack(), out);
+        let header = self.request(Verb::History, Request::History);
+        write::history(count, header, out);
     }
 
     fn ping(&mut self, _: &Common, out: &mut Vec<u8>) {
-        self.request(Verb::Ping, request::PING, out);
+        self.ping_for(Request::Ping, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
@@ -195,7 +200,7 @@ impl Client for Icpp {
     fn pay(&mut self, out: &mut Vec<u8>) {
         match self.owes() {
             true => self.push(Verb::Accepted, out),
-            false => self.request(Verb::Ping, request::ALIVE, out),
+            false => self.ping_for(Request::Alive, out),
         }
     }
 }
@@ -212,8 +217,14 @@ impl Icpp {
         write::bare(Header::push(verb, self.ack()), out);
     }
 
-    fn request(&mut self, verb: Verb, id: u32, out: &mut Vec<u8>) {
-        write::bare(exchange(verb, Flags::REQ, id, self.ack()), out);
+    /// The header of a request.
+    fn request(&mut self, verb: Verb, what: Request) -> Header {
+        self.requests = self.requests.wrapping_add(1);
+        exchange(verb, Flags::REQ, what.id(self.requests), self.ack())
+    }
+
+    fn ping_for(&mut self, what: Request, out: &mut Vec<u8>) {
+        write::bare(self.request(Verb::Ping, what), out);
     }
 
     fn is_broken(&self) -> bool {
@@ -336,7 +347,7 @@ impl Icpp {
             return;
         };
         if wants.roster {
-            let header = exchange(Verb::Roster, Flags::REQ, request::ROSTER, self.ack());
+            let header = self.request(Verb::Roster, Request::Roster);
             write_frame(out, header, |out| {
                 Roster::write(out, roster_op::GET, 0, std::iter::empty())
             });
@@ -350,7 +361,7 @@ impl Icpp {
         if wants.archive > 0 {
             self.archive(wants.archive, out);
         }
-        self.request(Verb::Ping, request::SETTLED, out);
+        self.ping_for(Request::Settled, out);
     }
 
     /// A frame of a session.
@@ -368,7 +379,7 @@ impl Icpp {
                 write::bare(answer, out);
                 Event::Nothing
             }),
-            Verb::Synced => Synced::read(body).map(|synced| self.synced(header.id, &synced, out)),
+            Verb::Synced => Synced::read(body).map(|_| synced(header.id)),
             Verb::Credit => heard::window(body).map(|window| {
                 self.flow.set_window(window);
                 Event::Nothing
@@ -381,24 +392,19 @@ impl Icpp {
     }
 
     fn pong(&mut self, id: u32) -> Event {
-        match id {
-            request::SETTLED if self.login.take().is_some() => Event::Ready,
-            request::PING => Event::Pong,
+        match Request::of(id) {
+            Some(Request::Settled) if self.login.take().is_some() => Event::Ready,
+            Some(Request::Ping) => Event::Pong,
             _ => Event::Nothing,
         }
     }
+}
 
-    /// The end of what waited, or of a page of the archive.
-    fn synced(&mut self, id: u32, synced: &Synced, out: &mut Vec<u8>) -> Event {
-        match id {
-            request::HISTORY => Event::ArchiveEnd,
-            _ => {
-                if synced.more {
-                    write::sync(synced.epoch, synced.offset, self.ack(), out);
-                }
-                Event::Nothing
-            }
-        }
+/// The end of what waited, or of what the archive was asked for.
+fn synced(id: u32) -> Event {
+    match Request::of(id) {
+        Some(Request::History) => Event::ArchiveEnd,
+        _ => Event::Nothing,
     }
 }
 

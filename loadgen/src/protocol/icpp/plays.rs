@@ -134,7 +134,7 @@ fn logged_in(common: &Common, wants: Wants, piece: usize) -> (Icpp, Vec<u8>) {
     let hello = Hello::read(hello[0].body).unwrap();
     assert_eq!((hello.account, hello.resource), ("u7@localhost", Some("loadgen")));
     let settled = prove(&mut client, common, piece);
-    let pong = answer(Verb::Pong, Flags::NONE, request::SETTLED, |_| ());
+    let pong = answer(Verb::Pong, Flags::NONE, Request::Settled.id(9), |_| ());
     assert_eq!(hear(&mut client, common, &pong, piece).unwrap().0, [Event::Ready]);
     (client, settled)
 }
@@ -189,9 +189,9 @@ fn a_login_does_not_depend_on_how_the_bytes_come() {
     let common = chat();
     for piece in [1, 2, 3, 7, 64, 4096] {
         let (_, settled) = logged_in(&common, wants(), piece);
-        assert_eq!(verbs(&settled), [Verb::Presence, Verb::Sync, Verb::Ping]);
-        let sync = Sync::read(said(&settled)[1].body).unwrap();
-        assert_eq!((sync.epoch, sync.offset, sync.limit), (EPOCH, 0, 0));
+        assert_eq!(verbs(&settled), [Verb::Sync, Verb::Presence, Verb::Ping]);
+        let sync = Sync::read(said(&settled)[0].body).unwrap();
+        assert_eq!((sync.epoch, sync.offset), (EPOCH, 0));
     }
 }
 
@@ -210,7 +210,7 @@ fn a_session_asks_for_what_is_wanted_and_for_what_waited_when_it_is_there() {
     let mut out = Vec::new();
     client.presence(&common, Presence::Available, &mut out);
     client.presence(&common, Presence::Status(mark(0, 24)), &mut out);
-    assert_eq!(verbs(&out), [Verb::Presence, Verb::Sync, Verb::Presence]);
+    assert_eq!(verbs(&out), [Verb::Sync, Verb::Presence, Verb::Presence]);
 }
 
 #[test]
@@ -430,7 +430,7 @@ fn what_is_heard_is_acknowledged_by_what_is_said_or_in_time() {
     hear(
         &mut client,
         &common,
-        &answer(Verb::Roster, Flags::NONE, request::ROSTER, contact),
+        &answer(Verb::Roster, Flags::NONE, Request::Roster.id(1), contact),
         64,
     )
     .unwrap();
@@ -456,7 +456,7 @@ fn who_says_nothing_for_as_long_as_the_server_allows_asks_whether_it_is_there() 
     client.pay(&mut out);
     assert_eq!(verbs(&out), [Verb::Ping]);
     assert!(!client.is_silent(5));
-    let pong = answer(Verb::Pong, Flags::NONE, request::ALIVE, |_| ());
+    let pong = answer(Verb::Pong, Flags::NONE, Request::Alive.id(2), |_| ());
     assert_eq!(hear(&mut client, &common, &pong, 64).unwrap().0, []);
 }
 
@@ -518,7 +518,7 @@ fn a_ticket_that_opens_nothing_is_followed_by_the_password_and_a_session_that_is
     let (mut client, _) = broken(&common);
     client.open(&common, resume(), false, &mut Vec::new());
     let flags = Flags::RESP.with(Flags::ERR);
-    let refused = error(Code::TicketInvalid, false, flags, request::AUTH);
+    let refused = error(Code::TicketInvalid, false, flags, Request::Auth.id(0));
     let both = [welcome("PLAIN TICKET"), refused].concat();
     let (_, out) = hear(&mut client, &common, &both, 4096).unwrap();
     let auth = said(&out)[0];
@@ -526,7 +526,7 @@ fn a_ticket_that_opens_nothing_is_followed_by_the_password_and_a_session_that_is
     let authed = answer(Verb::Authed, Flags::NONE, auth.header.id, |out| authed().write(out));
     let (events, out) = hear(&mut client, &common, &authed, 4096).unwrap();
     assert_eq!(events, [Event::NotResumed]);
-    assert_eq!(verbs(&out), [Verb::Presence, Verb::Sync, Verb::Ping]);
+    assert_eq!(verbs(&out), [Verb::Sync, Verb::Presence, Verb::Ping]);
     assert!(said(&out).iter().all(|frame| frame.header.ack == 0), "a new session");
 }
 
@@ -613,17 +613,24 @@ fn typing_the_archive_and_pings_are_said_and_heard() {
     let synced = Synced {
         epoch: EPOCH,
         offset: 7,
-        more: true,
+        more: false,
     };
     let all = [
         push(Verb::Note, 0, |out| out.extend(body(note::COMPOSING))),
         push(Verb::Note, 0, |out| out.extend(body(note::PAUSED))),
-        answer(Verb::Items, Flags::MORE, request::HISTORY, |out| {
+        answer(Verb::Items, Flags::MORE, Request::History.id(2), |out| {
             out.extend(body(kind::CHAT))
         }),
-        answer(Verb::Synced, Flags::NONE, request::HISTORY, |out| synced.write(out)),
-        answer(Verb::Pong, Flags::NONE, request::PING, |_| ()),
-        error(Code::Unsupported, false, Flags::RESP.with(Flags::ERR), request::HISTORY),
+        answer(Verb::Synced, Flags::NONE, Request::History.id(2), |out| {
+            synced.write(out)
+        }),
+        answer(Verb::Pong, Flags::NONE, Request::Ping.id(3), |_| ()),
+        error(
+            Code::Unsupported,
+            false,
+            Flags::RESP.with(Flags::ERR),
+            Request::History.id(2),
+        ),
     ];
     let (events, _) = hear(&mut client, &common, &all.concat(), 4096).unwrap();
     let expected = [
@@ -634,13 +641,8 @@ fn typing_the_archive_and_pings_are_said_and_heard() {
         Event::Refused,
     ];
     assert_eq!(events, expected);
-    let more = answer(Verb::Synced, Flags::NONE, request::SYNC, |out| synced.write(out));
-    let (_, out) = hear(&mut client, &common, &more, 4096).unwrap();
-    assert_eq!(
-        Sync::read(said(&out)[0].body).unwrap().offset,
-        7,
-        "what waited comes in pages"
-    );
+    let waited = answer(Verb::Synced, Flags::NONE, Request::Sync.id(1), |out| synced.write(out));
+    assert_eq!(hear(&mut client, &common, &waited, 4096).unwrap().0, []);
 }
 
 #[test]
@@ -733,7 +735,12 @@ fn refusals_of_a_login_say_whose_it_was_and_what_is_missing() {
     };
     let mut client = open();
     hear(&mut client, &common, &welcome("PLAIN"), 4096).unwrap();
-    let wrong = error(Code::NotAuthorized, false, Flags::RESP.with(Flags::ERR), request::AUTH);
+    let wrong = error(
+        Code::NotAuthorized,
+        false,
+        Flags::RESP.with(Flags::ERR),
+        Request::Auth.id(0),
+    );
     let refused = hear(&mut client, &common, &wrong, 4096).unwrap_err();
     assert!(
         matches!(&refused, Refusal::Login(why) if why.starts_with("u7: not-authorized")),
@@ -746,7 +753,8 @@ fn refusals_of_a_login_say_whose_it_was_and_what_is_missing() {
     );
     let mut elsewhere = Vec::new();
     let reason = codec::elsewhere::Reason::Home;
-    codec::elsewhere::Redirect::write(&mut elsewhere, ["icpp://other:5299"], "other", None, reason, 0);
+    let redirect = codec::elsewhere::Redirect::to("other", reason, "node");
+    redirect.write(&mut elsewhere, ["icpp://other:5299"]);
     let sent = push(Verb::Redirect, 0, |out| out.extend_from_slice(&elsewhere));
     let refused = hear(&mut open(), &common, &sent, 4096).unwrap_err();
     assert!(
@@ -764,7 +772,7 @@ fn refusals_of_a_login_say_whose_it_was_and_what_is_missing() {
         address: "u8@localhost/loadgen",
         ..authed()
     };
-    let another = answer(Verb::Authed, Flags::NONE, request::AUTH, |out| another.write(out));
+    let another = answer(Verb::Authed, Flags::NONE, Request::Auth.id(0), |out| another.write(out));
     assert!(matches!(
         hear(&mut client, &common, &another, 4096),
         Err(Refusal::Stream(_))
@@ -776,7 +784,7 @@ fn refusals_of_a_login_say_whose_it_was_and_what_is_missing() {
         token: None,
         ..authed()
     };
-    let without = answer(Verb::Authed, Flags::NONE, request::AUTH, |out| without.write(out));
+    let without = answer(Verb::Authed, Flags::NONE, Request::Auth.id(0), |out| without.write(out));
     assert!(matches!(
         hear(&mut client, &common, &without, 4096),
         Err(Refusal::NotOffered(_))
@@ -796,7 +804,9 @@ fn whatever_the_bytes_are_there_is_an_answer() {
     let seeds = [
         deliver(&common, mark(0, 40)),
         welcome("PLAIN"),
-        answer(Verb::Authed, Flags::NONE, request::AUTH, |out| authed().write(out)),
+        answer(Verb::Authed, Flags::NONE, Request::Auth.id(0), |out| {
+            authed().write(out)
+        }),
         push(Verb::Presences, 0, |out| out.extend_from_slice(&[1; 40])),
     ];
     let mut chance = crate::worker::Chance::new(1);

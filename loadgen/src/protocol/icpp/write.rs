@@ -9,18 +9,38 @@ use super::common::{Common, message_id};
 use super::{MARK_BYTES, Mark, Presence, To};
 use crate::protocol::address::Decimal;
 
-/// Identifiers of requests: each is used for one kind, of which one at a time is open.
-pub mod request {
-    pub const SYNC: u32 = 1;
-    pub const ROSTER: u32 = 2;
-    pub const HISTORY: u32 = 3;
-    pub const PING: u32 = 4;
-    /// Behind everything else of a login.
-    pub const SETTLED: u32 = 5;
-    /// So that the server hears something.
-    pub const ALIVE: u32 = 6;
-    /// The first step of a login; the next ones count on.
-    pub const AUTH: u32 = 16;
+/// What a request is for: the lower bits of its id, so that an answer says it. The upper ones count, for an id is used once in
+/// a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Request {
+    Sync = 1,
+    Roster,
+    History,
+    Ping,
+    /// A PING behind everything else of a login.
+    Settled,
+    /// A PING so that the server hears something.
+    Alive,
+    /// A step of a login; these count by themselves, since there is no session yet.
+    Auth,
+}
+
+impl Request {
+    /// Ids of one purpose are so far apart.
+    pub const STEP: u32 = 8;
+
+    /// What the request of this id was for.
+    pub fn of(id: u32) -> Option<Self> {
+        use Request::*;
+        let all = [Sync, Roster, History, Ping, Settled, Alive, Auth];
+        all.into_iter().find(|request| *request as u32 == id % Self::STEP)
+    }
+
+    /// The id of the `count`th request of a session.
+    pub fn id(self, count: u32) -> u32 {
+        count.wrapping_mul(Self::STEP) | self as u32
+    }
 }
 
 /// The identity of typing notices, which nobody refers to.
@@ -116,20 +136,14 @@ pub fn presence(common: &Common, presence: Presence, ack: u32, out: &mut Vec<u8>
     });
 }
 
-/// SYNC: everything of this epoch behind an offset.
-pub fn sync(epoch: u64, offset: u64, ack: u32, out: &mut Vec<u8>) {
-    let header = exchange(Verb::Sync, Flags::REQ, request::SYNC, ack);
-    let sync = Sync {
-        epoch,
-        offset,
-        limit: 0,
-    };
+/// SYNC: everything that waits.
+pub fn sync(epoch: u64, header: Header, out: &mut Vec<u8>) {
+    let sync = Sync { epoch, offset: 0 };
     write_frame(out, header, |out| sync.write(out));
 }
 
 /// HISTORY: the last messages of the archive.
-pub fn history(count: u32, ack: u32, out: &mut Vec<u8>) {
-    let header = exchange(Verb::History, Flags::REQ, request::HISTORY, ack);
+pub fn history(count: u32, header: Header, out: &mut Vec<u8>) {
     let history = History {
         bound: 0,
         limit: count.min(u16::MAX.into()) as u16,
