@@ -1,7 +1,8 @@
 //! A client in its session: what it says, a frame at a time, and the state that stays while it is idle.
 //!
 //! Invariants:
-//! - Whatever is written carries the newest acknowledgement; if nothing else does, ACCEPTED does, once a turn.
+//! - Whatever is written carries the newest acknowledgement; if nothing else does, ACCEPTED does: in the turn in which a message became
+//!   durable, and a little later for what did not have to.
 //! - While the client is away nothing is written to the outbox.
 
 use bytes::Bytes;
@@ -21,6 +22,9 @@ use super::lifecycle::Returning;
 use super::unacked::{Inbound, Outbound};
 use super::write::Place;
 use super::{contacts, outbound};
+
+/// How long an acknowledgement that nobody waits for may wait for another frame, in milliseconds.
+const ACCEPTED_LATER_MS: u64 = 100;
 
 /// A client in its session. Small: there are many, and most are idle.
 pub(super) struct Established {
@@ -62,6 +66,8 @@ pub(super) struct SessionFlags {
     pub(super) returning: bool,
     /// The client has been told to go.
     pub(super) draining: bool,
+    /// What is safe has not been said yet, and will be when the session is woken.
+    pub(super) unsaid: bool,
 }
 
 impl Established {
@@ -223,6 +229,18 @@ impl Established {
             _ => return Flow::Fail(Code::Malformed),
         }
         Flow::Next
+    }
+
+    /// Frames that nobody waits for are safe: that is said with the next frame, when much has gathered, or a little later.
+    pub(super) fn accept_later(&mut self, config: &IcppConfig, place: Place, cx: &mut Context<'_>) {
+        let unsaid = self.inbound.ack().wrapping_sub(self.said_ack);
+        if unsaid >= config.limits.window.div_ceil(2) {
+            return self.accept(place, cx);
+        }
+        if unsaid > 0 && !self.flags.unsaid && !self.flags.away {
+            self.flags.unsaid = true;
+            cx.actions.push(Action::WakeAt(cx.now.ms + ACCEPTED_LATER_MS));
+        }
     }
 
     /// Says how many frames are safe, if nothing has said it yet.

@@ -60,7 +60,7 @@ impl IcppSession {
             return;
         };
         established.heard_ms = cx.now.ms;
-        established.accept(place, cx);
+        established.accept_later(&self.config, place, cx);
         if let Some(ready_ms) = established
             .pace
             .charge(bytes, frames, cx.now.ms, self.config.limits.pace)
@@ -396,6 +396,9 @@ impl Established {
             };
             write_frame(cx.outbox, place.push(Verb::Drain, ack), |out| drain.write(out));
             return Flow::Fail(Code::Shutdown);
+        }
+        if std::mem::take(&mut self.flags.unsaid) {
+            self.accept(place, cx);
         }
         if std::mem::take(&mut self.flags.throttled) {
             cx.actions.push(Action::Continue);
