@@ -49,11 +49,14 @@ pub struct Content {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Codec {
-    /// Nothing but the envelope's own fields: made by the engine.
+    /// What every front-end can write: nothing but the envelope's own fields, or a view of what another codec wrote
+    /// ([`neutral`](crate::neutral)).
     #[default]
     Neutral = 0,
     /// XML in the default namespace `jabber:client` (RFC 6120).
     Xmpp = 1,
+    /// ICPP: extensions in the head, the payload in the body (frontends/icpp/SPEC.md section 5).
+    Icpp = 2,
 }
 
 /// What an envelope is. The variants' numbers are on disk (see `store.rs`).
@@ -189,6 +192,29 @@ pub enum Condition {
     SubscriptionRequired,
     /// Unexpected at this point.
     UnexpectedRequest,
+}
+
+impl Condition {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Condition; 17] = [
+        Condition::BadRequest,
+        Condition::Conflict,
+        Condition::FeatureNotImplemented,
+        Condition::Forbidden,
+        Condition::InternalServerError,
+        Condition::ItemNotFound,
+        Condition::JidMalformed,
+        Condition::NotAcceptable,
+        Condition::NotAllowed,
+        Condition::NotAuthorized,
+        Condition::PolicyViolation,
+        Condition::RemoteServerNotFound,
+        Condition::RemoteServerTimeout,
+        Condition::ResourceConstraint,
+        Condition::ServiceUnavailable,
+        Condition::SubscriptionRequired,
+        Condition::UnexpectedRequest,
+    ];
 }
 
 impl Envelope {

@@ -9,7 +9,7 @@
 //! 6. [`switch`]: all of it put together; [`control`]: the administrator's hand on it.
 //!
 //! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`scram`], [`accounts`], [`guard`],
-//! [`wheel`], [`store`] (envelopes at rest), [`limits`], [`metrics`].
+//! [`wheel`], [`store`] (envelopes at rest), [`neutral`] (what all protocols can say), [`limits`], [`metrics`].
 //!
 //! Invariants: the engine knows no wire format and no front-end; only [`rt`] (a crate of its own) names monoio, io_uring and libc; only [`rt`]
 //! and [`mailbox`] have unsafe code.
@@ -26,6 +26,7 @@ pub mod keysmith;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;
+pub mod neutral;
 pub mod roster;
 pub use crosspoint_rt as rt;
 pub mod scram;

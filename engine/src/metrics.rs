@@ -104,6 +104,7 @@ cells! {
         settled: "counter", "crosspoint_messages_settled_total", "Stored messages that were confirmed.";
         queue_full: "counter", "crosspoint_queue_full_total", "Messages refused because the addressee's offline queue is full.";
         shed: "counter", "crosspoint_shed_total", "Presence and typing dropped for slow readers.";
+        untranslatable: "counter", "crosspoint_untranslatable_total", "Messages and presence that an addressee's protocol cannot say.";
         slow_closed: "counter", "crosspoint_slow_readers_closed_total", "Sessions ended because they did not read.";
         panics: "counter", "crosspoint_panics_total", "Panics caught, each of which closed one session.";
         chunks: "counter", "crosspoint_mailbox_chunks_total", "Chunks sent to other shards.";

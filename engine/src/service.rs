@@ -32,6 +32,13 @@ pub trait Frontend: Send {
     /// Whether connections of this listener begin with a TLS handshake.
     fn direct_tls(&self, listener: usize) -> bool;
 
+    /// The same envelope (a message or presence that this codec wrote) with a neutral content and an identifier that is text, for a
+    /// session of another protocol; `None` if nothing of it can be said there.
+    fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
+        let _ = envelope;
+        None
+    }
+
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
 }

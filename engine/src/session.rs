@@ -193,6 +193,28 @@ pub enum Action {
         /// The token.
         token: Bytes,
     },
+    /// The client has every stored message up to and including this one: those are pending no more. What waits above is
+    /// delivered, in order, and then `Synced` follows.
+    Sync {
+        /// 0 for nothing.
+        after: RecordId,
+    },
+    /// While set, the session is given nothing that the log can keep for it, nor what a slow reader can do without.
+    Hold(bool),
+    /// What this session wants to be told of its user's other sessions' doings. Without it: nothing.
+    Listen {
+        /// Copies of what they send and receive (XEP-0280).
+        copies: bool,
+        /// Changes of the roster, the black list and the white list.
+        changes: bool,
+    },
+    /// Something that is good once is used now, at the account's home. Answered by `Spent`.
+    Spend {
+        /// What: unpredictable.
+        key: u128,
+        /// After this time ([`Now::unix_ms`]) it would not be good anyway.
+        until_unix_ms: u64,
+    },
     /// Create an account (in-band registration). Answered by `Registered`.
     Register {
         /// Bare.
@@ -229,6 +251,8 @@ pub enum Event {
     Bound {
         /// The full address.
         address: Jid,
+        /// Names the log of this installation: record ids of another mean nothing.
+        epoch: u64,
     },
     /// Answer to `Bind`.
     BindFailed(BindFault),
@@ -241,6 +265,13 @@ pub enum Event {
     },
     /// Answer to `Resume`: there is no such session.
     ResumeFailed,
+    /// Answer to `Sync`: everything that waited has been delivered.
+    Synced {
+        /// Identity of the last message delivered, or what the client said that it has.
+        after: RecordId,
+    },
+    /// Answer to `Spend`: whether it was good.
+    Spent(bool),
     /// These numbered envelopes are safe.
     Accepted(Vec<u64>),
     /// Answer to `Register`.

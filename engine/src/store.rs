@@ -128,6 +128,7 @@ fn codec_of(number: u8) -> Result<Codec, Unreadable> {
     match number {
         0 => Ok(Codec::Neutral),
         1 => Ok(Codec::Xmpp),
+        2 => Ok(Codec::Icpp),
         _ => Err(Unreadable(format!("codec {number} is not known to this build"))),
     }
 }

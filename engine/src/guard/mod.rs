@@ -2,6 +2,7 @@
 //!
 //! - [`bucket`]: one budget, in eight bytes.
 //! - [`budgets`]: a budget for each of very many keys, in a table that never grows.
+//! - [`pace`]: how fast one session may send.
 //! - [`logins`]: three budgets for wrong passwords: of a network address, of an account, of the whole.
 //!
 //! Invariants: time is an argument in milliseconds, from any origin, and a clock that stands still or goes back is
@@ -14,9 +15,11 @@
 pub mod bucket;
 pub mod budgets;
 pub mod logins;
+pub mod pace;
 #[cfg(test)]
 mod tests;
 
 pub use bucket::{Bucket, Rate, Wait};
 pub use budgets::{Budgets, NetworkKey};
 pub use logins::{Attempt, LoginGuard, LoginRates, Refusal, Scope};
+pub use pace::{Pace, PaceLimits};

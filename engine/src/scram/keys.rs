@@ -156,6 +156,17 @@ pub fn fake(secret: &[u8; 32], account: &str, iterations: u32) -> AccountKeys {
 }
 
 impl AccountKeys {
+    /// Tells these keys from those of any other password, without telling anything else of them.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        for part in [&b"fingerprint"[..], &self.salt, &self.sha256.stored] {
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        std::array::from_fn(|index| digest[index])
+    }
+
     /// The part that an exchange under `hash` needs.
     pub fn credentials(&self, hash: Hash) -> Credentials {
         let (mut stored, mut server) = ([0; 32], [0; 32]);

@@ -39,6 +39,13 @@ impl Shard {
                 }
             }
             Action::Resume { token } => self.resume(id, &token),
+            Action::Sync { after } => self.sync_queue(id, after),
+            Action::Hold(hold) => self.hold_back(id, hold),
+            Action::Listen { copies, changes } => self.listen(id, copies, changes),
+            Action::Spend { key, until_unix_ms } => {
+                let good = self.spent.spend(key, until_unix_ms, self.now.unix_ms);
+                self.event(id, Event::Spent(good));
+            }
             Action::Register { account, password } => self.register_in_band(id, account, password),
             Action::Pause => self.pause(id, true),
             Action::Continue => self.pause(id, false),
@@ -139,7 +146,8 @@ impl Shard {
             self.unbind(rival);
         }
         self.enter(id, uid, full.clone());
-        self.event(id, Event::Bound { address: full });
+        let epoch = self.setup.epoch();
+        self.event(id, Event::Bound { address: full, epoch });
     }
 
     fn enter(&mut self, id: SessionId, uid: super::user::UserId, full: crate::jid::Jid) {
@@ -163,6 +171,16 @@ impl Shard {
             entry.address = Some(full);
         }
         self.metrics.sessions.add(1);
+    }
+
+    fn listen(&mut self, id: SessionId, copies: bool, changes: bool) {
+        let Some(uid) = self.sessions.get(id).and_then(|entry| entry.user) else {
+            return;
+        };
+        if let Some(resource) = self.users.get_mut(uid).and_then(|user| user.resource_of_mut(id)) {
+            resource.copies = copies;
+            (resource.roster_interest, resource.block_interest) = (changes, changes);
+        }
     }
 
     /// The session is a resource no more: the world learns that it is gone, and what it held is pending again.

@@ -90,7 +90,24 @@ impl Shard {
         let Some(entry) = self.sessions.get(id) else {
             return false;
         };
-        if entry.above_soft && record.is_none() && sheddable(envelope) {
+        if self.is_foreign(entry.frontend, envelope) {
+            return self.deliver_translated(id, envelope, form, record);
+        }
+        self.deliver_as_is(id, envelope, form, record)
+    }
+
+    /// Hands over an envelope whose content the session's front-end can write.
+    pub(super) fn deliver_as_is(
+        &mut self,
+        id: SessionId,
+        envelope: &Envelope,
+        form: Form,
+        record: Option<RecordId>,
+    ) -> bool {
+        let Some(entry) = self.sessions.get(id) else {
+            return false;
+        };
+        if (entry.above_soft || entry.held_back) && record.is_none() && sheddable(envelope) {
             self.metrics.shed.add(1);
             return true;
         }
@@ -105,7 +122,9 @@ impl Shard {
 
     /// Whether this session must not be given more than it has.
     pub(super) fn is_slow(&self, id: SessionId) -> bool {
-        self.sessions.get(id).is_none_or(|entry| entry.above_soft)
+        self.sessions
+            .get(id)
+            .is_none_or(|entry| entry.above_soft || entry.held_back)
     }
 }
 

@@ -25,9 +25,11 @@ mod queue;
 mod roster_ops;
 mod router;
 mod sessions;
+mod spent;
 mod subscriptions;
 mod table;
 mod timers;
+mod translate;
 mod user;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +37,9 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use sha2::Digest as _;
+
+use crate::envelope::Codec;
 use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
 use crate::jid::Jid;
 use crate::limits::Limits;
@@ -54,7 +59,9 @@ pub use sessions::{Order, Refused};
 pub use table::SessionId;
 
 use ledger::Ledger;
+use spent::Spent;
 use table::Sessions;
+use translate::Translation;
 use user::Users;
 
 /// What all shards of a switch have in common.
@@ -78,6 +85,15 @@ pub struct Setup {
     pub secret: [u8; 32],
     /// Passwords that were right lately.
     pub remembered: Remembered,
+}
+
+impl Setup {
+    /// Names the log of this installation: record ids of another mean nothing.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        // The secret is as old as the data folder. It cannot be told from its hash.
+        xxhash_rust::xxh3::xxh3_64_with_seed(&sha2::Sha256::digest(self.secret), 0)
+    }
 }
 
 /// Who may make accounts in band (XEP-0077).
@@ -134,10 +150,16 @@ pub struct Shard {
     metrics: Shared<ShardMetrics>,
     split: Rc<Split>,
     frontends: Vec<Option<Box<dyn Frontend>>>,
+    /// What each of them writes.
+    codecs: Vec<Codec>,
     sessions: Sessions,
     users: Users,
     ledger: Ledger,
     logins: LoginGuard,
+    /// What was good once, and is used up.
+    spent: Spent,
+    /// What was last said in neutral words.
+    translation: Option<Translation>,
     registrations: Budgets,
     /// Connections that have not authenticated, by network.
     unauthenticated: HashMap<u128, u32>,
@@ -175,10 +197,13 @@ impl Shard {
             random,
             split: Rc::new(Split::new(seat.metrics.clone())),
             metrics: seat.metrics,
+            codecs: seat.frontends.iter().map(|front| front.codec()).collect(),
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
+            spent: Spent::default(),
+            translation: None,
             logins: LoginGuard::new(share_rates(seat.setup.logins, shards), seed),
             registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),
             unauthenticated: HashMap::new(),
@@ -288,6 +313,7 @@ impl Shard {
                 }
             }
             if self.accepted.is_empty() {
+                self.translation = None;
                 return;
             }
             self.tell_accepted();

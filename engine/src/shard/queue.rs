@@ -17,7 +17,7 @@ use super::user::UserId;
 use super::{Shard, Ticket};
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
-use crate::session::Form;
+use crate::session::{Event, Form};
 use crate::slots::UserKey;
 use crate::store::{self, RecordId};
 
@@ -49,6 +49,8 @@ struct Drain {
     /// `Queue::last` when the page under way was asked for: the log has looked at everything up to it.
     asked_at: RecordId,
     fetching: bool,
+    /// Set when the client asked for it: it has everything up to here, and is told when that was all.
+    sync: Option<RecordId>,
 }
 
 /// A record just appended.
@@ -196,6 +198,7 @@ impl Shard {
                 after: 0,
                 asked_at: 0,
                 fetching: false,
+                sync: None,
             }));
         }
         self.continue_queue(session);
@@ -244,14 +247,80 @@ impl Shard {
         {
             return self.redirect_queue(uid);
         }
-        for record in records {
+        let known = drain.sync.unwrap_or(0);
+        let (had, new): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.id <= known);
+        self.settle_known(uid, &had);
+        for record in new {
             self.deliver_record(uid, session, &record);
         }
         if finished && let Some(user) = self.users.get_mut(uid) {
-            user.queue.drain = None;
-            return self.touch(uid);
+            let drain = user.queue.drain.take();
+            self.touch(uid);
+            if let Some(sync) = drain.and_then(|drain| drain.sync.map(|sync| sync.max(drain.after))) {
+                self.event(session, Event::Synced { after: sync });
+            }
+            return;
         }
         self.continue_queue(session);
+    }
+
+    /// The client of a session says what it has, and asks for the rest.
+    pub(super) fn sync_queue(&mut self, session: SessionId, after: RecordId) {
+        let Some(uid) = self.sessions.get(session).and_then(|entry| entry.user) else {
+            return;
+        };
+        let Some(user) = self.users.get_mut(uid) else { return };
+        let queue = &mut user.queue;
+        let nothing = queue.unheld() == 0;
+        match &mut queue.drain {
+            Some(drain) if drain.session == session => drain.sync = Some(after),
+            // Another session is being drained to: it takes what there is.
+            Some(_) => return self.event(session, Event::Synced { after }),
+            None if nothing => return self.event(session, Event::Synced { after }),
+            None => {
+                queue.drain = Some(Box::new(Drain {
+                    session,
+                    after: 0,
+                    asked_at: 0,
+                    fetching: false,
+                    sync: Some(after),
+                }));
+            }
+        }
+        self.continue_queue(session);
+    }
+
+    /// Pending records that the client has, from an earlier session: nobody holds them, and nobody needs them.
+    fn settle_known(&mut self, uid: UserId, records: &[Record]) {
+        let Some(user) = self.users.get_mut(uid) else { return };
+        let queue = &mut user.queue;
+        let mut ids = Vec::with_capacity(records.len());
+        for record in records {
+            let theirs = store::decode(record.version, &record.payload)
+                .is_ok_and(|envelope| envelope.to.same_bare(&user.address));
+            if queue.is_held(record.id) || !theirs {
+                continue;
+            }
+            queue.bytes = queue.bytes.saturating_sub(record.payload.len() as u64);
+            queue.records = queue.records.saturating_sub(1);
+            ids.push(record.id);
+        }
+        if !ids.is_empty() {
+            self.metrics.settled.add(ids.len() as u64);
+            let user = user.key.0;
+            self.outgoing.journal.push(JournalRequest::Settle { user, ids });
+        }
+    }
+
+    /// A session asks to be given nothing that can wait, or to be given it again.
+    pub(super) fn hold_back(&mut self, session: SessionId, hold: bool) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        entry.held_back = hold;
+        if !hold {
+            self.continue_queue(session);
+        }
     }
 
     fn deliver_record(&mut self, uid: UserId, session: SessionId, record: &Record) {

@@ -47,6 +47,8 @@ pub(super) struct Entry {
     pub(super) dismissed: bool,
     pub(super) dirty: bool,
     pub(super) above_soft: bool,
+    /// Its client is to acknowledge first.
+    pub(super) held_back: bool,
 }
 
 // There is one for every connection.
@@ -166,6 +168,7 @@ impl Entry {
             dismissed: false,
             dirty: false,
             above_soft: false,
+            held_back: false,
         }
     }
 }

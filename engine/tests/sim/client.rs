@@ -167,7 +167,7 @@ impl Session for LineSession {
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Homed => say(cx, format_args!("homed")),
-            Event::Bound { address } => {
+            Event::Bound { address, .. } => {
                 if self.reliable {
                     cx.actions.push(Action::Resumable {
                         token: address.as_bytes().clone(),

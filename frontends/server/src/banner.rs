@@ -12,8 +12,8 @@ use crate::config::{Config, Registration};
 pub struct Banner<'a> {
     /// The settings in force.
     pub config: &'a Config,
-    /// What listens, with the port that it was given.
-    pub listeners: &'a [(SocketAddr, Listener)],
+    /// What listens, with the port that it was given: protocol, and how it speaks.
+    pub listeners: &'a [(SocketAddr, &'static str, &'static str)],
     /// The admin port, where there is one.
     pub admin: &'a [SocketAddr],
     /// What clients are shown.
@@ -32,8 +32,8 @@ impl Banner<'_> {
             env!("CARGO_PKG_VERSION"),
             self.config.domain
         );
-        for (address, listener) in self.listeners {
-            line(&mut text, "XMPP", &format!("{address}, {}", encryption(*listener)));
+        for (address, protocol, how) in self.listeners {
+            line(&mut text, protocol, &format!("{address}, {how}"));
         }
         for address in self.admin {
             line(
@@ -86,7 +86,8 @@ fn line(text: &mut String, name: &str, what: &str) {
     let _ = writeln!(text, "  {name:<12} {what}");
 }
 
-fn encryption(listener: Listener) -> &'static str {
+/// How an XMPP listener speaks, in words.
+pub fn encryption(listener: Listener) -> &'static str {
     match listener {
         Listener { direct_tls: true, .. } => "direct TLS",
         Listener {
@@ -122,8 +123,9 @@ mod tests {
         };
         config.limits.connections_per_shard = 500;
         let listeners = [
-            (config.xmpp.listen[0], Listener::STARTTLS),
-            (config.xmpp.listen_tls[0], Listener::DIRECT_TLS),
+            (config.xmpp.listen[0], "XMPP", encryption(Listener::STARTTLS)),
+            (config.xmpp.listen_tls[0], "XMPP", encryption(Listener::DIRECT_TLS)),
+            (config.icpp.listen_tls[0], "ICPP", "TLS"),
         ];
         let scratch = Scratch::new();
         let home = Home::at(scratch.path());
@@ -141,6 +143,7 @@ mod tests {
         for part in [
             "127.0.0.1:5222, STARTTLS required",
             "127.0.0.1:5223, direct TLS",
+            "127.0.0.1:5300, TLS",
             "http://127.0.0.1:5280/metrics",
             "2, for up to 1000 connections in all, as 1256 file descriptors allow",
             "/srv/chat (new)",

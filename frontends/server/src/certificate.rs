@@ -13,9 +13,6 @@ use sha2::{Digest, Sha256};
 use crate::config::Tls;
 use crate::home::{Home, write_secret};
 
-/// What clients may ask for by ALPN (XEP-0368).
-pub const PROTOCOLS: &[&[u8]] = &[b"xmpp-client"];
-
 /// How long a certificate of our own making lasts.
 const VALID_YEARS: i32 = 10;
 
@@ -52,7 +49,7 @@ pub fn of(tls: &Tls, domain: &Jid, home: &Home) -> Result<Loaded> {
 pub fn load(certificate: &Path, key: &Path) -> Result<Loaded> {
     let identity = Identity::load(certificate, key)?;
     let fingerprint = fingerprint(identity.certificate());
-    let config = TlsConfig::new(identity, PROTOCOLS)?;
+    let config = TlsConfig::new(identity, &[])?;
     Ok(Loaded {
         config,
         fingerprint,

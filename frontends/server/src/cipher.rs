@@ -9,22 +9,54 @@ use crosspoint_tls::{Tls, TlsConfig, TlsVersion};
 /// The certificate in use; replaced as a whole when it is read again. The lock is taken once a connection, never for a
 /// message.
 #[derive(Debug, Clone)]
-pub struct Certificates(Arc<RwLock<TlsConfig>>);
+pub struct Certificates(Arc<RwLock<Offers>>);
+
+/// What is spoken inside of TLS: what ALPN offers (RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// XEP-0368.
+    Xmpp,
+    /// ICPP's SPEC.md section 1.
+    Icpp,
+}
+
+/// One identity, for each protocol.
+#[derive(Debug)]
+struct Offers {
+    xmpp: TlsConfig,
+    icpp: TlsConfig,
+}
+
+impl Offers {
+    fn new(config: &TlsConfig) -> Offers {
+        Offers {
+            xmpp: config.speaking(&[b"xmpp-client"]),
+            icpp: config.speaking(&[b"icpp/1"]),
+        }
+    }
+
+    fn of(&self, speech: Speech) -> TlsConfig {
+        match speech {
+            Speech::Xmpp => self.xmpp.clone(),
+            Speech::Icpp => self.icpp.clone(),
+        }
+    }
+}
 
 impl Certificates {
     /// Beginning with this one.
-    pub fn new(config: TlsConfig) -> Certificates {
-        Certificates(Arc::new(RwLock::new(config)))
+    pub fn new(config: &TlsConfig) -> Certificates {
+        Certificates(Arc::new(RwLock::new(Offers::new(config))))
     }
 
     /// New connections get this one; open ones keep theirs.
-    pub fn replace(&self, config: TlsConfig) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+    pub fn replace(&self, config: &TlsConfig) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Offers::new(config);
     }
 
     /// The server's end of a new connection; `None` if TLS itself refuses.
-    pub fn cipher(&self) -> Option<Box<dyn Cipher>> {
-        let config = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+    pub fn cipher(&self, speech: Speech) -> Option<Box<dyn Cipher>> {
+        let config = self.0.read().unwrap_or_else(PoisonError::into_inner).of(speech);
         let tls = Tls::new(&config)
             .inspect_err(|fault| tracing::error!(%fault, "no TLS session can be made"))
             .ok()?;

@@ -80,6 +80,12 @@ pub struct Settings {
     /// Listen for XMPP with direct TLS [default: 127.0.0.1:5223].
     #[arg(long, value_name = "ADDR:PORT", value_delimiter = ',')]
     pub xmpps: Vec<String>,
+    /// Listen for ICPP in the clear (loopback) [default: 127.0.0.1:5299].
+    #[arg(long, value_name = "ADDR:PORT", value_delimiter = ',')]
+    pub icpp: Vec<String>,
+    /// Listen for ICPP with TLS [default: 127.0.0.1:5300].
+    #[arg(long, value_name = "ADDR:PORT", value_delimiter = ',')]
+    pub icpps: Vec<String>,
     /// Encryption on the STARTTLS listeners: off (loopback only), optional, required [default: required].
     #[arg(long, value_name = "MODE")]
     pub xmpp_tls: Option<String>,
@@ -190,6 +196,8 @@ impl Settings {
             ("--data", "data", data),
             ("--xmpp", "xmpp.listen", joined(&self.xmpp)),
             ("--xmpps", "xmpp.listen_tls", joined(&self.xmpps)),
+            ("--icpp", "icpp.listen", joined(&self.icpp)),
+            ("--icpps", "icpp.listen_tls", joined(&self.icpps)),
             ("--xmpp-tls", "xmpp.tls", self.xmpp_tls.clone()),
             ("--shards", "shards", self.shards.clone()),
             ("--admin", "admin.listen", joined(&self.admin)),

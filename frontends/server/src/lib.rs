@@ -19,6 +19,7 @@ pub mod exit;
 pub mod figures;
 pub mod home;
 pub mod http;
+pub mod icpp;
 pub mod logs;
 pub mod serve;
 pub mod sources;

@@ -17,22 +17,26 @@ use crosspoint_engine::rt;
 use crosspoint_engine::service::Frontend;
 use crosspoint_engine::shard::Registration as InBand;
 use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Switch};
+use crosspoint_icpp::IcppFront;
 use crosspoint_xmpp::XmppFront;
 use crosspoint_xmpp::config::{CipherFactory, Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
 
 use crate::admin::server::Office;
-use crate::cipher::Certificates;
+use crate::banner;
+use crate::cipher::{Certificates, Speech};
 use crate::config::{Config, Registration, TlsMode};
 use crate::figures::{self, Storage};
+use crate::icpp;
 use crate::stats;
 use crate::status::{BookStatus, LogStatus, ShardStatus, Stage, Status};
 use crate::users::{Accounts, NewAccount, PAGE_ROWS_MAX, Page, Refusal, keys, offline};
 
 /// The front-ends' names, by index.
-pub const PROTOCOLS: [&str; 1] = ["xmpp"];
+pub const PROTOCOLS: [&str; 2] = ["xmpp", "icpp"];
 
-/// XMPP is the first, and so far the only, front-end of each shard.
+/// The front-ends of each shard, by index.
 const XMPP: usize = 0;
+const ICPP: usize = 1;
 
 /// The kernel takes a killed server's rings apart after the process is gone, and its listeners answer until then. A
 /// server that is started again at once waits for that.
@@ -50,13 +54,12 @@ pub fn book_path(data: &Path) -> PathBuf {
 /// # Errors
 /// What could not be opened or bound, and what to do.
 pub fn start(config: &Config, domain: &Jid, metrics: Arc<Metrics>, certificates: &Certificates) -> Result<Switch> {
-    let certificates = certificates.clone();
-    let cipher: CipherFactory = Arc::new(move || certificates.cipher());
     let mut plan = plan(config, domain, metrics);
     for listen in &mut plan.listeners {
         listen.address = alone(listen.address)?;
     }
-    switch::start(plan, frontends(config, domain, cipher)).context("the switch did not start")
+    let fronts = frontends(config, domain, Ciphers::of(certificates))?;
+    switch::start(plan, fronts).context("the switch did not start")
 }
 
 /// Removes an account while no server runs: by a switch that listens nowhere, so that contacts' rosters and waiting
@@ -73,15 +76,47 @@ pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
     let domain = jid.to_domain();
     let mut plan = plan(&config, &domain, Arc::new(Metrics::new(1)));
     plan.listeners.clear();
-    let switch = switch::start(plan, frontends(&config, &domain, Arc::new(|| None)))?;
+    let switch = switch::start(plan, frontends(&config, &domain, Ciphers::none())?)?;
     let outcome = switch.control().remove_account(jid).map_err(refusal);
     switch.drain(Duration::from_secs(config.drain.deadline_s));
     Ok(outcome?)
 }
 
-fn frontends(config: &Config, domain: &Jid, cipher: CipherFactory) -> MakeFrontends {
-    let xmpp = Arc::new(xmpp_config(config, domain, cipher));
-    Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> { vec![Box::new(XmppFront::new(xmpp.clone()))] })
+/// How connections are encrypted, for each protocol.
+struct Ciphers {
+    xmpp: CipherFactory,
+    icpp: CipherFactory,
+}
+
+impl Ciphers {
+    fn of(certificates: &Certificates) -> Ciphers {
+        let factory = |speech| -> CipherFactory {
+            let certificates = certificates.clone();
+            Arc::new(move || certificates.cipher(speech))
+        };
+        Ciphers {
+            xmpp: factory(Speech::Xmpp),
+            icpp: factory(Speech::Icpp),
+        }
+    }
+
+    fn none() -> Ciphers {
+        Ciphers {
+            xmpp: Arc::new(|| None),
+            icpp: Arc::new(|| None),
+        }
+    }
+}
+
+fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers) -> Result<MakeFrontends> {
+    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp));
+    let icpp = Arc::new(icpp::config(config, domain, &ciphers.icpp)?);
+    Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
+        vec![
+            Box::new(XmppFront::new(xmpp.clone())),
+            Box::new(IcppFront::new(icpp.clone())),
+        ]
+    }))
 }
 
 /// The address, with a port chosen if it has none: all shards must listen on the same one. Shards share a port by
@@ -109,17 +144,21 @@ fn answers(address: SocketAddr) -> bool {
 }
 
 fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
-    let listen = |(listener, (address, _))| Listen {
-        address,
-        frontend: XMPP,
-        listener,
+    let listen = |frontend| {
+        move |(listener, address)| Listen {
+            address,
+            frontend,
+            listener,
+        }
     };
+    let xmpp = listeners(config).into_iter().map(|(address, _)| address).enumerate();
+    let icpp = icpp::addresses(config).into_iter().enumerate();
     Plan {
         domain: domain.clone(),
         shards: config.shard_count(),
         pin: config.pin,
         data: config.data.clone(),
-        listeners: listeners(config).into_iter().enumerate().map(listen).collect(),
+        listeners: xmpp.map(listen(XMPP)).chain(icpp.map(listen(ICPP))).collect(),
         limits: config.limits.limits(),
         registration: match config.accounts.registration {
             Registration::Open => InBand::Open,
@@ -159,10 +198,17 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         .collect()
 }
 
-/// What listens: each address with the port that it was given, and how it speaks.
-pub fn bound(switch: &Switch, config: &Config) -> Vec<(SocketAddr, Listener)> {
-    let how = listeners(config).into_iter().map(|(_, how)| how);
-    switch.addresses().iter().copied().zip(how).collect()
+/// What listens: each address with the port that it was given, the protocol's name, and how it speaks.
+pub fn bound(switch: &Switch, config: &Config) -> Vec<(SocketAddr, &'static str, &'static str)> {
+    let xmpp = listeners(config)
+        .into_iter()
+        .map(|(_, how)| ("XMPP", banner::encryption(how)));
+    let icpp = icpp::forms(config).into_iter().map(|how| ("ICPP", how));
+    let addresses = switch.addresses().iter().copied();
+    addresses
+        .zip(xmpp.chain(icpp))
+        .map(|(address, (protocol, how))| (address, protocol, how))
+        .collect()
 }
 
 fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConfig {

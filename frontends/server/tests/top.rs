@@ -171,7 +171,7 @@ fn a_second_server_of_the_same_folder_leaves_the_statistics_of_the_first_alone()
     let (data, any) = (server.data(), "127.0.0.1:0");
     fails(
         &[
-            "serve", "--data", &data, "--xmpp", any, "--xmpps", any, "--admin", "off",
+            "serve", "--data", &data, "--xmpp", any, "--xmpps", any, "--icpp", any, "--icpps", any, "--admin", "off",
         ],
         1,
     );

@@ -159,6 +159,17 @@ impl TlsConfig {
         })
     }
 
+    /// The same identity for connections that speak other application protocols (RFC 7301).
+    #[must_use]
+    pub fn speaking(&self, protocols: &[&[u8]]) -> Self {
+        let mut server = ServerConfig::clone(&self.server);
+        server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Self {
+            server: Arc::new(server),
+            end_point: self.end_point.clone(),
+        }
+    }
+
     /// The channel binding tls-server-end-point of all sessions made from this; see [`server_end_point`].
     #[must_use]
     pub fn server_end_point(&self) -> Option<&[u8]> {

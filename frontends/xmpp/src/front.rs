@@ -10,6 +10,7 @@ use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
 use crate::features::Features;
+use crate::neutral;
 use crate::session::{Shared, XmppSession};
 
 /// The XMPP front-end of one shard.
@@ -48,6 +49,10 @@ impl Frontend for XmppFront {
 
     fn direct_tls(&self, listener: usize) -> bool {
         self.shared.config.listener(listener).direct_tls
+    }
+
+    fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
+        neutral::from_stanza(envelope)
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

@@ -19,6 +19,8 @@ pub mod features;
 pub mod front;
 pub mod limits;
 #[cfg(feature = "front")]
+mod neutral;
+#[cfg(feature = "front")]
 pub mod session;
 #[cfg(feature = "front")]
 mod stanza;

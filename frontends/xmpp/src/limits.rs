@@ -92,6 +92,15 @@ impl Limits {
         Ok(())
     }
 
+    /// How fast a client may send.
+    #[cfg(feature = "front")]
+    pub(crate) fn pace(&self) -> crosspoint_engine::guard::PaceLimits {
+        crosspoint_engine::guard::PaceLimits {
+            bytes_per_s: self.inbound_bytes_per_s,
+            frames_per_s: self.inbound_stanzas_per_s,
+        }
+    }
+
     /// For the scanner of a stream that has not authenticated.
     pub fn scan_before_auth(&self) -> ScanLimits {
         ScanLimits {

@@ -259,7 +259,10 @@ fn news(number: u8) -> Event {
         0 => Event::PasswordChecked(true),
         1 => Event::PasswordChecked(false),
         2 => Event::Homed,
-        3 => Event::Bound { address: jid(ROMEO) },
+        3 => Event::Bound {
+            address: jid(ROMEO),
+            epoch: 1,
+        },
         4 => Event::ResumeFailed,
         5 => Event::Accepted(vec![1, 2, 3]),
         6 => Event::Registered(Ok(())),

@@ -162,7 +162,10 @@ fn romeo_comes_in_by_starttls_and_scram() {
          <resource>orchard</resource></bind></iq>",
     );
     assert!(matches!(&client.asked()[..], [Action::Bind { resource: Some(name) }] if name == "orchard"));
-    client.event(Event::Bound { address: jid(ROMEO) });
+    client.event(Event::Bound {
+        address: jid(ROMEO),
+        epoch: 1,
+    });
     assert_eq!(
         client.said(),
         "<iq type=\"result\" id=\"bind&amp;1\"><bind xmlns=\"urn:ietf:params:xml:ns:xmpp-bind\">\
@@ -315,7 +318,10 @@ fn binding_fails_and_succeeds() {
     client.send("<iq type='get' id='2'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
     assert!(client.said().contains("bad-request"));
     client.send(bind);
-    client.event(Event::Bound { address: jid(ROMEO) });
+    client.event(Event::Bound {
+        address: jid(ROMEO),
+        epoch: 1,
+    });
     client.forget();
     client.send(bind);
     let said = client.said();
@@ -477,6 +483,7 @@ fn answer(action: &Action) -> Option<Event> {
         Action::Authenticated { .. } => Some(Event::Homed),
         Action::Bind { .. } => Some(Event::Bound {
             address: ROMEO.parse::<Jid>().unwrap(),
+            epoch: 1,
         }),
         Action::Route { seq: Some(seq), .. } => Some(Event::Accepted(vec![*seq])),
         _ => None,

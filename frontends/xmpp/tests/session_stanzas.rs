@@ -126,7 +126,10 @@ fn what_leans_on_its_stream_is_made_to_stand_alone() {
     client.event(Event::Homed);
     client.send(&header);
     client.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
-    client.event(Event::Bound { address: jid(ROMEO) });
+    client.event(Event::Bound {
+        address: jid(ROMEO),
+        epoch: 1,
+    });
     client.forget();
     let sent = one(
         &mut client,
@@ -168,7 +171,10 @@ fn another_language_is_said_on_each_stanza() {
     client.event(Event::Homed);
     client.send(HEADER.replace("xml:lang='en'", "xml:lang='it'"));
     client.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
-    client.event(Event::Bound { address: jid(ROMEO) });
+    client.event(Event::Bound {
+        address: jid(ROMEO),
+        epoch: 1,
+    });
     client.forget();
     assert_eq!(
         text(&one(&mut client, "<message to='a@b'/>").content.head),

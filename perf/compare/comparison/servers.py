@@ -91,6 +91,7 @@ class Crosspoint(Server):
         return children.Child(
             [*self.pin, self.binary, "serve", "--domain", DOMAIN, "--data", self.folder / "data", "--xmpp",
              "%s:%d" % (self.address, PORT), "--xmpp-tls", "optional", "--xmpps", "%s:%d" % (self.address, PORT + 1),
+             "--icpp", "%s:%d" % (self.address, PORT + 2), "--icpps", "%s:%d" % (self.address, PORT + 3),
              "--shards", str(self.shards), "--admin", "%s:%d" % (self.address, ADMIN_PORT)],
             self.folder / "server.log", env=self.environment)
 

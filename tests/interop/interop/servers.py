@@ -18,6 +18,8 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 DOMAIN = "interop.test"
 XMPP_PORT = 5222
 XMPPS_PORT = 5223
+ICPP_PORT = 5299
+ICPPS_PORT = 5300
 ADMIN_PORT = 5280
 START_SECONDS = 60
 
@@ -106,6 +108,7 @@ class Crosspoint(Server):
         return [*self.prefix, binary(), "serve", "--domain", self.domain, "--data", self.data,
                 "--xmpp", "%s:%d" % (self.address, XMPP_PORT), "--xmpp-tls", self.tls,
                 "--xmpps", "%s:%d" % (self.address, XMPPS_PORT),
+                "--icpp", "%s:%d" % (self.address, ICPP_PORT), "--icpps", "%s:%d" % (self.address, ICPPS_PORT),
                 "--shards", str(self.settings.get("shards", int(os.environ.get("INTEROP_SHARDS", 2)))),
                 "--admin", "%s:%d" % (self.address, ADMIN_PORT),
                 "--registration", self.settings.get("registration", "closed"),

@@ -27,6 +27,8 @@ pub struct Redirect<'a> {
     pub reason: Reason,
     /// Wait so many milliseconds first.
     pub after_ms: u32,
+    /// Name of who says it.
+    pub from: &'a str,
     body: &'a [u8],
 }
 
@@ -36,6 +38,7 @@ impl<'a> Redirect<'a> {
     const TICKET: u16 = 0x0003;
     const REASON: u16 = 0x0004;
     const AFTER: u16 = 0x0005;
+    const FROM: u16 = 0x0006;
 
     /// Reads a body.
     pub fn read(body: &'a [u8]) -> Result<Redirect<'a>, Fault> {
@@ -44,12 +47,14 @@ impl<'a> Redirect<'a> {
             ticket: None,
             reason: Reason::Load,
             after_ms: 0,
+            from: "",
             body,
         };
         ext::check(body, &[Self::URL], |ext| {
             match ext.tag {
                 Self::URL => drop(text(ext.value)?),
                 Self::NODE => redirect.node = text(ext.value)?,
+                Self::FROM => redirect.from = text(ext.value)?,
                 Self::TICKET => redirect.ticket = Some(ext.value),
                 Self::REASON => {
                     redirect.reason = match ext.value {
@@ -75,23 +80,32 @@ impl<'a> Redirect<'a> {
         urls.filter_map(|ext| text(ext.value).ok())
     }
 
-    /// Appends a body.
-    pub fn write<'u>(
-        out: &mut Vec<u8>,
-        urls: impl IntoIterator<Item = &'u str>,
-        node: &str,
-        ticket: Option<&[u8]>,
-        reason: Reason,
-        after_ms: u32,
-    ) {
+    /// A body without URLs, to be written.
+    #[must_use]
+    pub fn to(node: &'a str, reason: Reason, from: &'a str) -> Redirect<'a> {
+        Redirect {
+            node,
+            ticket: None,
+            reason,
+            after_ms: 0,
+            from,
+            body: &[],
+        }
+    }
+
+    /// Appends the body, with these URLs.
+    pub fn write<'u>(&self, out: &mut Vec<u8>, urls: impl IntoIterator<Item = &'u str>) {
         for url in urls {
             ext::write(out, Self::URL, url.as_bytes());
         }
-        ext::write(out, Self::NODE, node.as_bytes());
-        ext::write_some(out, Self::TICKET, ticket);
-        ext::write(out, Self::REASON, &[reason as u8]);
-        if after_ms > 0 {
-            ext::write(out, Self::AFTER, &after_ms.to_le_bytes());
+        ext::write(out, Self::NODE, self.node.as_bytes());
+        ext::write_some(out, Self::TICKET, self.ticket);
+        ext::write(out, Self::REASON, &[self.reason as u8]);
+        if self.after_ms > 0 {
+            ext::write(out, Self::AFTER, &self.after_ms.to_le_bytes());
+        }
+        if !self.from.is_empty() {
+            ext::write(out, Self::FROM, self.from.as_bytes());
         }
     }
 }

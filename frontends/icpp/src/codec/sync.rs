@@ -3,15 +3,13 @@
 use super::cursor::Cursor;
 use super::fault::Fault;
 
-/// Asks for what waited: `0 u64 epoch   8 u64 offset   16 u32 limit   20 u32 zero`.
+/// Asks for what waited: `0 u64 epoch   8 u64 offset   16 u64 zero`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sync {
     /// Of the offset.
     pub epoch: u64,
     /// The client has everything up to here.
     pub offset: u64,
-    /// At most so many; 0 for all.
-    pub limit: u32,
 }
 
 impl Sync {
@@ -21,9 +19,8 @@ impl Sync {
         let sync = Sync {
             epoch: cursor.u64()?,
             offset: cursor.u64()?,
-            limit: cursor.u32()?,
         };
-        cursor.zero(4)?;
+        cursor.zero(8)?;
         cursor.end()?;
         Ok(sync)
     }
@@ -32,8 +29,7 @@ impl Sync {
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.epoch.to_le_bytes());
         out.extend_from_slice(&self.offset.to_le_bytes());
-        out.extend_from_slice(&self.limit.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&[0; 8]);
     }
 }
 

@@ -50,6 +50,10 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
     if let Err(what) = config.limits.xmpp_limits().check() {
         findings.add("limits.stanza_bytes", what.to_owned());
     }
+    if let Err(what) = config.icpp_limits().check() {
+        findings.add("icpp.heartbeat_s", what.to_owned());
+    }
+    icpp(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
         findings.add(
             "xmpp.redirect_always",
@@ -125,10 +129,16 @@ fn ranges(config: &Config, findings: &mut Findings<'_>) {
 }
 
 fn addresses(config: &Config, findings: &mut Findings<'_>) {
-    if config.xmpp.listen.is_empty() && config.xmpp.listen_tls.is_empty() {
+    let nobody = [
+        &config.xmpp.listen,
+        &config.xmpp.listen_tls,
+        &config.icpp.listen,
+        &config.icpp.listen_tls,
+    ];
+    if nobody.iter().all(|list| list.is_empty()) {
         findings.add(
             "xmpp.listen",
-            "no client could connect: neither listen nor listen_tls names an address".to_owned(),
+            "no client could connect: neither listen nor listen_tls, of xmpp or icpp, names an address".to_owned(),
         );
     }
     for address in &config.admin.listen {
@@ -142,6 +152,8 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     let keyed = |key, list: &[SocketAddr]| list.iter().map(|address| (key, *address)).collect::<Vec<_>>();
     let mut all = keyed("xmpp.listen", &config.xmpp.listen);
     all.extend(keyed("xmpp.listen_tls", &config.xmpp.listen_tls));
+    all.extend(keyed("icpp.listen", &config.icpp.listen));
+    all.extend(keyed("icpp.listen_tls", &config.icpp.listen_tls));
     all.extend(keyed("admin.listen", &config.admin.listen));
     for (index, (key, address)) in all.iter().enumerate() {
         let twice = all[..index]
@@ -149,6 +161,48 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
             .find(|(_, earlier)| earlier == address && address.port() != 0);
         if let Some((first, _)) = twice {
             findings.add(key, format!("{address} is taken by {first} already"));
+        }
+    }
+}
+
+/// Bytes of the secret that the processes of a cluster share.
+pub const CLUSTER_KEY_BYTES_MIN: usize = 32;
+
+fn icpp(config: &Config, findings: &mut Findings<'_>) {
+    let icpp = &config.icpp;
+    let open = icpp.listen.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| !icpp.tls_terminated_by_proxy) {
+        let what = format!(
+            "{open} is not loopback and would be talked to in the clear; use icpp.listen_tls, or set \
+             icpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
+        );
+        findings.add("icpp.listen", what);
+    }
+    if icpp.node.is_empty() || icpp.node.len() > 255 || icpp.node.contains(char::is_whitespace) {
+        findings.add("icpp.node", "a name is 1 to 255 bytes without blanks".to_owned());
+    }
+    if icpp.redirect_to.is_empty() != icpp.redirect_node.is_empty() {
+        findings.add(
+            "icpp.redirect_to",
+            "set both, icpp.redirect_to (its URLs) and icpp.redirect_node (its name), or neither".to_owned(),
+        );
+    }
+    if icpp.cluster_key.as_os_str().is_empty() {
+        return;
+    }
+    match std::fs::read(&icpp.cluster_key) {
+        Ok(key) if key.len() < CLUSTER_KEY_BYTES_MIN => {
+            let what = format!(
+                "{} holds {} bytes; at least {CLUSTER_KEY_BYTES_MIN} random ones are needed: head -c 32 /dev/urandom",
+                icpp.cluster_key.display(),
+                key.len()
+            );
+            findings.add("icpp.cluster_key", what);
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let what = format!("cannot read {}: {error}", icpp.cluster_key.display());
+            findings.add("icpp.cluster_key", what);
         }
     }
 }

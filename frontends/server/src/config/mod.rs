@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use crosspoint_engine::guard::{LoginRates, Rate};
 use crosspoint_engine::limits::Limits;
 use crosspoint_engine::scram::keys::ITERATIONS_DEFAULT;
+use crosspoint_icpp::limits::Limits as IcppLimits;
 use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub pin: bool,
     /// XMPP for clients.
     pub xmpp: Xmpp,
+    /// ICPP for clients.
+    pub icpp: Icpp,
     /// Certificate.
     pub tls: Tls,
     /// How accounts are made.
@@ -73,6 +76,32 @@ pub struct Xmpp {
     pub admin_contacts: Vec<String>,
     /// URIs to which abuse is reported (XEP-0157).
     pub abuse_contacts: Vec<String>,
+}
+
+/// The `[icpp]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Icpp {
+    /// Listeners in the clear: loopback only, unless a proxy in front does the encryption.
+    pub listen: Vec<SocketAddr>,
+    /// Listeners that begin with TLS (ALPN `icpp/1`).
+    pub listen_tls: Vec<SocketAddr>,
+    /// A proxy in front has taken the encryption off already: `listen` may then name any address.
+    pub tls_terminated_by_proxy: bool,
+    /// The name of this front-end, to clients and on tickets; one for each process of a cluster.
+    pub node: String,
+    /// File with the secret that all processes of a cluster share; empty: tickets are good at this process only.
+    pub cluster_key: PathBuf,
+    /// Seconds of silence that a client in the foreground may keep.
+    pub heartbeat_s: u16,
+    /// The same in the background.
+    pub heartbeat_background_s: u16,
+    /// Seconds for which a ticket replaces the password; 0: none are given.
+    pub ticket_s: u32,
+    /// URLs of another front-end, to which clients are sent when this server is drained; empty: nowhere.
+    pub redirect_to: Vec<String>,
+    /// The name of that front-end.
+    pub redirect_node: String,
 }
 
 /// Encryption on listeners that begin in the clear.
@@ -219,6 +248,7 @@ impl Default for Config {
             shards: 0,
             pin: true,
             xmpp: Xmpp::default(),
+            icpp: Icpp::default(),
             tls: Tls::default(),
             accounts: Accounts::default(),
             admin: Admin::default(),
@@ -241,6 +271,24 @@ impl Default for Xmpp {
             redirect_always: false,
             admin_contacts: Vec::new(),
             abuse_contacts: Vec::new(),
+        }
+    }
+}
+
+impl Default for Icpp {
+    fn default() -> Self {
+        let limits = IcppLimits::DEFAULT;
+        Icpp {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 5299))],
+            listen_tls: vec![SocketAddr::from(([127, 0, 0, 1], 5300))],
+            tls_terminated_by_proxy: false,
+            node: "crosspoint".to_owned(),
+            cluster_key: PathBuf::new(),
+            heartbeat_s: limits.heartbeat_s,
+            heartbeat_background_s: limits.heartbeat_background_s,
+            ticket_s: limits.ticket_seconds,
+            redirect_to: Vec::new(),
+            redirect_node: String::new(),
         }
     }
 }
@@ -362,6 +410,17 @@ impl Accounts {
 }
 
 impl Config {
+    /// The ICPP front-end's bounds, as configured.
+    pub fn icpp_limits(&self) -> IcppLimits {
+        IcppLimits {
+            heartbeat_s: self.icpp.heartbeat_s,
+            heartbeat_background_s: self.icpp.heartbeat_background_s,
+            ticket_seconds: self.icpp.ticket_s,
+            resume_seconds: self.limits.resume_s,
+            ..IcppLimits::DEFAULT
+        }
+    }
+
     /// How many shards there will be: as configured, or one for each core.
     pub fn shard_count(&self) -> usize {
         match self.shards {

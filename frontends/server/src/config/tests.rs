@@ -272,7 +272,10 @@ fn settings_that_cannot_work_are_named() {
             "[accounts]\nscram_iterations = 1",
             "x.toml:2: accounts.scram_iterations: ",
         ),
-        ("[xmpp]\nlisten = []\nlisten_tls = []", "x.toml:2: xmpp.listen: "),
+        (
+            "[xmpp]\nlisten = []\nlisten_tls = []\n[icpp]\nlisten = []\nlisten_tls = []",
+            "x.toml:2: xmpp.listen: ",
+        ),
         (
             "[xmpp]\nlisten = [\"127.0.0.1:1\"]\nlisten_tls = [\"127.0.0.1:1\"]",
             "x.toml:3: xmpp.listen_tls: 127.0.0.1:1 is taken",

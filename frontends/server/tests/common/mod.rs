@@ -123,6 +123,9 @@ impl Server {
         let (xmpp_text, xmpps_text) = (xmpp.to_string(), xmpps.to_string());
         let mut command = crosspoint(&["serve", "--shards", "2", "--xmpp", &xmpp_text, "--xmpps", &xmpps_text]);
         command.arg("--data").arg(data).args(["--set", "pin=false"]);
+        if !more.contains(&"--icpp") {
+            command.args(["--icpp", "off", "--icpps", "off"]);
+        }
         if !more.contains(&"--admin") {
             command.args(["--admin", "off"]);
         }

@@ -5,20 +5,21 @@
 //! - With stream management everything that is sent is also kept.
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::Envelope;
+use crosspoint_engine::envelope::{Codec, Envelope};
+use crosspoint_engine::guard::Pace;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, Context, Delivery, Form, Now};
 use crosspoint_engine::store::RecordId;
 
 use crate::codec::{CLIENT, Frame, Scanner, Stanza};
 use crate::config::XmppConfig;
+use crate::neutral;
 use crate::stanza::write;
 
 use super::client_state::Held;
 use super::errors::StreamError;
 use super::inbound::Run;
 use super::kept::Kept;
-use super::rate::Rate;
 use super::stream_management::{self as sm, Sent, StreamManagement};
 use super::{Flow, deliver};
 
@@ -34,7 +35,7 @@ pub(super) struct Established {
     pub(super) address: Jid,
     /// ` xml:lang="..."` of the client's stream, if it is not ours.
     pub(super) lang: Option<Box<Bytes>>,
-    rate: Rate,
+    pace: Pace,
     /// When the client last sent anything ([`Now::ms`]).
     pub(super) heard_ms: u64,
     /// Pushes and pings so far, for their identifiers.
@@ -70,7 +71,7 @@ impl Established {
         Established {
             address,
             lang,
-            rate: Rate::default(),
+            pace: Pace::default(),
             heard_ms: now.ms,
             pushes: 0,
             flags: Flags::default(),
@@ -126,7 +127,7 @@ impl Established {
             Frame::End => self.on_end(cx),
             Frame::Stanza(stanza) => self.on_stanza(stanza, scanner, config, run, cx),
         };
-        match self.rate.charge(consumed, cx.now.ms, &config.limits) {
+        match self.pace.charge(consumed, 1, cx.now.ms, config.limits.pace()) {
             Some(ready_ms) if flow == Flow::Next => {
                 self.flags.throttled = true;
                 cx.actions.push(Action::Pause);
@@ -220,6 +221,14 @@ impl Established {
         cx: &mut Context<'_>,
     ) -> Option<StreamError> {
         let (envelope, form, record) = (delivery.envelope, delivery.form, delivery.record);
+        let said;
+        let envelope = match envelope.content.codec {
+            Codec::Neutral if !envelope.content.body.is_empty() => {
+                said = neutral::to_stanza(envelope);
+                &said
+            }
+            _ => envelope,
+        };
         match &mut self.held {
             Some(held) if record.is_none() && deliver::is_deferrable(envelope) => {
                 if held.push(Kept::pack(envelope, form, None), config.limits.held_stanzas) {

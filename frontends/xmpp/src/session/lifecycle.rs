@@ -60,7 +60,7 @@ impl XmppSession {
                     cx.actions.push(Action::Continue);
                 }
             }
-            Event::Bound { address } => self.bound(address, cx),
+            Event::Bound { address, .. } => self.bound(address, cx),
             Event::BindFailed(fault) => {
                 if let Some(id) = take_id(negotiation) {
                     bind::write_failed(&id, fault, cx.outbox);

@@ -25,7 +25,6 @@ mod lifecycle;
 mod managed;
 mod negotiate;
 mod presence;
-mod rate;
 mod register;
 mod routing;
 mod sasl;

@@ -27,6 +27,11 @@ pub(crate) fn wire(condition: Condition) -> (&'static str, &'static str) {
     }
 }
 
+/// The condition with this element name.
+pub(crate) fn from_name(name: &str) -> Option<Condition> {
+    Condition::ALL.into_iter().find(|condition| wire(*condition).0 == name)
+}
+
 /// Appends the `<error/>` element of a stanza error.
 pub(crate) fn write(out: &mut Vec<u8>, condition: Condition) {
     let (name, kind) = wire(condition);

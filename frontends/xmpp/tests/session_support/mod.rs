@@ -136,7 +136,10 @@ impl Client {
     pub fn bound_with(config: XmppConfig) -> Client {
         let mut client = Client::at_home(config);
         client.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
-        client.event(Event::Bound { address: jid(ROMEO) });
+        client.event(Event::Bound {
+            address: jid(ROMEO),
+            epoch: 1,
+        });
         client.forget();
         client
     }
@@ -309,6 +312,10 @@ pub fn name(action: &Action) -> &'static str {
         Action::Detach { .. } => "Detach",
         Action::Resume { .. } => "Resume",
         Action::Resumable { .. } => "Resumable",
+        Action::Sync { .. } => "Sync",
+        Action::Hold(_) => "Hold",
+        Action::Listen { .. } => "Listen",
+        Action::Spend { .. } => "Spend",
         Action::Register { .. } => "Register",
         Action::Pause => "Pause",
         Action::Continue => "Continue",

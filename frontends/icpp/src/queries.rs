@@ -1,0 +1,211 @@
+//! What clients ask of the server: contacts, black list, history. Answered at the user's home.
+//!
+//! A query's content is a verb and the frame's body (`parts.rs`); so is an answer's, and the session writes the header.
+//!
+//! Invariant: every query is answered by exactly one answer without MORE, or refused.
+
+use crosspoint_engine::envelope::{Condition, Envelope};
+use crosspoint_engine::jid::{JID_BYTES_MAX, Jid};
+use crosspoint_engine::roster::item::{GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
+use crosspoint_engine::roster::{Item, Since, Subscription};
+use crosspoint_engine::service::{Host, Then};
+
+use crate::codec::contacts::{Contact, List, Roster, contact_flag, list_op, roster_op};
+use crate::codec::{Flags, Verb};
+use crate::limits::Limits;
+use crate::parts;
+
+/// Answers a query.
+pub(crate) fn on_query(query: Envelope, limits: &Limits, host: &mut dyn Host) {
+    let own = query.from.same_bare(&query.to);
+    let outcome = match parts::query_head(&query.content) {
+        _ if !own => Err(Condition::NotAllowed),
+        Some((Verb::Roster, _)) => roster(&query, host),
+        Some((Verb::Block, _)) => block(&query, limits, host),
+        Some(_) => Err(Condition::FeatureNotImplemented),
+        None => Err(Condition::BadRequest),
+    };
+    if let Err(condition) = outcome {
+        host.refuse(query, condition);
+    }
+}
+
+/// Sends an answer, or one part of it.
+fn answer(query: &Envelope, verb: Verb, flags: Flags, body: Vec<u8>, host: &mut dyn Host) {
+    host.send(query.answer(parts::query(verb, flags, body)));
+}
+
+/// Answers when a change is durable.
+fn when_done(query: &Envelope, body: Vec<u8>) -> Then {
+    let query = query.clone();
+    Box::new(move |result, host| match (result, parts::query_head(&query.content)) {
+        (Ok(()), Some((verb, _))) => answer(&query, verb, Flags::NONE, body, host),
+        (Ok(()), None) => host.refuse(query, Condition::InternalServerError),
+        (Err(condition), _) => host.refuse(query, condition),
+    })
+}
+
+fn roster(query: &Envelope, host: &mut dyn Host) -> Result<(), Condition> {
+    let body = query.content.body.clone();
+    let asked = Roster::read(&body).map_err(|_| Condition::BadRequest)?;
+    let user = query.to.to_bare();
+    let done = |version| {
+        let mut body = Vec::new();
+        write_contacts(&mut body, roster_op::DONE, version, std::iter::empty());
+        body
+    };
+    match asked.op {
+        roster_op::GET => send_roster(query, asked.version, host),
+        roster_op::SET => {
+            let contact = asked.contacts().next().ok_or(Condition::BadRequest)?;
+            let address = contact_address(&contact, &user)?;
+            let groups = contact.groups().map(str::to_owned).collect();
+            host.roster_set(&user, &address, contact.name, groups, when_done(query, done(0)));
+            Ok(())
+        }
+        roster_op::REMOVE => {
+            let contact = asked.contacts().next().ok_or(Condition::BadRequest)?;
+            let address = contact_address(&contact, &user)?;
+            host.roster_remove(&user, &address, when_done(query, done(0)));
+            Ok(())
+        }
+        _ => Err(Condition::BadRequest),
+    }
+}
+
+/// A contact is someone else, without a resource.
+fn contact_address(contact: &Contact<'_>, user: &Jid) -> Result<Jid, Condition> {
+    let address = Jid::parse(contact.address).map_err(|_| Condition::JidMalformed)?;
+    match address.is_bare() && address != *user {
+        true => Ok(address),
+        false => Err(Condition::NotAllowed),
+    }
+}
+
+/// An answer's frame is closed when it has grown to this. The largest contact, some 36 KiB, still fits behind it.
+const FRAME_BYTES_ENOUGH: usize = 16 * 1024;
+const _: () = assert!(
+    FRAME_BYTES_ENOUGH + 8 + JID_BYTES_MAX + NAME_BYTES_MAX + GROUPS_MAX * (2 + GROUP_BYTES_MAX)
+        < crate::codec::FRAME_BYTES as usize
+);
+
+fn send_roster(query: &Envelope, known: u64, host: &mut dyn Host) -> Result<(), Condition> {
+    let roster = host.roster(&query.to).ok_or(Condition::ItemNotFound)?;
+    let version = roster.version();
+    let unchanged =
+        matches!(roster.since(Some(known).filter(|known| *known > 0)), Since::Pushes(pushes) if pushes.is_empty());
+    let mut bodies = Vec::new();
+    if unchanged {
+        let mut body = Vec::new();
+        write_contacts(&mut body, roster_op::UNCHANGED, version, std::iter::empty());
+        bodies.push(body);
+    } else {
+        let mut items = roster.items().peekable();
+        while items.peek().is_some() || bodies.is_empty() {
+            let mut bytes = 0;
+            let entries = std::iter::from_fn(|| {
+                let item = items.next_if(|_| bytes < FRAME_BYTES_ENOUGH)?;
+                bytes += item_bytes(item);
+                Some((item, false))
+            });
+            let mut body = Vec::new();
+            write_contacts(&mut body, roster_op::ITEMS, version, entries);
+            bodies.push(body);
+        }
+    }
+    let last = bodies.len() - 1;
+    for (index, body) in bodies.into_iter().enumerate() {
+        let flags = if index < last { Flags::MORE } else { Flags::NONE };
+        answer(query, Verb::Roster, flags, body, host);
+    }
+    Ok(())
+}
+
+fn item_bytes(item: &Item) -> usize {
+    let groups: usize = item.groups.iter().map(|group| 2 + group.len()).sum();
+    8 + item.jid.as_str().len() + item.name.len() + groups
+}
+
+/// Appends the body of a ROSTER frame: contacts, each with whether it was removed.
+pub(crate) fn write_contacts<'i>(
+    out: &mut Vec<u8>,
+    op: u8,
+    version: u64,
+    contacts: impl Iterator<Item = (&'i Item, bool)>,
+) {
+    let contacts: Vec<(&Item, bool)> = contacts.collect();
+    let groups: Vec<Vec<&str>> = contacts
+        .iter()
+        .map(|(item, _)| item.groups.iter().map(String::as_str).collect())
+        .collect();
+    let entries = contacts.iter().zip(&groups).map(|((item, removed), groups)| {
+        let mut flags = 0;
+        if item.state.pending_out() {
+            flags |= contact_flag::ASKED;
+        }
+        if *removed {
+            flags |= contact_flag::REMOVED;
+        }
+        (subscription(item), flags, item.jid.as_str(), &*item.name, &groups[..])
+    });
+    Roster::write(out, op, version, entries);
+}
+
+fn subscription(item: &Item) -> u8 {
+    match item.state.subscription() {
+        Subscription::None => 0,
+        Subscription::To => 1,
+        Subscription::From => 2,
+        Subscription::Both => 3,
+    }
+}
+
+/// Addresses in one frame: at their longest they fit.
+pub(crate) const ADDRESSES_A_FRAME: usize = 16;
+const _: () = assert!(ADDRESSES_A_FRAME * (2 + JID_BYTES_MAX) < crate::codec::FRAME_BYTES as usize - 32);
+
+fn block(query: &Envelope, limits: &Limits, host: &mut dyn Host) -> Result<(), Condition> {
+    let body = query.content.body.clone();
+    let asked = List::read(&body).map_err(|_| Condition::BadRequest)?;
+    let user = query.to.to_bare();
+    let addresses: Result<Vec<Jid>, _> = asked
+        .addresses()
+        .take(limits.list_addresses + 1)
+        .map(Jid::parse)
+        .collect();
+    let addresses = addresses.map_err(|_| Condition::JidMalformed)?;
+    if addresses.len() > limits.list_addresses {
+        return Err(Condition::NotAcceptable);
+    }
+    let mut done = Vec::new();
+    List::write(&mut done, list_op::DONE, std::iter::empty());
+    match asked.op {
+        list_op::LIST => return send_blocks(query, host),
+        list_op::ADD if addresses.is_empty() => return Err(Condition::BadRequest),
+        list_op::ADD => host.block(&user, addresses, when_done(query, done)),
+        list_op::REMOVE => host.unblock(&user, addresses, when_done(query, done)),
+        _ => return Err(Condition::BadRequest),
+    }
+    Ok(())
+}
+
+fn send_blocks(query: &Envelope, host: &mut dyn Host) -> Result<(), Condition> {
+    let blocks = host.blocks(&query.to).ok_or(Condition::ItemNotFound)?;
+    let addresses: Vec<Jid> = blocks.iter().cloned().collect();
+    send_list(query, Verb::Block, list_op::LIST, &addresses, host);
+    Ok(())
+}
+
+fn send_list(query: &Envelope, verb: Verb, op: u8, addresses: &[Jid], host: &mut dyn Host) {
+    let mut chunks: Vec<&[Jid]> = addresses.chunks(ADDRESSES_A_FRAME).collect();
+    if chunks.is_empty() {
+        chunks.push(&[]);
+    }
+    let last = chunks.len() - 1;
+    for (index, chunk) in chunks.into_iter().enumerate() {
+        let mut body = Vec::new();
+        List::write(&mut body, op, chunk.iter().map(Jid::as_str));
+        let flags = if index < last { Flags::MORE } else { Flags::NONE };
+        answer(query, verb, flags, body, host);
+    }
+}

@@ -1,0 +1,42 @@
+//! Writing frames of the server's own.
+
+use crate::codec::{Code, Flags, Header, Refusal, Verb, write_frame};
+
+/// Where a session's frames go: what each header says beside its verb.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) slot: u16,
+}
+
+impl Place {
+    /// The header of a push.
+    pub(super) fn push(self, verb: Verb, ack: u32) -> Header {
+        Header {
+            slot: self.slot,
+            ..Header::push(verb, ack)
+        }
+    }
+
+    /// The header of an answer.
+    pub(super) fn answer(self, verb: Verb, flags: Flags, id: u32, ack: u32) -> Header {
+        Header {
+            flags: flags.with(Flags::RESP),
+            id,
+            ..self.push(verb, ack)
+        }
+    }
+
+    /// Appends a refusal: of a request, or of everything (`id` 0).
+    pub(super) fn refuse(self, out: &mut Vec<u8>, id: u32, ack: u32, refusal: &Refusal<'_>) {
+        let header = match id {
+            0 => self.push(Verb::Error, ack),
+            id => self.answer(Verb::Error, Flags::ERR, id, ack),
+        };
+        write_frame(out, header, |body| refusal.write(body));
+    }
+
+    /// Appends the refusal of a request that ends nothing.
+    pub(super) fn refuse_by(self, out: &mut Vec<u8>, id: u32, ack: u32, code: Code) {
+        self.refuse(out, id, ack, &Refusal::new(code));
+    }
+}
