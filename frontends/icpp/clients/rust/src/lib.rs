@@ -23,5 +23,9 @@ pub use driver::{
 };
 pub use store::{FileStore, MemoryStore, StateStore};
 
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 /// The codec: kinds of messages, codes of errors, verbs.
 pub use crosspoint_icpp::codec;

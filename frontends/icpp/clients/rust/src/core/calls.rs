@@ -294,6 +294,10 @@ impl Core {
     }
 
     pub(super) fn ping(&mut self) {
+        let now = self.now;
+        if let Some(link) = &mut self.link {
+            link.pinged_at = now;
+        }
         // One that is still open says the same; but the server has to hear something.
         let id = match self.requests.open(Pending::Ping) {
             Ok(id) => id.0,
@@ -312,16 +316,11 @@ impl Core {
     /// Asks for what waits beyond what the application has taken.
     pub(super) fn sync(&mut self) {
         self.sync_open = true;
-        self.sync_from(self.offset);
-    }
-
-    pub(super) fn sync_from(&mut self, offset: u64) {
         let sync = Sync {
             epoch: self.epoch,
-            offset,
-            limit: 0,
+            offset: self.offset,
         };
-        let _ = self.request(Verb::Sync, Pending::Sync { offset }, |out| sync.write(out));
+        let _ = self.request(Verb::Sync, Pending::Sync, |out| sync.write(out));
     }
 
     /// Takes nothing more, and says goodbye once the server has accepted everything.

@@ -67,6 +67,7 @@ pub(super) struct Link {
     pub terms: Terms,
     opened_at: u64,
     heard_at: u64,
+    pub pinged_at: u64,
     pub sent_at: u64,
     pub logged_in_at: Option<u64>,
     pub ack_due: Option<u64>,
@@ -96,6 +97,7 @@ impl Link {
             },
             opened_at: now,
             heard_at: now,
+            pinged_at: now,
             sent_at: now,
             logged_in_at: None,
             ack_due: None,
@@ -109,6 +111,12 @@ impl Link {
             false => self.terms.heartbeat_s,
         };
         u64::from(seconds.max(1)) * 1_000
+    }
+
+    /// When a PING is due: when this side has said nothing for a heartbeat, or heard nothing, since servers only answer (SPEC.md
+    /// section 7).
+    fn ping_due(&self, background: bool) -> u64 {
+        self.sent_at.min(self.heard_at.max(self.pinged_at)) + self.heartbeat_ms(background)
     }
 
     pub fn is_in_session(&self) -> bool {
@@ -318,7 +326,7 @@ impl Core {
             }
             let beat = link.heartbeat_ms(self.background);
             let silence = link.heard_at + beat + beat / 2;
-            let ping = link.sent_at + beat;
+            let ping = link.ping_due(self.background);
             ping.min(silence).min(link.ack_due.unwrap_or(u64::MAX))
         });
         dial.into_iter().chain(link).min()
@@ -346,7 +354,7 @@ impl Core {
         }
         if link.ack_due.is_some_and(|due| now >= due) {
             self.put(Verb::Accepted, Flags::NONE, 0, |_| {});
-        } else if now >= link.sent_at + beat {
+        } else if now >= link.ping_due(self.background) {
             self.ping();
         }
     }

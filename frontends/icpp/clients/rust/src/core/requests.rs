@@ -44,10 +44,7 @@ pub enum Pending {
     /// ROSTER get; the client's own.
     Roster(Vec<Contact>),
     /// SYNC; the client's own.
-    Sync {
-        /// Of the message that the client had.
-        offset: u64,
-    },
+    Sync,
     /// ROSTER set or remove.
     RosterChange,
     /// BLOCK or ALLOW list.
@@ -117,7 +114,7 @@ impl Requests {
 
     /// The connection has ended: no answer will come. Gives those that somebody waits for.
     pub fn abandon(&mut self) -> impl Iterator<Item = (RequestId, RequestError)> + '_ {
-        let waited = |pending: &Pending| !matches!(pending, Pending::Ping | Pending::Roster(_) | Pending::Sync { .. });
+        let waited = |pending: &Pending| !matches!(pending, Pending::Ping | Pending::Roster(_) | Pending::Sync);
         let open = self.open.drain().filter(move |(_, open)| waited(&open.pending));
         open.map(|(id, _)| (RequestId(id), RequestError::Disconnected))
     }

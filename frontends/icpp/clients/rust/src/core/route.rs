@@ -131,6 +131,8 @@ impl Route {
         secure: bool,
         now: u64,
     ) -> Result<(), RedirectFault> {
+        // Before WELCOME, only the redirect itself says who it is from.
+        let node = if redirect.from.is_empty() { node } else { redirect.from };
         if self.hops >= REDIRECTS_MAX {
             return Err(RedirectFault::TooMany);
         }
@@ -170,8 +172,10 @@ mod tests {
 
     fn redirect(route: &mut Route, url: &str, to: &str, from: &str, secure: bool) -> Result<(), RedirectFault> {
         let mut body = Vec::new();
-        Redirect::write(&mut body, [url], to, Some(b"ticket"), Reason::Load, 0);
-        route.redirect(&Redirect::read(&body).unwrap(), from, secure, 0)
+        let mut written = Redirect::to(to, Reason::Load, from);
+        written.ticket = Some(b"ticket");
+        written.write(&mut body, [url]);
+        route.redirect(&Redirect::read(&body).unwrap(), "", secure, 0)
     }
 
     #[test]

@@ -16,13 +16,24 @@ pub fn bare(address: &str) -> &str {
     address.split('/').next().unwrap_or(address)
 }
 
-/// The key of a message. A message that came back has its sender's id but not its sender, so it is told apart.
+/// As what a message arrives. These are no duplicates of each other (SPEC.md section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    /// What somebody says.
+    Itself = 0,
+    /// A message of ours that came back.
+    Returned = 1,
+    /// A copy of what another session of ours has sent.
+    Copy = 2,
+}
+
+/// The key of a message.
 ///
 /// A strong hash, because ids are chosen by those who send: nobody may choose one that hides another's message.
 #[must_use]
-pub fn key(from: &str, id: MessageId, returned: bool) -> SeenKey {
+pub fn key(from: &str, id: MessageId, aspect: Aspect) -> SeenKey {
     let digest = Sha256::new()
-        .chain_update([u8::from(returned)])
+        .chain_update([aspect as u8])
         .chain_update(id)
         .chain_update(bare(from))
         .finalize();
@@ -70,7 +81,7 @@ mod tests {
     #[test]
     fn once_and_bounded() {
         let mut seen = Seen::default();
-        let numbered = |number: usize| key("romeo@localhost", (number as u128).to_be_bytes(), false);
+        let numbered = |number: usize| key("romeo@localhost", (number as u128).to_be_bytes(), Aspect::Itself);
         for number in 0..SEEN_MAX {
             assert!(seen.insert(numbered(number)));
             assert!(!seen.insert(numbered(number)));
@@ -84,8 +95,8 @@ mod tests {
     #[test]
     fn the_resource_does_not_count_and_the_sender_does() {
         let id = [7; 16];
-        assert_eq!(key("a@b/c", id, false), key("a@b/d", id, false));
-        assert_ne!(key("a@b/c", id, false), key("b@b/c", id, false));
-        assert_ne!(key("a@b/c", id, false), key("a@b/c", id, true));
+        assert_eq!(key("a@b/c", id, Aspect::Itself), key("a@b/d", id, Aspect::Itself));
+        assert_ne!(key("a@b/c", id, Aspect::Itself), key("b@b/c", id, Aspect::Itself));
+        assert_ne!(key("a@b/c", id, Aspect::Itself), key("a@b/c", id, Aspect::Returned));
     }
 }

@@ -3,10 +3,10 @@
 use crosspoint_icpp::codec::contacts::{List, Roster as RosterBody, list_op, roster_op};
 use crosspoint_icpp::codec::cursor::Cursor;
 use crosspoint_icpp::codec::elsewhere::{Drain, Redirect};
-use crosspoint_icpp::codec::message::{kind, receipt};
+use crosspoint_icpp::codec::message::{kind, receipt, tag};
 use crosspoint_icpp::codec::presence::{Presence, Subscription};
 use crosspoint_icpp::codec::sync::Synced;
-use crosspoint_icpp::codec::{Fault, Flags, Frame, HEADER_BYTES, Message, Refusal, Verb};
+use crosspoint_icpp::codec::{Code, Fault, Flags, Frame, HEADER_BYTES, Message, Refusal, Verb};
 
 use super::contacts::Contact;
 use super::fault::{Ending, RequestError, ServerFault, Told};
@@ -111,8 +111,10 @@ impl Core {
             }
             Verb::Bye => {
                 let (told, refusal) = told(frame.body)?;
-                // The session has ended, whatever the reason.
-                self.resumable = None;
+                // The session has ended, unless it lives elsewhere than this server.
+                if !matches!(refusal.known(), Some(Code::Shutdown | Code::BackEndLost)) {
+                    self.resumable = None;
+                }
                 self.ended_by_server(told, refusal.retry_after_ms);
             }
             _ => return Err(ServerFault::UnexpectedVerb(verb as u8)),
@@ -124,8 +126,12 @@ impl Core {
     fn message(&mut self, verb: Verb, frame: Frame<'_>) -> Result<(), ServerFault> {
         let message = Message::read(frame.body)?;
         let item = incoming(verb, &message)?;
-        let returned = verb == Verb::Deliver && message.kind == kind::ERROR;
-        let key = seen::key(message.from, message.id, returned);
+        let aspect = match (verb, message.kind, message.extension(tag::COPY)) {
+            (Verb::Deliver, kind::ERROR, _) => seen::Aspect::Returned,
+            (_, _, Some([2])) => seen::Aspect::Copy,
+            _ => seen::Aspect::Itself,
+        };
+        let key = seen::key(message.from, message.id, aspect);
         let offset = self.log_offset(message.stamp);
         let mark = match self.seen.insert(key) {
             true => Mark {
@@ -248,7 +254,7 @@ impl Core {
         }
         let mut answer = None;
         match (pending, verb) {
-            (Pending::Ping, Verb::Pong) | (Pending::Sync { .. } | Pending::History(_), Verb::Synced) => {}
+            (Pending::Ping, Verb::Pong) | (Pending::Sync | Pending::History(_), Verb::Synced) => {}
             (Pending::Roster(contacts), Verb::Roster) => roster_part(contacts, frame.body)?,
             (Pending::RosterChange, Verb::Roster) | (Pending::ListChange, Verb::Block | Verb::Allow) => {
                 answer = Some(Answer::Done);
@@ -276,7 +282,7 @@ impl Core {
         let (told, refusal) = told(frame.body)?;
         match self.requests.close(id) {
             // Ours: nobody waits for them.
-            Some(Pending::Ping | Pending::Roster(_) | Pending::Sync { .. }) | None => {
+            Some(Pending::Ping | Pending::Roster(_) | Pending::Sync) | None => {
                 self.tell(Event::Refused(told.clone()));
             }
             Some(_) => {
@@ -308,8 +314,8 @@ impl Core {
                 }
                 None
             }
-            Pending::Sync { offset } => {
-                self.synced(offset, Synced::read(frame.body)?);
+            Pending::Sync => {
+                self.synced(Synced::read(frame.body)?);
                 None
             }
             Pending::List { addresses, in_force } => Some(Answer::Addresses { addresses, in_force }),
@@ -329,16 +335,12 @@ impl Core {
     }
 
     /// Everything up to there has been sent: once it has been taken, so has the log.
-    fn synced(&mut self, asked: u64, synced: Synced) {
+    fn synced(&mut self, synced: Synced) {
         if synced.epoch != self.epoch {
             (self.epoch, self.offset) = (synced.epoch, 0);
             self.arrived_offset = 0;
         }
         self.arrived_offset = self.arrived_offset.max(synced.offset);
-        if synced.more && synced.offset > asked {
-            self.sync_from(synced.offset);
-            return;
-        }
         self.sync_open = false;
         let mark = Mark {
             seen: None,

@@ -23,7 +23,8 @@ fn a_redirect_before_the_login_is_followed_and_said() {
     };
     world.connect_by(dial);
     assert!(world.core.in_session());
-    assert_eq!(world.peer.hello.as_ref().map(|hello| hello.0), Some(1), "HOPS");
+    let hello = world.peer.hello.as_ref().unwrap();
+    assert_eq!((hello.0, hello.1.as_deref()), (1, Some("one")), "HOPS, CAME_FROM");
 }
 
 #[test]

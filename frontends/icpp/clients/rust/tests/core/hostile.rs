@@ -201,14 +201,9 @@ fn an_answer_without_end_is_one_fault() {
 fn redirects_to_nonsense_are_refused() {
     let mut world = in_session();
     let mut body = Vec::new();
-    Redirect::write(
-        &mut body,
-        ["icpp://plain", "http://x", ""],
-        "two",
-        None,
-        Reason::Home,
-        u32::MAX,
-    );
+    let mut redirect = Redirect::to("two", Reason::Home, "one");
+    redirect.after_ms = u32::MAX;
+    redirect.write(&mut body, ["icpp://plain", "http://x", ""]);
     assert_eq!(fault_of(&mut world, &frame(Verb::Redirect as u8, 0, 0, 0, &body)), None);
     assert!(world.has(|event| matches!(event, Event::RedirectRefused(_))));
     assert!(world.core.in_session());

@@ -4,8 +4,8 @@ use crosspoint_client::codec::Verb;
 use crosspoint_client::codec::presence::Show;
 use crosspoint_client::core::limits::LOGIN_MS_MAX;
 use crosspoint_client::core::{
-    AddressList, Answer, Change, Ending, Event, Final, ListChange, Output, RequestError, ScramFault, ServerFault,
-    Subscribed,
+    Activity, AddressList, Answer, Change, Ending, Event, Final, ListChange, Output, RequestError, ScramFault,
+    ServerFault, Subscribed,
 };
 
 use crate::peer::{ADDRESS, Peer};
@@ -196,12 +196,27 @@ fn heartbeats_are_sent_and_missed() {
     world.core.timeout(due);
     world.talk();
     assert_eq!(world.peer.verbs, [Verb::Ping]);
+    // Whoever only sends what is not answered asks, too: he might be talking to nobody.
+    for step in 1..6 {
+        world.now = due + step * 10_000;
+        world
+            .core
+            .activity([1; 16], "romeo@localhost", Activity::Composing)
+            .unwrap();
+        world.core.timeout(world.now);
+        world.core.output().clear();
+    }
+    world.peer.verbs.clear();
+    world.now = due + 60_000;
+    world.core.timeout(world.now);
+    world.talk();
+    assert_eq!(world.peer.verbs, [Verb::Ping]);
     // In the background, ten times slower.
     world.core.set_background(true);
     world.talk();
     assert_eq!(world.peer.verbs, [Verb::Ping, Verb::State]);
     let due = world.core.next_timeout().unwrap();
-    assert_eq!(due, 660_000);
+    assert_eq!(due, 720_000);
     // No answer any more.
     world.core.timeout(due);
     world.core.timeout(due + 299_999);

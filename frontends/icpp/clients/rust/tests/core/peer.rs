@@ -306,7 +306,7 @@ impl Peer {
         self.resume = hello.resume.filter(|token| known(token)).map(|_| ack);
         let mut body = Vec::new();
         if let Some((url, node)) = &self.redirect {
-            Redirect::write(&mut body, [url.as_str()], node, None, Reason::Load, 0);
+            Redirect::to(node, Reason::Load, self.node).write(&mut body, [url.as_str()]);
             self.put(Verb::Redirect, Flags::NONE, 0, &body);
             self.closed = true;
             return;
@@ -442,7 +442,9 @@ impl Peer {
 
     pub fn redirect_to(&mut self, url: &str, node: &str, ticket: Option<&[u8]>) {
         let mut body = Vec::new();
-        Redirect::write(&mut body, [url], node, ticket, Reason::Drain, 0);
+        let mut redirect = Redirect::to(node, Reason::Drain, self.node);
+        redirect.ticket = ticket;
+        redirect.write(&mut body, [url]);
         self.put(Verb::Redirect, Flags::NONE, 0, &body);
     }
 
