@@ -32,16 +32,17 @@ impl fmt::Display for BlockListFull {
 
 impl std::error::Error for BlockListFull {}
 
-/// One user's black list.
+/// One user's black list: one word while it is empty, as nearly all are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BlockList {
-    entries: Vec<Jid>,
+    #[allow(clippy::box_collection)]
+    entries: Option<Box<Vec<Jid>>>,
 }
 
 impl BlockList {
     /// Does an entry match this address?
     pub fn blocks(&self, jid: &Jid) -> bool {
-        if self.entries.is_empty() {
+        if self.entries.is_none() {
             return false;
         }
         self.has(jid.as_str())
@@ -56,49 +57,60 @@ impl BlockList {
             if self.has(jid.as_str()) || added.contains(&jid) {
                 continue;
             }
-            if self.entries.len() + added.len() >= BLOCKED_MAX {
+            if self.len() + added.len() >= BLOCKED_MAX {
                 return Err(BlockListFull);
             }
             added.push(jid.detached());
         }
-        self.entries.extend(added.iter().cloned());
-        self.entries.sort_unstable();
+        if !added.is_empty() {
+            let entries = self.entries.get_or_insert_default();
+            entries.extend(added.iter().cloned());
+            entries.sort_unstable();
+        }
         Ok(added)
     }
 
     /// Takes these off the list. Returns those that were on it.
     pub fn unblock<'a>(&mut self, jids: impl IntoIterator<Item = &'a Jid>) -> Vec<Jid> {
+        let Some(entries) = &mut self.entries else {
+            return Vec::new();
+        };
         let places = jids.into_iter();
-        places
+        let removed = places
             .filter_map(|jid| {
-                let place = self.entries.binary_search(jid).ok()?;
-                Some(self.entries.remove(place))
+                let place = entries.binary_search(jid).ok()?;
+                Some(entries.remove(place))
             })
-            .collect()
+            .collect();
+        if entries.is_empty() {
+            self.entries = None;
+        }
+        removed
     }
 
     /// Takes everybody off the list. Returns whoever was on it.
     pub fn unblock_all(&mut self) -> Vec<Jid> {
-        std::mem::take(&mut self.entries)
+        self.entries.take().map(|entries| *entries).unwrap_or_default()
     }
 
     /// The entries, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &Jid> {
-        self.entries.iter()
+        self.entries.iter().flat_map(|entries| entries.iter())
     }
 
     /// Number of entries.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.as_ref().map_or(0, |entries| entries.len())
     }
 
     /// Nobody is blocked?
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_none()
     }
 
     fn has(&self, text: &str) -> bool {
-        self.entries.binary_search_by(|entry| entry.as_str().cmp(text)).is_ok()
+        let found = |entries: &Vec<Jid>| entries.binary_search_by(|entry| entry.as_str().cmp(text)).is_ok();
+        self.entries.as_deref().is_some_and(found)
     }
 }
 

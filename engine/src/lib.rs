@@ -8,7 +8,7 @@
 //! 5. [`drive`](crate::switch): a shard on its ring; [`rt`] names the ring.
 //! 6. [`switch`]: all of it put together; [`control`]: the administrator's hand on it.
 //!
-//! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`scram`], [`accounts`], [`guard`],
+//! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`admitting`], [`scram`], [`accounts`], [`guard`],
 //! [`wheel`], [`store`] (envelopes at rest), [`neutral`] (what all protocols can say), [`limits`], [`metrics`].
 //!
 //! Invariants: the engine knows no wire format and no front-end; only [`rt`] (a crate of its own) names monoio, io_uring and libc; only [`rt`]
@@ -16,6 +16,7 @@
 #![deny(unsafe_code)]
 
 pub mod accounts;
+pub mod admitting;
 pub mod blocking;
 pub mod control;
 mod drive;

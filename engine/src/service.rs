@@ -12,6 +12,7 @@
 use bytes::Bytes;
 pub use crosspoint_storage::seam::{BookWrite, Row, Table};
 
+use crate::admitting::AllowList;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
@@ -26,11 +27,13 @@ pub trait Frontend: Send {
     /// A connection has been accepted: makes its session. May already write to the outbox and push actions.
     fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session>;
 
-    /// The server's end of a TLS connection for this listener: asked for direct TLS, and on `Action::StartTls`.
+    /// The server's end of a wrapped connection for this listener: asked for when a connection begins with a handshake, and
+    /// on `Action::StartTls`.
     fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>>;
 
-    /// Whether connections of this listener begin with a TLS handshake.
-    fn direct_tls(&self, listener: usize) -> bool;
+    /// Whether connections of this listener begin with the handshake of their cipher (direct TLS, WebSocket, one within the
+    /// other); a session is made when that is over.
+    fn handshake_first(&self, listener: usize) -> bool;
 
     /// The same envelope (a message or presence that this codec wrote) with a neutral content and an identifier that is text, for a
     /// session of another protocol; `None` if nothing of it can be said there.
@@ -43,10 +46,11 @@ pub trait Frontend: Send {
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
 }
 
-/// An encrypted transport, sans-IO. Implemented over rustls by the composition root.
+/// What lies between a socket and a session's plain bytes, sans-IO: encryption, framing, or both. Implemented by the
+/// composition root.
 pub trait Cipher: Send {
-    /// Takes ciphertext from `input` (what is left of a partial record stays in it), appends plaintext to `plain` and what
-    /// must be sent (handshake, alerts) to `output`. An error closes the connection after `output` is written.
+    /// Takes received bytes from `input` (what is left of a partial record stays in it), appends plain ones to `plain` and
+    /// what must be sent (handshake, alerts) to `output`. An error closes the connection after `output` is written.
     fn open(
         &mut self,
         input: &mut Vec<u8>,
@@ -54,14 +58,14 @@ pub trait Cipher: Send {
         output: &mut Vec<u8>,
     ) -> Result<CipherState, CipherFault>;
 
-    /// Encrypts all of `plain` onto `output`.
+    /// Wraps all of `plain`, as one record if it has such, onto `output`.
     fn seal(&mut self, plain: &[u8], output: &mut Vec<u8>);
 
-    /// Says goodbye (close_notify).
+    /// Says goodbye (close_notify, a close frame).
     fn close(&mut self, output: &mut Vec<u8>);
 
-    /// What is known after the handshake.
-    fn facts(&mut self) -> TlsFacts;
+    /// What is known after the handshake; `None` if nothing is encrypted. A cipher that answers `Action::StartTls` encrypts.
+    fn facts(&mut self) -> Option<TlsFacts>;
 }
 
 /// Where a cipher stands.
@@ -75,9 +79,20 @@ pub enum CipherState {
     Closed,
 }
 
-/// The peer does not speak TLS as it should; the text is for the log.
+/// The peer does not speak as it should; the text is for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CipherFault(pub String);
+
+/// A change of a user's white list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// These are on it.
+    Add(Vec<Jid>),
+    /// These are not; nobody is, if none is named.
+    Remove(Vec<Jid>),
+    /// It is in force, or not.
+    Enforce(bool),
+}
 
 /// Called once with the outcome of a change, when that is durable.
 pub type Then = Box<dyn FnOnce(Result<(), Condition>, &mut dyn Host) + Send>;
@@ -131,6 +146,12 @@ pub trait Host {
 
     /// Unblocks addresses; an empty list unblocks all.
     fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then);
+
+    /// The user's white list, if it has ever been touched.
+    fn admission(&self, user: &Jid) -> Option<&AllowList>;
+
+    /// Changes the white list. `ResourceConstraint` beyond its bound.
+    fn admit(&mut self, user: &Jid, change: Admission, then: Then);
 
     /// Whether `other` (bare or full) may see the user's presence: subscribed, by directed presence, or the user itself.
     fn may_see(&self, user: &Jid, other: &Jid) -> bool;

@@ -18,6 +18,7 @@ use crate::envelope::Envelope;
 use crate::jid::Jid;
 use crate::roster::Item;
 use crate::scram::AccountKeys;
+use crate::service::Admission;
 use crate::store::RecordId;
 
 /// One connected client. See the module for the rules.
@@ -73,7 +74,7 @@ pub trait Random: Send {
 pub struct Peer {
     /// Where it comes from: the key of the per-address budgets.
     pub address: IpAddr,
-    /// Whether bytes arrive through direct TLS.
+    /// What is known of the encryption in which bytes arrive from the first one on; `None` if there is none.
     pub tls: Option<TlsFacts>,
     /// Which listener of the front-end took it (an index into its configuration).
     pub listener: usize,
@@ -292,6 +293,8 @@ pub enum Event {
         /// Which of the two.
         blocked: bool,
     },
+    /// The white list changed.
+    AdmissionPush(Admission),
     /// Another connection of the same client resumes this session: say goodbye on this transport, if it is still there,
     /// and keep everything; the next thing that happens is that the other one takes this one apart.
     Superseded,

@@ -20,16 +20,22 @@ use crate::shard::SessionId;
 /// Ciphertext is made from at most this much of an outbox at a time.
 const SEAL_BYTES_MAX: usize = 64 * 1024;
 
+/// What waits for a socket beside its session's outbox, one sealed piece included. A peer that makes its cipher answer
+/// (pongs, key updates) and does not read the answers is let go beyond this.
+const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+
+const _: () = assert!(OUTPUT_BYTES_MAX > 2 * SEAL_BYTES_MAX);
+
 /// One connection.
 pub(super) struct Link {
     pub(super) socket: Socket,
     pub(super) peer: IpAddr,
     /// Front-end and listener.
     pub(super) origin: (u8, u8),
-    /// `None` until a direct TLS handshake is done.
+    /// `None` until the handshake that the connection begins with is done.
     pub(super) session: Cell<Option<SessionId>>,
     pub(super) state: Cell<State>,
-    /// In a direct TLS handshake, counted as unauthenticated.
+    /// In the handshake that the connection begins with, counted as unauthenticated.
     pub(super) knocking: Cell<bool>,
     /// Told to stop reading.
     pub(super) paused: Cell<bool>,
@@ -65,6 +71,10 @@ const _: () = assert!(size_of::<Link>() <= 136);
 impl Rest {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |bytes| bytes.len())
     }
 
     pub(super) fn take(&mut self) -> Vec<u8> {
@@ -123,6 +133,11 @@ impl Link {
     /// Indexes of its front-end and listener.
     pub(super) fn place(&self) -> (usize, usize) {
         (self.origin.0.into(), self.origin.1.into())
+    }
+
+    /// Whether the peer has made its cipher answer more than it reads.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.buffers.borrow().output.len() > OUTPUT_BYTES_MAX
     }
 
     /// Moves bytes from an outbox towards the socket until all are gone or it takes no more. `sealed` is for ciphertext on

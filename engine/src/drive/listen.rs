@@ -47,8 +47,8 @@ impl Station {
     fn welcome(self: &Rc<Self>, link: Rc<Link>) {
         self.doing(Doing::Accept);
         let (frontend, listener) = link.place();
-        let direct = self.shard.borrow().direct_tls(frontend, listener);
-        if direct {
+        let handshake_first = self.shard.borrow().handshake_first(frontend, listener);
+        if handshake_first {
             let cipher = self.shard.borrow_mut().cipher(frontend, listener);
             let Some(cipher) = cipher else { return };
             if !self.shard.borrow_mut().begin_handshake(link.peer) {
@@ -56,7 +56,7 @@ impl Station {
             }
             link.knocking.set(true);
             link.buffers.borrow_mut().cipher = Some(cipher);
-            reader::start_encrypted(self.clone(), link);
+            reader::start_handshake(self.clone(), link);
         } else if self.open(&link, None) {
             reader::start(self.clone(), link);
         }

@@ -12,11 +12,12 @@ use super::link::{Buffers, Link, State, Written};
 use crate::metrics::{Doing, reading};
 use crate::rt;
 use crate::service::CipherState;
+use crate::session::TlsFacts;
 use crate::shard::SessionId;
 
 /// Reads from one socket before others get their turn.
 const READS_IN_A_ROW_MAX: usize = 4;
-/// A direct TLS handshake must be over by then.
+/// The handshake that a connection begins with must be over by then.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// A closing connection has this long to take its last bytes and to close its side.
 const LINGER_MAX: Duration = Duration::from_secs(3);
@@ -26,8 +27,8 @@ pub(super) fn start(station: Rc<Station>, link: Rc<Link>) {
     guarded(station, link, read);
 }
 
-/// As [`start`], after a TLS handshake.
-pub(super) fn start_encrypted(station: Rc<Station>, link: Rc<Link>) {
+/// As [`start`], after the handshake of its cipher.
+pub(super) fn start_handshake(station: Rc<Station>, link: Rc<Link>) {
     guarded(station, link, handshake);
 }
 
@@ -81,7 +82,7 @@ fn read(station: Rc<Station>, link: Rc<Link>) -> impl Future<Output = ()> {
     }
 }
 
-/// The handshake of a direct TLS listener; a session is made when it is over.
+/// The handshake that a connection begins with; a session is made when it is over.
 async fn handshake(station: Rc<Station>, link: Rc<Link>) {
     let done = within(HANDSHAKE_MAX, async {
         while link.session.get().is_none() {
@@ -93,8 +94,10 @@ async fn handshake(station: Rc<Station>, link: Rc<Link>) {
     });
     let done = done.await.unwrap_or(false);
     station.let_in(&link);
-    if done {
-        start(station, link);
+    match done {
+        true => start(station, link),
+        // A client that ends the handshake and the connection with the same bytes leaves a session behind.
+        false => station.lost(&link),
     }
 }
 
@@ -176,7 +179,7 @@ impl Station {
     fn decrypt(&self, link: &Rc<Link>, received: &[u8], scratch: &mut Vec<u8>, plain: &mut Vec<u8>) -> bool {
         scratch.clear();
         plain.clear();
-        let (outcome, was_open, facts) = {
+        let (outcome, opened, facts) = {
             let mut buffers = link.buffers.borrow_mut();
             let Buffers {
                 cipher,
@@ -200,21 +203,19 @@ impl Station {
                 self.meter.relabel(Doing::Handshake);
             }
             *open = was_open || matches!(outcome, Ok(CipherState::Open | CipherState::Closed));
-            let facts = (*open && !was_open).then(|| cipher.facts());
-            (outcome, was_open, facts)
+            let opened = *open && !was_open;
+            let facts = if opened { cipher.facts() } else { None };
+            (outcome, opened, facts)
         };
-        let flushed = link.blocked.get() || self.write_rest(link) != Written::Broken;
+        let flushed = (link.blocked.get() || self.write_rest(link) != Written::Broken) && !link.is_overdue();
         let state = match outcome {
             Ok(state) => state,
             Err(fault) => {
-                tracing::debug!(peer = %link.peer, fault = fault.0, "TLS");
+                tracing::debug!(peer = %link.peer, fault = fault.0, "the peer does not keep to its transport");
                 return false;
             }
         };
-        if let Some(facts) = facts
-            && !was_open
-            && !self.secured(link, facts)
-        {
+        if opened && !self.secured(link, facts) {
             return false;
         }
         if !plain.is_empty() {
@@ -231,15 +232,17 @@ impl Station {
     }
 
     /// A handshake is over: the session is told, or made.
-    fn secured(&self, link: &Rc<Link>, facts: crate::session::TlsFacts) -> bool {
-        match link.session.get() {
-            Some(id) => {
+    fn secured(&self, link: &Rc<Link>, facts: Option<TlsFacts>) -> bool {
+        match (link.session.get(), facts) {
+            (Some(id), Some(facts)) => {
                 self.enter(Some(id), |shard| shard.secured(id, facts));
                 true
             }
-            None => {
+            // What was to be encrypted is not.
+            (Some(_), None) => false,
+            (None, facts) => {
                 self.let_in(link);
-                self.open(link, Some(facts))
+                self.open(link, facts)
             }
         }
     }

@@ -7,11 +7,12 @@ use super::Shard;
 use super::ledger::Outcome;
 use super::queries;
 use super::user::{Present, Resource, User};
+use crate::admitting::AllowList;
 use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
-use crate::service::{Host, Then, ThenRows};
+use crate::service::{Admission, Host, Then, ThenRows};
 use crate::session::Now;
 use crate::slots::UserKey;
 
@@ -90,6 +91,14 @@ impl Host for Shard {
 
     fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then) {
         self.unblock_addresses(user, addresses, then);
+    }
+
+    fn admission(&self, user: &Jid) -> Option<&AllowList> {
+        self.present_at(user)?.allows.as_deref()
+    }
+
+    fn admit(&mut self, user: &Jid, change: Admission, then: Then) {
+        self.change_admission(user, change, then);
     }
 
     fn may_see(&self, user: &Jid, other: &Jid) -> bool {

@@ -11,6 +11,7 @@ use super::ledger::{Outcome, Waiting};
 use super::table::SessionId;
 use super::user::{Loading, Present, State, User, UserId};
 use crate::accounts::Account;
+use crate::admitting::{self, AllowList};
 use crate::blocking::BlockList;
 use crate::jid::Jid;
 use crate::roster::{Item, Roster};
@@ -47,6 +48,10 @@ impl Shard {
             },
             own(Table::Roster),
             own(Table::Block),
+            BookRead::Get {
+                table: Table::Document,
+                key: store::part_key(&address, admitting::PART),
+            },
         ];
         let token = self.expect(move |shard, outcome| shard.found(uid, outcome));
         self.outgoing.book.push(BookRequest::Read { token, reads });
@@ -247,7 +252,7 @@ impl User {
 
 /// `Ok(None)`: no such account.
 fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option<Box<Present>>, ()> {
-    let [account, roster, blocks] = results else {
+    let [account, roster, blocks, allows] = results else {
         return Err(());
     };
     let Some(account) = account.first() else {
@@ -278,10 +283,15 @@ fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option
     blocks
         .block(blocked.map_err(|_| ())?.iter().map(Jid::detached))
         .map_err(|_| ())?;
+    let allows = match allows.first() {
+        Some(row) => Some(Box::new(AllowList::decode(&row.value).ok_or(())?)),
+        None => None,
+    };
     Ok(Some(Box::new(Present {
         created_unix_ms: account.created_unix_ms,
         leaving: false,
         roster,
         blocks,
+        allows,
     })))
 }

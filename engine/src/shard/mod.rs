@@ -12,6 +12,7 @@
 
 mod accounts;
 mod actions;
+mod allows;
 mod blocks;
 mod calls;
 mod host;

@@ -61,12 +61,14 @@ impl Shard {
         }
     }
 
-    /// The addressee is in memory: its black list speaks first (XEP-0191 section 3.2), then the rules of the kind.
+    /// The addressee is in memory: its black and white list speak first (XEP-0191 section 3.2), then the rules of the kind.
     pub(super) fn decide(&mut self, uid: UserId, routed: Routed) {
         let Some(user) = self.users.get(uid) else { return };
         let from = &routed.envelope.from;
-        let blocked =
-            user.present().is_some_and(|present| present.blocks.blocks(from)) && !from.same_bare(&user.address);
+        let blocked = user
+            .present()
+            .is_some_and(|present| present.blocks.blocks(from) || present.keeps_out(from))
+            && !from.same_bare(&user.address);
         if blocked && from.domain() != from.as_str() {
             return self.refuse_blocked(routed);
         }

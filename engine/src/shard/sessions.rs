@@ -57,7 +57,7 @@ pub enum Refused {
 }
 
 impl Shard {
-    /// A connection was accepted (and its TLS handshake is done, if its listener wants one first).
+    /// A connection was accepted (and its handshake is done, if its listener wants one first).
     pub fn open(&mut self, frontend: usize, listener: usize, peer: &Peer) -> Result<SessionId, Refused> {
         if let Err(refused) = self.admit(peer) {
             self.metrics.refused.add(1);
@@ -90,7 +90,7 @@ impl Shard {
         Ok(id)
     }
 
-    /// A connection that begins with a TLS handshake counts as unauthenticated before it has a session. False if it is not
+    /// A connection that begins with a handshake counts as unauthenticated before it has a session. False if it is not
     /// let in; else `end_handshake` must follow, before `open`.
     pub fn begin_handshake(&mut self, peer: IpAddr) -> bool {
         let welcome = !self.draining && self.unauthenticated_enter(peer);
@@ -316,12 +316,12 @@ impl Shard {
         self.frontends.get_mut(frontend)?.as_mut()?.cipher(listener)
     }
 
-    /// Whether a listener's connections begin with TLS.
-    pub fn direct_tls(&self, frontend: usize, listener: usize) -> bool {
+    /// Whether a listener's connections begin with the handshake of their cipher.
+    pub fn handshake_first(&self, frontend: usize, listener: usize) -> bool {
         self.frontends
             .get(frontend)
             .and_then(Option::as_ref)
-            .is_some_and(|front| front.direct_tls(listener))
+            .is_some_and(|front| front.handshake_first(listener))
     }
 
     pub(super) fn tell_accepted(&mut self) {

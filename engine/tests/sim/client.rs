@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
-//!   to NODE · set CONTACT · block WHOM · unblock WHOM · resume TOKEN · renew PASSWORD
+//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · resume TOKEN · renew PASSWORD
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
 //! sleeps under its own address as token when its line is cut.
@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind};
 use crosspoint_engine::jid::Jid;
-use crosspoint_engine::service::{Cipher, Frontend, Host};
+use crosspoint_engine::service::{Admission, Cipher, Frontend, Host};
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 
 /// The domain of all plays.
@@ -62,6 +62,9 @@ impl LineSession {
             "gone" => self.presence(PresenceKind::Unavailable, 0, cx),
             "resume" => cx.actions.push(Action::Resume {
                 token: Bytes::copy_from_slice(first.as_bytes()),
+            }),
+            "sync" => cx.actions.push(Action::Sync {
+                after: first.parse().unwrap_or(0),
             }),
             "send" => self.send(first, second, cx),
             "shout" => {
@@ -187,6 +190,7 @@ impl Session for LineSession {
             }
             Event::PasswordChecked(good) => say(cx, format_args!("judged {good}")),
             Event::AuthUnavailable { throttled } => say(cx, format_args!("unavailable {throttled}")),
+            Event::Synced { after } => say(cx, format_args!("synced {after}")),
             Event::ResumeFailed => say(cx, format_args!("unknown")),
             Event::Accepted(seqs) => {
                 for seq in seqs {
@@ -259,7 +263,7 @@ impl Frontend for LineFront {
         None
     }
 
-    fn direct_tls(&self, _listener: usize) -> bool {
+    fn handshake_first(&self, _listener: usize) -> bool {
         false
     }
 
@@ -280,6 +284,9 @@ impl Frontend for LineFront {
             "set" => host.roster_set(&user, &address(whom), "", Vec::new(), then),
             "remove" => host.roster_remove(&user, &address(whom), then),
             "block" => host.block(&user, vec![address(whom)], then),
+            "allow" => host.admit(&user, Admission::Add(vec![address(whom)]), then),
+            "disallow" => host.admit(&user, Admission::Remove(vec![address(whom)]), then),
+            "only" => host.admit(&user, Admission::Enforce(whom == "friends"), then),
             "unblock" => host.unblock(&user, vec![address(whom)], then),
             "found" => host.register(&address(whom), "pencil".to_owned(), then),
             "leave" => host.remove_account(&user, then),

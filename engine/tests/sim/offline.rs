@@ -30,6 +30,51 @@ fn juliet_is_away_romeo_writes_juliet_returns() {
     });
 }
 
+/// She reads what waited, her device dies, and she says how far she got: that is settled, and only what came since is told.
+#[test]
+fn who_syncs_says_what_she_has_and_gets_the_rest_once() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        for number in 0..3 {
+            world.type_in(romeo, &format!("send juliet m{number}"));
+        }
+        world.settle();
+        let first = world.enter("juliet", "balcony", true);
+        world.type_in(first, "sync 0");
+        world.until(first, "synced");
+        assert_eq!(
+            ids(&world.heard_of(first, "message")),
+            numbered(0..3),
+            "without being available"
+        );
+        let last: u64 = world.heard_of(first, "synced")[0]
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        world.type_in(romeo, "send juliet m3");
+        world.settle();
+        world.cut(first);
+        world.pass(61_000);
+        world.settle();
+        assert_eq!(world.pending("juliet"), 4, "she has confirmed nothing");
+        let second = world.enter("juliet", "garden", false);
+        world.type_in(second, &format!("sync {last}"));
+        world.until(second, "synced");
+        world.settle();
+        assert_eq!(ids(&world.heard_of(second, "message")), ["m3"]);
+        assert_eq!(world.pending("juliet"), 0);
+        world.type_in(second, "sync 0");
+        world.settle();
+        assert_eq!(
+            world.heard_of(second, "synced").len(),
+            2,
+            "nothing waits, and she is told so"
+        );
+    });
+}
+
 #[test]
 fn what_comes_while_the_old_is_handed_over_comes_after_it() {
     play(|world| {

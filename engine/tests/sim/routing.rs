@@ -75,6 +75,34 @@ fn whoever_is_blocked_is_answered_as_if_nobody_were_there() {
 }
 
 #[test]
+fn who_admits_only_friends_hears_of_nobody_else() {
+    play(|world| {
+        let juliet = world.enter("juliet", "balcony", false);
+        let romeo = world.enter("romeo", "orchard", false);
+        world.type_in(juliet, "available 0");
+        world.type_in(juliet, "only friends");
+        world.until(juliet, "Result only friends");
+        world.type_in(romeo, "send juliet one");
+        world.until(romeo, "error juliet one");
+        world.type_in(juliet, "allow romeo");
+        world.until(juliet, "Result allow romeo");
+        world.type_in(romeo, "send juliet two");
+        world.until(juliet, "message romeo/orchard two");
+        world.type_in(juliet, "disallow romeo");
+        world.until(juliet, "Result disallow romeo");
+        world.type_in(juliet, "set romeo");
+        world.until(juliet, "Result set romeo");
+        world.type_in(romeo, "send juliet three");
+        world.until(juliet, "message romeo/orchard three");
+        world.type_in(juliet, "block romeo");
+        world.until(juliet, "Result block romeo");
+        world.type_in(romeo, "send juliet four");
+        world.until(romeo, "error juliet four");
+        assert_eq!(world.heard_of(juliet, "message").len(), 2);
+    });
+}
+
+#[test]
 fn a_second_session_of_the_same_name_replaces_the_first() {
     play(|world| {
         let first = world.enter("juliet", "balcony", false);

@@ -38,7 +38,7 @@ impl Frontend for IcppFront {
         (self.config.listener(listener)?.cipher.as_ref()?)()
     }
 
-    fn direct_tls(&self, listener: usize) -> bool {
+    fn handshake_first(&self, listener: usize) -> bool {
         self.config
             .listener(listener)
             .is_some_and(|listener| listener.cipher.is_some())

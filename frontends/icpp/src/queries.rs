@@ -4,11 +4,12 @@
 //!
 //! Invariant: every query is answered by exactly one answer without MORE, or refused.
 
+use crosspoint_engine::admitting::AllowList;
 use crosspoint_engine::envelope::{Condition, Envelope};
 use crosspoint_engine::jid::{JID_BYTES_MAX, Jid};
 use crosspoint_engine::roster::item::{GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
 use crosspoint_engine::roster::{Item, Since, Subscription};
-use crosspoint_engine::service::{Host, Then};
+use crosspoint_engine::service::{Admission, Host, Then};
 
 use crate::codec::contacts::{Contact, List, Roster, contact_flag, list_op, roster_op};
 use crate::codec::{Flags, Verb};
@@ -22,6 +23,7 @@ pub(crate) fn on_query(query: Envelope, limits: &Limits, host: &mut dyn Host) {
         _ if !own => Err(Condition::NotAllowed),
         Some((Verb::Roster, _)) => roster(&query, host),
         Some((Verb::Block, _)) => block(&query, limits, host),
+        Some((Verb::Allow, _)) => allow(&query, limits, host),
         Some(_) => Err(Condition::FeatureNotImplemented),
         None => Err(Condition::BadRequest),
     };
@@ -165,27 +167,56 @@ pub(crate) const ADDRESSES_A_FRAME: usize = 16;
 const _: () = assert!(ADDRESSES_A_FRAME * (2 + JID_BYTES_MAX) < crate::codec::FRAME_BYTES as usize - 32);
 
 fn block(query: &Envelope, limits: &Limits, host: &mut dyn Host) -> Result<(), Condition> {
-    let body = query.content.body.clone();
-    let asked = List::read(&body).map_err(|_| Condition::BadRequest)?;
+    let (op, addresses) = listed(query, limits)?;
     let user = query.to.to_bare();
-    let addresses: Result<Vec<Jid>, _> = asked
-        .addresses()
-        .take(limits.list_addresses + 1)
-        .map(Jid::parse)
-        .collect();
-    let addresses = addresses.map_err(|_| Condition::JidMalformed)?;
-    if addresses.len() > limits.list_addresses {
-        return Err(Condition::NotAcceptable);
-    }
     let mut done = Vec::new();
     List::write(&mut done, list_op::DONE, std::iter::empty());
-    match asked.op {
+    match op {
         list_op::LIST => return send_blocks(query, host),
         list_op::ADD if addresses.is_empty() => return Err(Condition::BadRequest),
         list_op::ADD => host.block(&user, addresses, when_done(query, done)),
         list_op::REMOVE => host.unblock(&user, addresses, when_done(query, done)),
         _ => return Err(Condition::BadRequest),
     }
+    Ok(())
+}
+
+/// What a BLOCK or ALLOW asks for.
+fn listed(query: &Envelope, limits: &Limits) -> Result<(u8, Vec<Jid>), Condition> {
+    let asked = List::read(&query.content.body).map_err(|_| Condition::BadRequest)?;
+    let addresses = asked.addresses().take(limits.list_addresses + 1).map(Jid::parse);
+    let addresses: Vec<Jid> = addresses
+        .collect::<Result<_, _>>()
+        .map_err(|_| Condition::JidMalformed)?;
+    match addresses.len() > limits.list_addresses {
+        true => Err(Condition::NotAcceptable),
+        false => Ok((asked.op, addresses)),
+    }
+}
+
+fn allow(query: &Envelope, limits: &Limits, host: &mut dyn Host) -> Result<(), Condition> {
+    let (op, addresses) = listed(query, limits)?;
+    let change = match op {
+        list_op::LIST => {
+            let list = host.admission(&query.to);
+            let op = match list.is_some_and(AllowList::in_force) {
+                true => list_op::ON,
+                false => list_op::OFF,
+            };
+            let addresses: Vec<Jid> = list.into_iter().flat_map(AllowList::iter).cloned().collect();
+            send_list(query, Verb::Allow, op, &addresses, host);
+            return Ok(());
+        }
+        list_op::ADD if addresses.is_empty() => return Err(Condition::BadRequest),
+        list_op::ADD => Admission::Add(addresses),
+        list_op::REMOVE => Admission::Remove(addresses),
+        list_op::ON => Admission::Enforce(true),
+        list_op::OFF => Admission::Enforce(false),
+        _ => return Err(Condition::BadRequest),
+    };
+    let mut done = Vec::new();
+    List::write(&mut done, list_op::DONE, std::iter::empty());
+    host.admit(&query.to.to_bare(), change, when_done(query, done));
     Ok(())
 }
 

@@ -38,7 +38,10 @@ fn read_all(body: &[u8]) {
     while Node::read(&mut cursor).is_ok() && !cursor.is_empty() {}
 }
 
-fn message_parts() -> impl Strategy<Value = ([u8; 16], u64, u16, String, String, Vec<(u16, Vec<u8>)>, Vec<u8>)> {
+/// Identity, stamp, kind, addresses, extensions, payload.
+type Parts = ([u8; 16], u64, u16, String, String, Vec<(u16, Vec<u8>)>, Vec<u8>);
+
+fn message_parts() -> impl Strategy<Value = Parts> {
     let text = "[a-z@./é]{0,40}";
     let extension = (0x0100u16..0x7fff, proptest::collection::vec(any::<u8>(), 0..20));
     (

@@ -6,57 +6,54 @@ use crosspoint_engine::service::{Cipher, CipherFault, CipherState};
 use crosspoint_engine::session::TlsFacts;
 use crosspoint_tls::{Tls, TlsConfig, TlsVersion};
 
-/// The certificate in use; replaced as a whole when it is read again. The lock is taken once a connection, never for a
-/// message.
+/// Names of application protocols (RFC 7301).
+pub type Protocols = &'static [&'static [u8]];
+
+/// The certificate in use, as listeners of one kind offer it; replaced as a whole, for all kinds, when it is read again. The
+/// lock is taken once a connection, never for a message.
 #[derive(Debug, Clone)]
-pub struct Certificates(Arc<RwLock<Offers>>);
-
-/// What is spoken inside of TLS: what ALPN offers (RFC 7301).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speech {
-    /// XEP-0368.
-    Xmpp,
-    /// ICPP's SPEC.md section 1.
-    Icpp,
-}
-
-/// One identity, for each protocol.
-#[derive(Debug)]
-struct Offers {
-    xmpp: TlsConfig,
-    icpp: TlsConfig,
-}
-
-impl Offers {
-    fn new(config: &TlsConfig) -> Offers {
-        Offers {
-            xmpp: config.speaking(&[b"xmpp-client"]),
-            icpp: config.speaking(&[b"icpp/1"]),
-        }
-    }
-
-    fn of(&self, speech: Speech) -> TlsConfig {
-        match speech {
-            Speech::Xmpp => self.xmpp.clone(),
-            Speech::Icpp => self.icpp.clone(),
-        }
-    }
+pub struct Certificates {
+    /// For each kind of listener. The first one's protocols are those that the configuration was made with.
+    kinds: Arc<RwLock<Vec<(Protocols, TlsConfig)>>>,
+    /// Index within `kinds`.
+    kind: usize,
 }
 
 impl Certificates {
     /// Beginning with this one.
-    pub fn new(config: &TlsConfig) -> Certificates {
-        Certificates(Arc::new(RwLock::new(Offers::new(config))))
+    pub fn new(config: TlsConfig) -> Certificates {
+        Certificates {
+            kinds: Arc::new(RwLock::new(vec![(&[], config)])),
+            kind: 0,
+        }
+    }
+
+    /// The same certificate, for listeners that speak other application protocols. Asked for when the switch is put
+    /// together, once for each kind.
+    pub fn offering(&self, protocols: Protocols) -> Certificates {
+        let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
+        let config = kinds[0].1.with_protocols(protocols);
+        kinds.push((protocols, config));
+        Certificates {
+            kinds: self.kinds.clone(),
+            kind: kinds.len() - 1,
+        }
     }
 
     /// New connections get this one; open ones keep theirs.
-    pub fn replace(&self, config: &TlsConfig) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Offers::new(config);
+    pub fn replace(&self, config: TlsConfig) {
+        let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
+        for (protocols, kind) in kinds.iter_mut().skip(1) {
+            *kind = config.with_protocols(protocols);
+        }
+        kinds[0].1 = config;
     }
 
     /// The server's end of a new connection; `None` if TLS itself refuses.
-    pub fn cipher(&self, speech: Speech) -> Option<Box<dyn Cipher>> {
-        let config = self.0.read().unwrap_or_else(PoisonError::into_inner).of(speech);
+    pub fn cipher(&self) -> Option<Box<dyn Cipher>> {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        let config = kinds[self.kind].1.clone();
+        drop(kinds);
         let tls = Tls::new(&config)
             .inspect_err(|fault| tracing::error!(%fault, "no TLS session can be made"))
             .ok()?;
@@ -104,7 +101,7 @@ impl Cipher for TlsCipher {
         self.tls.close(output);
     }
 
-    fn facts(&mut self) -> TlsFacts {
+    fn facts(&mut self) -> Option<TlsFacts> {
         let (version, server_name) = match self.tls.facts() {
             Some(facts) => (version_name(facts.version), facts.server_name.map(str::to_owned)),
             None => ("", None),
@@ -117,7 +114,7 @@ impl Cipher for TlsCipher {
         };
         // Asked for once, when the handshake is done; from here on the session keeps what it needs.
         self.tls.forget();
-        facts
+        Some(facts)
     }
 }
 

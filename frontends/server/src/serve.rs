@@ -88,7 +88,7 @@ fn start(mut loaded: Loaded) -> Result<Server> {
     let home = Home::at(&config.data);
     let first_start = prepare(&home, &domain)?;
     let certificate = certificate::of(&config.tls, &domain, &home)?;
-    let certificates = Certificates::new(&certificate.config);
+    let certificates = Certificates::new(certificate.config.clone());
     let late: LateDesk = Arc::default();
     let admin = serve_http(&config, &late)?;
     let metrics = Arc::new(stats::make(&config, &home, &wiring::PROTOCOLS));
@@ -251,7 +251,7 @@ impl Server {
     fn reload(&self) {
         match certificate::of(&self.config.tls, &self.desk.domain, &self.home) {
             Ok(certificate) => {
-                self.certificates.replace(&certificate.config);
+                self.certificates.replace(certificate.config);
                 tracing::info!(
                     fingerprint = certificate.fingerprint,
                     "new connections get the certificate read just now"

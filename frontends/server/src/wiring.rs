@@ -23,7 +23,7 @@ use crosspoint_xmpp::config::{CipherFactory, Contacts, FeatureConfig, Listener, 
 
 use crate::admin::server::Office;
 use crate::banner;
-use crate::cipher::{Certificates, Speech};
+use crate::cipher::Certificates;
 use crate::config::{Config, Registration, TlsMode};
 use crate::figures::{self, Storage};
 use crate::icpp;
@@ -85,25 +85,23 @@ pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
 /// How connections are encrypted, for each protocol.
 struct Ciphers {
     xmpp: CipherFactory,
-    icpp: CipherFactory,
+    icpp: icpp::Ciphers,
 }
 
 impl Ciphers {
     fn of(certificates: &Certificates) -> Ciphers {
-        let factory = |speech| -> CipherFactory {
-            let certificates = certificates.clone();
-            Arc::new(move || certificates.cipher(speech))
-        };
+        // XEP-0368.
+        let xmpp = certificates.offering(&[b"xmpp-client"]);
         Ciphers {
-            xmpp: factory(Speech::Xmpp),
-            icpp: factory(Speech::Icpp),
+            xmpp: Arc::new(move || xmpp.cipher()),
+            icpp: icpp::Ciphers::of(certificates),
         }
     }
 
     fn none() -> Ciphers {
         Ciphers {
             xmpp: Arc::new(|| None),
-            icpp: Arc::new(|| None),
+            icpp: icpp::Ciphers::none(),
         }
     }
 }

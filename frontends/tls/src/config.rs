@@ -159,9 +159,9 @@ impl TlsConfig {
         })
     }
 
-    /// The same identity for connections that speak other application protocols (RFC 7301).
+    /// The same certificate and parameters, for other application protocols (RFC 7301).
     #[must_use]
-    pub fn speaking(&self, protocols: &[&[u8]]) -> Self {
+    pub fn with_protocols(&self, protocols: &[&[u8]]) -> Self {
         let mut server = ServerConfig::clone(&self.server);
         server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Self {

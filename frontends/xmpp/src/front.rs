@@ -47,7 +47,7 @@ impl Frontend for XmppFront {
         (self.shared.config.cipher)()
     }
 
-    fn direct_tls(&self, listener: usize) -> bool {
+    fn handshake_first(&self, listener: usize) -> bool {
         self.shared.config.listener(listener).direct_tls
     }
 

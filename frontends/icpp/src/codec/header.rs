@@ -135,6 +135,24 @@ pub enum Scan<'a> {
     Partial,
 }
 
+/// How many of these bytes, which begin where a frame begins, are whole frames, by their lengths alone. For what this side
+/// has written: a length that cannot be counts as whole, with all that follows.
+#[must_use]
+pub fn whole(bytes: &[u8]) -> usize {
+    let mut whole = 0;
+    while let Some((length, _)) = bytes[whole..].split_first_chunk::<4>() {
+        let length = u32::from_le_bytes(*length) as usize;
+        if length < HEADER_BYTES {
+            return bytes.len();
+        }
+        if length > bytes.len() - whole {
+            break;
+        }
+        whole += length;
+    }
+    whole
+}
+
 /// Looks for a frame of at most `bytes_max` bytes at the beginning of `input`. Faults are found as soon as the bytes that show
 /// them are there.
 pub fn scan(input: &[u8], bytes_max: u32) -> Result<Scan<'_>, Fault> {
@@ -210,4 +228,26 @@ pub fn write_frame(out: &mut Vec<u8>, header: Header, write: impl FnOnce(&mut Ve
     write(out);
     let length = (out.len() - start) as u32;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_frames_are_counted_at_every_cut() {
+        let mut bytes = Vec::new();
+        let mut ends = vec![0];
+        for length in [0, 1, 300, 0] {
+            write_frame(&mut bytes, Header::push(Verb::Send, 0), |out| {
+                out.resize(out.len() + length, 7)
+            });
+            ends.push(bytes.len());
+        }
+        for cut in 0..=bytes.len() {
+            let expected = ends.iter().rev().find(|end| **end <= cut);
+            assert_eq!(Some(&whole(&bytes[..cut])), expected, "{cut}");
+        }
+        assert_eq!(whole(&[0; 20]), 20, "what is no frame does not wait for ever");
+    }
 }

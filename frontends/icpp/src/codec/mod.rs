@@ -22,7 +22,7 @@ mod verb;
 pub use fault::{Code, Fault};
 pub use header::{
     FRAME_BYTES, FRAME_BYTES_BEFORE_LOGIN, Flags, Frame, HEADER_BYTES, Header, Opening, PREFACE, Scan, VERSION,
-    preface, scan, write_frame,
+    preface, scan, whole, write_frame,
 };
 pub use message::{Message, MessageId};
 pub use refusal::Refusal;

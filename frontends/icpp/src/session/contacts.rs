@@ -7,11 +7,13 @@ use crosspoint_engine::envelope::{Envelope, Hints, Kind, PresenceKind, QueryKind
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::neutral::{Neutral, Show as Shown};
 use crosspoint_engine::roster::Item;
+use crosspoint_engine::service::Admission;
 use crosspoint_engine::session::{Action, Context};
 
-use crate::codec::contacts::{List, list_op, roster_op};
+use crate::codec::contacts::{List, Roster, list_op, roster_op};
 use crate::codec::cursor::Cursor;
 use crate::codec::presence::{Presence, Show, Subscription};
+use crate::codec::sync::History;
 use crate::codec::{Code, Flags, Frame, HEADER_BYTES, Verb, write_frame};
 use crate::config::IcppConfig;
 use crate::parts;
@@ -125,6 +127,14 @@ pub(super) fn query(
     if !is_request(frame) {
         return Flow::Fail(Code::Malformed);
     }
+    let shape = match verb {
+        Verb::Roster => Roster::read(frame.body).map(|_| ()),
+        Verb::History => History::read(frame.body).map(|_| ()),
+        _ => List::read(frame.body).map(|_| ()),
+    };
+    if let Err(fault) = shape {
+        return fault.into();
+    }
     let own = session.address.to_bare();
     cx.actions.push(Action::Route {
         envelope: Envelope {
@@ -156,6 +166,23 @@ impl Established {
         self.keep_frame(start, None, None, config, cx)
     }
 
+    /// The white list changed.
+    pub(super) fn push_admission(
+        &mut self,
+        change: &Admission,
+        config: &IcppConfig,
+        place: Place,
+        cx: &mut Context<'_>,
+    ) -> Flow {
+        let (op, addresses) = match change {
+            Admission::Add(addresses) => (list_op::ADD, &addresses[..]),
+            Admission::Remove(addresses) => (list_op::REMOVE, &addresses[..]),
+            Admission::Enforce(true) => (list_op::ON, &[][..]),
+            Admission::Enforce(false) => (list_op::OFF, &[][..]),
+        };
+        self.push_list(Verb::Allow, op, addresses, config, place, cx)
+    }
+
     /// The black list changed.
     pub(super) fn push_blocks(
         &mut self,
@@ -169,6 +196,18 @@ impl Established {
             true => list_op::ADD,
             false => list_op::REMOVE,
         };
+        self.push_list(Verb::Block, op, addresses, config, place, cx)
+    }
+
+    fn push_list(
+        &mut self,
+        verb: Verb,
+        op: u8,
+        addresses: &[Jid],
+        config: &IcppConfig,
+        place: Place,
+        cx: &mut Context<'_>,
+    ) -> Flow {
         // None, once, says that all were taken off.
         let frames = addresses.len().div_ceil(queries::ADDRESSES_A_FRAME).max(1);
         let chunks = (0..frames).map(|index| {
@@ -178,7 +217,7 @@ impl Established {
         for addresses in chunks {
             let start = cx.outbox.len();
             let ack = self.ack();
-            write_frame(cx.outbox, place.push(Verb::Block, ack), |out| {
+            write_frame(cx.outbox, place.push(verb, ack), |out| {
                 List::write(out, op, addresses.iter().map(Jid::as_str));
             });
             match self.keep_frame(start, None, None, config, cx) {

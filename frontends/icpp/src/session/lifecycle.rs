@@ -326,6 +326,7 @@ fn established_event(
         Event::RosterPush { item, removed, version } => {
             established.push_contact(&item, removed, version, config, place, cx)
         }
+        Event::AdmissionPush(change) => established.push_admission(&change, config, place, cx),
         Event::BlockPush { addresses, blocked } => established.push_blocks(&addresses, blocked, config, place, cx),
         _ => Flow::Next,
     }

@@ -129,13 +129,16 @@ fn ranges(config: &Config, findings: &mut Findings<'_>) {
 }
 
 fn addresses(config: &Config, findings: &mut Findings<'_>) {
-    let nobody = [
-        &config.xmpp.listen,
-        &config.xmpp.listen_tls,
-        &config.icpp.listen,
-        &config.icpp.listen_tls,
+    let (xmpp, icpp) = (&config.xmpp, &config.icpp);
+    let lists = [
+        &xmpp.listen,
+        &xmpp.listen_tls,
+        &icpp.listen,
+        &icpp.listen_tls,
+        &icpp.listen_ws,
+        &icpp.listen_wss,
     ];
-    if nobody.iter().all(|list| list.is_empty()) {
+    if lists.iter().all(|list| list.is_empty()) {
         findings.add(
             "xmpp.listen",
             "no client could connect: neither listen nor listen_tls, of xmpp or icpp, names an address".to_owned(),
@@ -154,6 +157,8 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     all.extend(keyed("xmpp.listen_tls", &config.xmpp.listen_tls));
     all.extend(keyed("icpp.listen", &config.icpp.listen));
     all.extend(keyed("icpp.listen_tls", &config.icpp.listen_tls));
+    all.extend(keyed("icpp.listen_ws", &config.icpp.listen_ws));
+    all.extend(keyed("icpp.listen_wss", &config.icpp.listen_wss));
     all.extend(keyed("admin.listen", &config.admin.listen));
     for (index, (key, address)) in all.iter().enumerate() {
         let twice = all[..index]
@@ -170,13 +175,18 @@ pub const CLUSTER_KEY_BYTES_MIN: usize = 32;
 
 fn icpp(config: &Config, findings: &mut Findings<'_>) {
     let icpp = &config.icpp;
-    let open = icpp.listen.iter().find(|address| !address.ip().is_loopback());
-    if let Some(open) = open.filter(|_| !icpp.tls_terminated_by_proxy) {
-        let what = format!(
-            "{open} is not loopback and would be talked to in the clear; use icpp.listen_tls, or set \
-             icpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
-        );
-        findings.add("icpp.listen", what);
+    for (key, instead, list) in [
+        ("icpp.listen", "icpp.listen_tls", &icpp.listen),
+        ("icpp.listen_ws", "icpp.listen_wss", &icpp.listen_ws),
+    ] {
+        let open = list.iter().find(|address| !address.ip().is_loopback());
+        if let Some(open) = open.filter(|_| !icpp.tls_terminated_by_proxy) {
+            let what = format!(
+                "{open} is not loopback and would be talked to in the clear; use {instead}, or set \
+                 icpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
+            );
+            findings.add(key, what);
+        }
     }
     if icpp.node.is_empty() || icpp.node.len() > 255 || icpp.node.contains(char::is_whitespace) {
         findings.add("icpp.node", "a name is 1 to 255 bytes without blanks".to_owned());

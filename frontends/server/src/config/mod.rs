@@ -86,7 +86,11 @@ pub struct Icpp {
     pub listen: Vec<SocketAddr>,
     /// Listeners that begin with TLS (ALPN `icpp/1`).
     pub listen_tls: Vec<SocketAddr>,
-    /// A proxy in front has taken the encryption off already: `listen` may then name any address.
+    /// WebSocket listeners (subprotocol `icpp.v1`, path `/`) in the clear: as `listen`.
+    pub listen_ws: Vec<SocketAddr>,
+    /// WebSocket listeners in TLS.
+    pub listen_wss: Vec<SocketAddr>,
+    /// A proxy in front has taken the encryption off already: `listen` and `listen_ws` may then name any address.
     pub tls_terminated_by_proxy: bool,
     /// The name of this front-end, to clients and on tickets; one for each process of a cluster.
     pub node: String,
@@ -281,6 +285,8 @@ impl Default for Icpp {
         Icpp {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5299))],
             listen_tls: vec![SocketAddr::from(([127, 0, 0, 1], 5300))],
+            listen_ws: Vec::new(),
+            listen_wss: Vec::new(),
             tls_terminated_by_proxy: false,
             node: "crosspoint".to_owned(),
             cluster_key: PathBuf::new(),

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
+use crosspoint_engine::admitting::AllowList;
 use crosspoint_engine::blocking::BlockList;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::roster::Roster;
-use crosspoint_engine::service::{BookWrite, Host, Row, Table, Then, ThenRows};
+use crosspoint_engine::service::{Admission, BookWrite, Host, Row, Table, Then, ThenRows};
 use crosspoint_engine::session::Now;
 use crosspoint_xmpp::features::{FeatureConfig, Features};
 
@@ -242,6 +243,14 @@ impl Host for FakeHost {
     fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then) {
         let user = user.clone();
         self.commit(move |host| host.change_blocks(&user, addresses, false), then);
+    }
+
+    fn admission(&self, _user: &Jid) -> Option<&AllowList> {
+        None
+    }
+
+    fn admit(&mut self, _user: &Jid, _change: Admission, then: Then) {
+        then(Err(Condition::FeatureNotImplemented), self);
     }
 
     fn may_see(&self, user: &Jid, other: &Jid) -> bool {

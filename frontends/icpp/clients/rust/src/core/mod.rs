@@ -211,9 +211,13 @@ impl Core {
         self.events.pop_front()
     }
 
-    /// The next thing for the application. It must be said to be [`Core::taken`], or nothing after it is acknowledged.
+    /// The next thing for the application. It must be said to be [`Core::taken`], or nothing after it is acknowledged. After the end
+    /// there is nothing: the server keeps what was not taken.
     pub fn poll_incoming(&mut self) -> Option<(Taking, Incoming)> {
-        self.inbox.poll()
+        match self.ended {
+            None => self.inbox.poll(),
+            Some(_) => None,
+        }
     }
 
     /// The next change of presence. If nobody asks, the oldest are forgotten; [`Core::presence_of`] has the latest.

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::core::{Answer, Core, Final, Output, Refused, RequestError, RequestId};
-use crate::store::StateStore;
+use crate::store::{MemoryStore, StateStore};
 
 pub use builder::{Builder, ConnectError};
 pub use client::{Client, Page};
@@ -141,6 +141,14 @@ impl State {
                 let _ = waiting.send(Err(SendError::Ended(last.clone())));
             }
             self.answering.clear();
+        }
+    }
+
+    /// Whoever has closed the client may open its store again, although handles are left. Nothing more is kept: what is still read of
+    /// messages comes again in the next run.
+    fn release_store(&mut self) {
+        if self.core.ended() == Some(&Final::Closed) {
+            self.store = Box::new(MemoryStore::new());
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
 use super::socket::{Stream, Trust};
-use super::{Shared, random};
+use super::{Shared, State, random};
 use crate::core::{Dial, LinkId};
 
 /// Bytes read at once.
@@ -119,7 +119,9 @@ pub(super) async fn run(shared: Arc<Shared>, trust: Trust, mut alive: watch::Rec
     loop {
         let mut plan = plan(&shared, &mut open);
         if plan.ended {
-            return say_goodbye(&shared, open).await;
+            say_goodbye(&shared, open).await;
+            shared.quietly(State::release_store);
+            return;
         }
         if let Some(dial) = plan.dial.take() {
             let trust = trust.clone();
