@@ -32,15 +32,20 @@ impl Stage {
         let mut arguments = vec!["--icpp", &icpp, "--icpps", "127.0.0.1:0"];
         arguments.extend(more);
         let server = Server::anywhere(&scratch.path().join("data"), &arguments);
-        let listens = |how: &str| {
-            let mut lines = server.banner.lines().map(str::trim);
-            let line = lines.find(|line| line.starts_with("ICPP") && line.ends_with(how));
-            let line = line.unwrap_or_else(|| panic!("ICPP, {how}, in {}", server.banner));
-            let address = line.trim_start_matches("ICPP").trim().split(',').next();
-            address.and_then(|address| address.parse().ok()).expect("an address")
-        };
+        let listens = |how: &str| Stage::listening(&server, how);
         let (icpp, icpps) = (listens("in the clear"), listens("TLS"));
         Stage { server, icpp, icpps }
+    }
+
+    /// The address at which the banner says this.
+    fn listening(server: &Server, how: &str) -> SocketAddr {
+        let mut lines = server
+            .banner
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("ICPP")?.split_once(", "));
+        let line = lines.find(|(_, said)| *said == how);
+        let (address, _) = line.unwrap_or_else(|| panic!("ICPP, {how}, in {}", server.banner));
+        address.trim().parse().expect("an address")
     }
 
     /// With two accounts.
@@ -483,6 +488,33 @@ async fn a_drained_server_sends_its_clients_elsewhere() {
     draining.join().unwrap();
     romeo.say("here", "juliet@localhost").await;
     assert_eq!(juliet.hear().await.text(), "here");
+}
+
+#[tokio::test]
+async fn web_sockets_carry_the_same_conversation() {
+    let scratch = Scratch::new();
+    let more = [
+        "--set",
+        "icpp.listen_ws=127.0.0.1:0",
+        "--set",
+        "icpp.listen_wss=127.0.0.1:0",
+    ];
+    let stage = Stage::anywhere(&scratch, &more);
+    let ws = Stage::listening(&stage.server, "WebSocket in the clear");
+    let wss = Stage::listening(&stage.server, "WebSocket in TLS");
+    let by = |name: &str, url: String| {
+        let client = Client::builder().urls([url]).account(&format!("{name}@localhost"));
+        client.password(&format!("{name}'s secret")).trust(stage.certificate())
+    };
+    let mut romeo = Person::arrive(by("romeo", format!("ws://{ws}/"))).await;
+    let mut juliet = Person::arrive(by("juliet", format!("wss://localhost:{}/", wss.port()))).await;
+    for number in 0..50 {
+        let text = format!("{number} {}", "x".repeat(number * 1_000));
+        romeo.say(&text, "juliet@localhost").await;
+        assert_eq!(juliet.hear().await.text(), text);
+        juliet.say(&text, "romeo@localhost").await;
+        assert_eq!(romeo.hear().await.text(), text);
+    }
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use crosspoint_icpp::codec::presence::Show;
 use tokio::sync::watch;
 
 use super::client::Client;
-use super::socket::{Trust, TrustError};
+use super::socket::{Trust, TrustError, is_built_in};
 use super::{Shared, run};
 use crate::core::limits::URLS_MAX;
-use crate::core::{Core, Endpoint, Final, Settings, Transport, UrlError};
+use crate::core::{Core, Endpoint, Final, Settings, UrlError};
 use crate::store::{MemoryStore, StateStore};
 
 /// Why there is no client.
@@ -62,7 +62,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Servers, to be tried in turn: `icpp://host:port`, `icpps://host:port`.
+    /// Servers, to be tried in turn: `icpp://host:port`, `icpps://host:port`; with the feature `websocket` also `ws://host:port/path` and
+    /// `wss://host:port/path`.
     #[must_use]
     pub fn urls<U: AsRef<str>>(mut self, urls: impl IntoIterator<Item = U>) -> Builder {
         self.urls.extend(urls.into_iter().map(|url| url.as_ref().to_owned()));
@@ -170,9 +171,9 @@ impl Builder {
     fn endpoints(&self) -> Result<Vec<Endpoint>, ConnectError> {
         let read = |url: &String| {
             let endpoint: Endpoint = url.parse().map_err(|error| ConnectError::Url(url.clone(), error))?;
-            match endpoint.transport {
-                Transport::Tcp | Transport::Tls => Ok(endpoint),
-                Transport::WebSocket | Transport::WebSocketTls => Err(ConnectError::Transport(endpoint)),
+            match is_built_in(endpoint.transport) {
+                true => Ok(endpoint),
+                false => Err(ConnectError::Transport(endpoint)),
             }
         };
         self.urls.iter().map(read).collect()

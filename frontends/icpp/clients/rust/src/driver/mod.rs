@@ -5,13 +5,15 @@
 //! bounds of the streams.
 //!
 //! Files: `builder` (how a client begins), `client` (what applications call), `streams` (what they listen to), `run` (the task),
-//! `socket` (TCP and TLS).
+//! `socket` (TCP and TLS), `websocket`.
 
 mod builder;
 mod client;
 mod run;
 mod socket;
 mod streams;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -22,6 +23,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// ALPN of the protocol (SPEC.md section 1).
 const ALPN: &[u8] = b"icpp/1";
 
+/// ALPN of HTTP/1.1, which WebSockets begin with (RFC 7301).
+const ALPN_WEB: &[u8] = b"http/1.1";
+
 /// Where systems keep the certificates that they trust.
 const SYSTEM_FILES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
@@ -29,6 +33,15 @@ const SYSTEM_FILES: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+fn is_web(transport: Transport) -> bool {
+    matches!(transport, Transport::WebSocket | Transport::WebSocketTls)
+}
+
+/// Whether this build has the transport.
+pub(crate) fn is_built_in(transport: Transport) -> bool {
+    cfg!(feature = "websocket") || !is_web(transport)
+}
 
 /// Certificates that are to be trusted cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +62,9 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// How encrypted connections are made; `None` if none is needed.
+/// How encrypted connections are made, to ICPP and to HTTP; `None` if none is needed.
 #[derive(Clone)]
-pub(crate) struct Trust(Option<TlsConnector>);
+pub(crate) struct Trust(Option<(TlsConnector, TlsConnector)>);
 
 impl Trust {
     /// Trusts these files, or else the system's.
@@ -80,7 +93,9 @@ impl Trust {
             .map_err(|error| TrustError::Tls(error.to_string()))?;
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Trust(Some(TlsConnector::from(Arc::new(config)))))
+        let plain = TlsConnector::from(Arc::new(config.clone()));
+        config.alpn_protocols = vec![ALPN_WEB.to_vec()];
+        Ok(Trust(Some((plain, TlsConnector::from(Arc::new(config))))))
     }
 
     /// Makes a connection.
@@ -92,22 +107,28 @@ impl Trust {
     }
 
     async fn dial_patiently(&self, endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
-        let tls = match endpoint.transport {
-            Transport::Tcp => false,
-            Transport::Tls => true,
-            Transport::WebSocket | Transport::WebSocketTls => {
-                return Err(io::Error::new(io::ErrorKind::Unsupported, "WebSocket is not built in"));
-            }
-        };
+        if !is_built_in(endpoint.transport) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "WebSocket is not built in"));
+        }
         let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
         tcp.set_nodelay(true)?;
-        if !tls {
-            return Ok(Box::new(tcp));
+        let stream: Box<dyn Stream> = match endpoint.transport.is_secure() {
+            true => Box::new(self.encrypted(tcp, endpoint).await?),
+            false => Box::new(tcp),
+        };
+        #[cfg(feature = "websocket")]
+        if is_web(endpoint.transport) {
+            return Ok(Box::new(super::websocket::WebSocket::open(stream, endpoint).await?));
         }
+        Ok(stream)
+    }
+
+    async fn encrypted(&self, tcp: TcpStream, endpoint: &Endpoint) -> io::Result<TlsStream<TcpStream>> {
         let unavailable = || io::Error::new(io::ErrorKind::Unsupported, "no certificates are trusted");
-        let connector = self.0.as_ref().ok_or_else(unavailable)?;
+        let (plain, web) = self.0.as_ref().ok_or_else(unavailable)?;
+        let connector = if is_web(endpoint.transport) { web } else { plain };
         let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
-        Ok(Box::new(connector.connect(name, tcp).await?))
+        connector.connect(name, tcp).await
     }
 }
 
