@@ -4,12 +4,11 @@
 //! what `ack` says at the resumption is final.
 
 use crosspoint_icpp::codec::hello::Hello;
-use crosspoint_icpp::codec::{
-    Code, FRAME_BYTES, FRAME_BYTES_BEFORE_LOGIN, Flags, Header, PREFACE, Scan, Verb, scan, write_frame,
-};
+use crosspoint_icpp::codec::{Code, FRAME_BYTES_BEFORE_LOGIN, Flags, Header, PREFACE, Scan, Verb, scan, write_frame};
 
 use super::fault::{Ending, Final, ServerFault, Told};
-use super::limits::{HEARTBEAT_S, LOGIN_MS_MAX, OUTPUT_BYTES_MAX, STABLE_MS};
+use super::limits::{LOGIN_MS_MAX, OUTPUT_BYTES_MAX, STABLE_MS};
+use super::link::Link;
 use super::scram::NONCE_BYTES;
 use super::url::Endpoint;
 use super::{Change, Core, Event, Output};
@@ -37,91 +36,6 @@ pub(super) enum Dialing {
     Due(u64),
     /// Being made.
     Active(Dial),
-}
-
-/// What the server said in WELCOME, made safe.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
-    pub frame_max: u32,
-    pub heartbeat_s: u16,
-    pub heartbeat_background_s: u16,
-    pub window: u32,
-    pub unacked_frames: u32,
-    pub unacked_bytes: u32,
-}
-
-/// The connection in use.
-#[derive(Debug)]
-pub(super) struct Link {
-    pub id: LinkId,
-    pub endpoint: Endpoint,
-    input: Vec<u8>,
-    pub stage: super::login::Stage,
-    pub nonce: [u8; NONCE_BYTES],
-    /// HELLO asked for the earlier session.
-    pub resuming: bool,
-    /// What `ack` said in HELLO: the server sends again what came after it.
-    pub hello_ack: u32,
-    pub mechanisms: String,
-    pub node: String,
-    pub terms: Terms,
-    opened_at: u64,
-    heard_at: u64,
-    pub pinged_at: u64,
-    pub sent_at: u64,
-    pub logged_in_at: Option<u64>,
-    pub ack_due: Option<u64>,
-    /// DRAIN phase 2: nothing more is taken here.
-    pub taking_nothing: bool,
-}
-
-impl Link {
-    fn new(dial: Dial, nonce: [u8; NONCE_BYTES], resuming: bool, now: u64) -> Link {
-        Link {
-            id: dial.link,
-            endpoint: dial.endpoint,
-            input: Vec::new(),
-            stage: super::login::Stage::Greeting { ticket: None },
-            nonce,
-            resuming,
-            hello_ack: 0,
-            mechanisms: String::new(),
-            node: String::new(),
-            terms: Terms {
-                frame_max: FRAME_BYTES,
-                heartbeat_s: HEARTBEAT_S,
-                heartbeat_background_s: HEARTBEAT_S,
-                window: 0,
-                unacked_frames: 0,
-                unacked_bytes: 0,
-            },
-            opened_at: now,
-            heard_at: now,
-            pinged_at: now,
-            sent_at: now,
-            logged_in_at: None,
-            ack_due: None,
-            taking_nothing: false,
-        }
-    }
-
-    fn heartbeat_ms(&self, background: bool) -> u64 {
-        let seconds = match background {
-            true => self.terms.heartbeat_background_s,
-            false => self.terms.heartbeat_s,
-        };
-        u64::from(seconds.max(1)) * 1_000
-    }
-
-    /// When a PING is due: when this side has said nothing for a heartbeat, or heard nothing, since servers only answer (SPEC.md
-    /// section 7).
-    fn ping_due(&self, background: bool) -> u64 {
-        self.sent_at.min(self.heard_at.max(self.pinged_at)) + self.heartbeat_ms(background)
-    }
-
-    pub fn is_in_session(&self) -> bool {
-        self.logged_in_at.is_some()
-    }
 }
 
 impl Core {

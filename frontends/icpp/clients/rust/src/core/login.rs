@@ -10,9 +10,9 @@
 use crosspoint_icpp::codec::hello::{Auth, Authed, Welcome};
 use crosspoint_icpp::codec::{Code, FRAME_BYTES, FRAME_BYTES_BEFORE_LOGIN, Fault, Flags, Frame, Verb};
 
-use super::connection::Terms;
 use super::fault::{Final, ServerFault, Told};
 use super::limits::{FRAME_BYTES_MAX, HEARTBEAT_S, TOKEN_BYTES_MAX};
+use super::link::Terms;
 use super::scram::{self, Scram};
 use super::{Change, Core, Event, Resumable, Ticket};
 

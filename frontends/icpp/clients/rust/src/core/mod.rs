@@ -14,12 +14,13 @@
 //! that was not seen before (`seen`) waits in the inbox (`inbox`) for [`Core::poll_incoming`], and is acknowledged once the
 //! application has said [`Core::taken`].
 //!
-//! Files, from the outside in: `calls` (what applications ask), `connection` (what the world does), `login` and `session` (what
-//! servers say), and a file for each part of the state.
+//! Files, from the outside in: `calls` (what applications ask), `connection` (what the world does), `login`, `session` and
+//! `answers` (what servers say), and a file for each part of the state.
 //!
 //! Invariants: no I/O, no clock, no randomness of its own; whatever a server sends ends in an event or a [`ServerFault`]; every
 //! queue is bounded ([`limits`]), as long as the driver follows the round.
 
+mod answers;
 mod calls;
 mod connection;
 mod contacts;
@@ -28,6 +29,7 @@ mod fault;
 mod inbox;
 mod kept;
 pub mod limits;
+mod link;
 mod login;
 mod message;
 mod outbox;
@@ -54,10 +56,11 @@ pub use requests::{Answer, RequestId};
 pub use scram::NONCE_BYTES;
 pub use url::{Endpoint, PORT_TCP, PORT_TLS, Transport, UrlError};
 
-use connection::{Dialing, Link};
+use connection::Dialing;
 use contacts::{Presences, Roster};
 use inbox::Inbox;
 use limits::{EVENTS_MAX, HELLO_TEXT_BYTES_MAX};
+use link::Link;
 use outbox::Outbox;
 use requests::Requests;
 use route::Route;
