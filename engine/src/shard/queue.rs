@@ -9,7 +9,7 @@
 //! - A record is handed to a second session only when every session that held it is gone.
 //! - Draining keeps the order of the record ids; what arrives meanwhile queues behind.
 
-use crosspoint_storage::seam::{JournalRequest, Record};
+use crosspoint_storage::seam::{Disposition, JournalRequest, RECORD_ID_SHIFT, Record};
 
 use super::ledger::{Outcome, Waiting};
 use super::table::SessionId;
@@ -20,9 +20,6 @@ use crate::jid::Jid;
 use crate::session::{Event, Form};
 use crate::slots::UserKey;
 use crate::store::{self, RecordId};
-
-/// Milliseconds are shifted by this to make record ids: a million a millisecond before they run ahead of the clock.
-const RECORD_ID_SHIFT: u32 = 20;
 
 /// How many times the quota of an absent user may wait for one who is there: a burst is not mail for somebody who is away.
 const ONLINE_TIMES: u64 = 4;
@@ -56,6 +53,12 @@ struct Drain {
     fetching: bool,
     /// Set when the client asked for it: it has everything up to here, and is told when that was all.
     sync: Option<RecordId>,
+}
+
+/// The identity that follows `last`: milliseconds above, a count below that is never 0, so that an identity can be told from a time.
+fn next_record(last: RecordId, unix_ms: u64) -> RecordId {
+    let next = (last + 1).max((unix_ms << RECORD_ID_SHIFT) + 1);
+    next + u64::from(next.trailing_zeros() >= RECORD_ID_SHIFT)
 }
 
 /// A record just appended.
@@ -141,7 +144,7 @@ impl Shard {
             return Err(Condition::ServiceUnavailable);
         }
         let payload = store::encode(envelope, envelope.stamp_ms.unwrap_or(self.now.unix_ms));
-        self.record_last = (self.record_last + 1).max(self.now.unix_ms << RECORD_ID_SHIFT);
+        self.record_last = next_record(self.record_last, self.now.unix_ms);
         let id = self.record_last;
         user.queue.records += 1;
         user.queue.bytes += payload.len() as u64;
@@ -155,7 +158,12 @@ impl Shard {
         };
         self.metrics.stored.add(1);
         let token = self.ledger.enter(Waiting::Appended(ticket));
-        self.outgoing.journal.push(JournalRequest::Append { token, record });
+        let disposition = Disposition::Pending;
+        self.outgoing.journal.push(JournalRequest::Append {
+            token,
+            record,
+            disposition,
+        });
         self.touch(uid);
         Ok(Appended { id, bytes })
     }
@@ -444,5 +452,23 @@ impl Shard {
         if let Some(drain) = user.queue.drain.as_mut().filter(|drain| drain.session == old) {
             drain.session = new;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by the first bench of ICPP, where an offset without a count means "not in the log".
+    #[test]
+    fn identities_grow_and_always_have_a_count() {
+        assert_eq!(next_record(0, 5), (5 << RECORD_ID_SHIFT) + 1);
+        assert_eq!(next_record((5 << RECORD_ID_SHIFT) + 1, 5), (5 << RECORD_ID_SHIFT) + 2);
+        assert_eq!(next_record((6 << RECORD_ID_SHIFT) - 1, 5), (6 << RECORD_ID_SHIFT) + 1);
+        assert_eq!(
+            next_record((9 << RECORD_ID_SHIFT) + 7, 5),
+            (9 << RECORD_ID_SHIFT) + 8,
+            "the clock went back"
+        );
     }
 }

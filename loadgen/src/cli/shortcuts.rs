@@ -49,6 +49,9 @@ pub struct Chat {
     /// Write to bare or to full addresses [scenario.chat.to]
     #[arg(long, value_enum)]
     to: Option<To>,
+    /// Whether messages are kept for who is absent; over ICPP they need not be [scenario.chat.store]
+    #[arg(long, value_name = "BOOL")]
+    store: Option<bool>,
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +142,9 @@ pub struct Flood {
     /// Messages in one write [scenario.flood.batch]
     #[arg(long, value_name = "N")]
     batch: Option<u32>,
+    /// Messages of a sender on the way; 0: no bound [scenario.flood.window]
+    #[arg(long, value_name = "N")]
+    window: Option<u32>,
     #[command(flatten)]
     body: Body,
 }
@@ -237,6 +243,7 @@ impl Chat {
         changes.choice("scenario.chat.mode.open.arrivals", "--arrivals", self.arrivals);
         self.body.change("scenario.chat.body_bytes", changes);
         changes.choice("scenario.chat.to", "--to", self.to);
+        changes.number("scenario.chat.store", "--store", self.store);
         self.flags
     }
 }
@@ -286,6 +293,7 @@ impl Flood {
         self.pairs.change(changes);
         changes.number("scenario.flood.messages", "--messages", self.messages);
         changes.number("scenario.flood.batch", "--batch", self.batch);
+        changes.number("scenario.flood.window", "--window", self.window);
         self.body.change("scenario.flood.body_bytes", changes);
         self.flags
     }

@@ -3,7 +3,7 @@
 import sys
 import unittest
 
-from comparison import loadgen, memory, scenarios
+from comparison import loadgen, memory, scenarios, servers
 from tests import documents
 
 
@@ -43,10 +43,11 @@ class Scenarios(unittest.TestCase):
             return answer
 
     class Server:
-        name, speaks_xmpp = "crosspoint", True
+        name, is_switch = "crosspoint", True
 
-        def target(self):
-            return {"target": {"addresses": ["127.9.9.9:5222"]}, "watch": {"server_pids": [7]}}
+        def target(self, mode="plain"):
+            return {"target": {"addresses": ["127.9.9.9:5222"], "security": servers.Server.security[mode]},
+                    "watch": {"server_pids": [7]}}
 
     def bench(self, *answers):
         return scenarios.Bench(self.Generator(*answers), seconds=4, warmup=1)
@@ -69,9 +70,20 @@ class Scenarios(unittest.TestCase):
     def test_presence_counts_the_highest_rate_that_was_kept_up(self):
         def at(changes):
             return documents.run(documents.figures("presence_received", changes * 20.0, 25.0, "presence"))
-        bench = self.bench(at(250), at(1000), at(2000))
+        bench = self.bench(at(60), at(250), at(1000), at(2000))
         row = scenarios.presence(bench, self.Server(), "plain")
         self.assertEqual((row["per_second"], row["per_cpu_second"]), (20_000.0, 40_000.0))
+
+    def test_presence_with_tls_is_the_same_over_an_encrypted_connection(self):
+        def at(changes):
+            return documents.run(documents.figures("presence_received", changes * 20.0, 25.0, "presence"))
+        bench = self.bench(at(60), at(100))
+        scenarios.presence(bench, self.Server(), "tls")
+        for (name, document), changes in zip(bench.generator.told, (60, 250)):
+            self.assertEqual(name, "presence-%d-tls-crosspoint" % changes)
+            self.assertEqual(document["target"]["security"], "starttls")
+            self.assertEqual(document["users"]["roster"], {"size": 20})
+            self.assertEqual(document["scenario"]["presence"], {"rate_per_s": float(changes), "arrivals": "even"})
 
     def test_presence_that_fails_at_once_fails(self):
         with self.assertRaisesRegex(loadgen.Failed, "no roster"):
@@ -85,6 +97,33 @@ class Scenarios(unittest.TestCase):
         self.assertAlmostEqual(row["session_bytes"], 2048)
         self.assertAlmostEqual(row["start_mib"], 50)
         self.assertAlmostEqual(row["million_gib"], (2048e6 + (60 << 20)) / 2**30)
+
+    def test_a_relay_gets_the_messages_with_no_protocol_around_them_one_connection_after_another(self):
+        class Relay(self.Server):
+            name, is_switch = "relay-ring-icpp", False
+
+            def target(self, mode="plain"):
+                return {"target": {"addresses": ["127.9.9.9:5222"], "protocol": "icpp"}, "watch": {"server_pids": [7]}}
+        bench = self.bench(documents.run(documents.figures("messages_received")))
+        self.assertEqual(scenarios.chat(1)(bench, Relay(), "plain"), {"per_second": 1000.0, "cpu_us": 5.0})
+        _, document = bench.generator.told[0]
+        self.assertEqual((document["scenario"], document["load"]["concurrency"], document["target"]["protocol"]),
+                         ({"floor": {"window": 1}}, 1, "icpp"))
+
+    def test_memory_with_tls_holds_encrypted_sessions_at_every_point(self):
+        for mode, security in (("tls", "starttls"), ("plain", "plain")):
+            runs = [documents.run({}, logins=count, resident=(0, 5000 * count)) for count in memory.POINTS]
+            bench = self.bench(*runs)
+            bench.open_server = lambda server: server
+            self.assertAlmostEqual(memory.slope(bench, self.Server(), mode)["session_bytes"], 5000)
+            told = [document for _, document in bench.generator.told]
+            self.assertEqual([document["users"]["count"] for document in told], list(memory.POINTS))
+            self.assertEqual({document["target"]["security"] for document in told}, {security})
+
+    def test_memory_of_fewer_sessions_than_were_asked_for_is_no_figure(self):
+        runs = [documents.run({}, logins=count - 1, resident=(0, 5000 * count)) for count in memory.POINTS]
+        with self.assertRaisesRegex(loadgen.Failed, "999 of 1000 sessions"):
+            memory.slope(self.bench(*runs), self.Server(), "tls")
 
     def test_names_are_chosen_in_the_tables_order(self):
         chosen = [scenario.name for scenario in scenarios.chosen(["offline", "chat-1"])]
