@@ -16,6 +16,7 @@ mod allows;
 mod blocks;
 mod calls;
 mod feeding;
+mod history;
 mod host;
 mod ledger;
 mod loading;
@@ -89,6 +90,8 @@ pub struct Setup {
     pub secret: [u8; 32],
     /// Passwords that were right lately.
     pub remembered: Remembered,
+    /// Whether messages are kept after they were delivered.
+    pub archive: bool,
 }
 
 impl Setup {
