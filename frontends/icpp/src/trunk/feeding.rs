@@ -52,7 +52,8 @@ impl<'a> Feeding<'a> {
 impl Feeding<'_> {
     pub(super) fn add(&mut self, slot: u16, from: usize, to: usize, actions: &mut Vec<Action>) {
         match &mut self.run {
-            Some((same, _, end)) if *same == slot => *end = to,
+            // With nothing in between: that would be a late frame of another.
+            Some((same, _, end)) if *same == slot && *end == from => *end = to,
             _ => {
                 self.flush(actions);
                 self.run = Some((slot, from, to));

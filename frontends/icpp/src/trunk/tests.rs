@@ -255,6 +255,14 @@ fn sessions_are_opened_fed_and_closed_in_order() {
 }
 
 #[test]
+fn a_late_frame_between_two_is_fed_to_nobody() {
+    let mut bench = Bench::serving();
+    let ping = |slot| frame(Verb::Ping, slot, b"");
+    bench.input(&[open(7), ping(7), ping(8), ping(7)].concat());
+    assert_eq!(bench.asked()[1..], ["feed 7 16", "feed 7 16"]);
+}
+
+#[test]
 fn who_is_refused_or_behind_is_told_of() {
     let mut bench = Bench::serving();
     bench.input(&[open(7), open(8)].concat());
