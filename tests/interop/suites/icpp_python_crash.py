@@ -168,3 +168,43 @@ async def a_drained_server_says_goodbye(server):
         await eventually(lambda: len(juliet.inbox) >= 100, "all of the messages", 20)
         await asyncio.sleep(0.5)
         expect_equal([one.text for one in juliet.inbox], [str(number) for number in range(100)], "what was shown")
+
+
+@play(seconds=90)
+async def a_drained_server_sends_its_clients_to_another(server):
+    """Two processes of a cluster: the clients go to the other one with a ticket, and what was not taken is sent there."""
+    key = server.folder / "cluster.key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o600)
+
+    def member(name, **more):
+        environment = {"CROSSPOINT_ICPP_NODE": name, "CROSSPOINT_ICPP_CLUSTER_KEY": str(key), **more}
+        return type(server)(server.folder.with_name(server.folder.name + "-" + name), settings={"environment": environment})
+    two = member("two")
+    one = member("one", CROSSPOINT_ICPP_REDIRECT_TO=two.icpp_url("icpp"), CROSSPOINT_ICPP_REDIRECT_NODE="two")
+    try:
+        for host in (one, two):
+            await asyncio.to_thread(host.start)
+            host.add_accounts([("romeo", "secret-romeo"), ("juliet", "secret-juliet")])
+        async with Phones(one, {stem: (stem, "secret-" + stem) for stem in ("romeo", "juliet")}) as phones:
+            romeo, juliet = await phones.online("romeo"), await phones.online("juliet")
+            for phone in (romeo, juliet):
+                expect_equal((await phone.saw(Connected)).node, "one", "where the session began")
+            draining = asyncio.ensure_future(asyncio.to_thread(one.stop, 30))
+            for number in range(200):
+                romeo.client.post(juliet.address, str(number))
+                await asyncio.sleep(0.01)
+            for phone in (romeo, juliet):
+                expect_equal((await phone.saw(Connected)).node, "two", "where it went")
+            await asyncio.wait_for(romeo.client.drain(), 20)
+            await eventually(lambda: juliet.inbox and juliet.inbox[-1].text == "199", "the last message", 20)
+            await draining
+            texts = [one.text for one in juliet.inbox]
+            expect_equal(len(texts), len(set(texts)), "different ones of those that were shown")
+            tickets = [phone.client.session.exchange is None for phone in (romeo, juliet)]
+            expect_equal(tickets, [True, True], "by ticket")
+            return "%d of 200; the rest waits at the other" % len(texts)
+    finally:
+        for host in (one, two):
+            if host.child and host.child.running():
+                host.kill()

@@ -12,6 +12,7 @@ from interop.stage import Stage, expect, expect_equal, quiet
 from crosspoint import (Activity, AuthenticationFailed, Bounced, Connected, ListChanged, Receipt, ReceiptKind, Refused,
                         RosterChanged, Show, Subscribed, Typing, Verb)
 from crosspoint.errors import Code
+from crosspoint.routes import Url
 
 from .hostile_stage import fresh_source
 
@@ -538,3 +539,34 @@ async def tls_speaks_icpp_by_alpn(server):
     await raw.greet(server.jid("bystander"))
     expect("PLAIN" in raw.welcome.mechanisms, "PLAIN over TLS: %s" % (raw.welcome.mechanisms,))
     raw.abort()
+
+
+@play()
+async def chat_over_websockets(server):
+    """The same session by WebSocket, with and without TLS: chat, a message of the largest size, resumption."""
+    async with Phones(server) as phones:
+        romeo, juliet = await phones.online("romeo", "ws"), await phones.online("juliet", "wss")
+        for sender, reader in ((romeo, juliet), (juliet, romeo)):
+            for number in range(200):
+                sender.client.post(reader.address, str(number))
+            await sender.client.send(reader.address, "x" * 60000)
+            await reader.heard("x" * 60000)
+            expect_equal([one.text for one in reader.inbox], [str(number) for number in range(200)], "what came")
+        juliet.vanish()
+        await romeo.client.send(juliet.address, "welcome back")
+        await juliet.heard("welcome back")
+        expect(any(isinstance(one, Connected) and one.resumed for one in juliet.happened), "it was not resumed")
+
+
+@play()
+async def a_session_moves_from_one_transport_to_another(server):
+    async with Phones(server) as phones:
+        romeo, juliet = await phones.online("romeo"), await phones.online("juliet")
+        for scheme in ("ws", "icpps", "wss", "icpp"):
+            juliet.client.routes.own[:] = [Url.parse(server.icpp_url(scheme))]
+            juliet.client._tls = trust(server)
+            juliet.vanish()
+            await romeo.client.send(juliet.address, "by " + scheme)
+            await juliet.heard("by " + scheme)
+        resumed = [one.resumed for one in juliet.happened if isinstance(one, Connected)]
+        expect_equal(resumed, [False, True, True, True, True], "resumed")
