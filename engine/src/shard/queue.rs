@@ -24,6 +24,11 @@ use crate::store::{self, RecordId};
 /// Milliseconds are shifted by this to make record ids: a million a millisecond before they run ahead of the clock.
 const RECORD_ID_SHIFT: u32 = 20;
 
+/// How many times the quota of an absent user may wait for one who is there: a burst is not mail for somebody who is away.
+const ONLINE_TIMES: u64 = 4;
+/// Pages that a session may hold unconfirmed before it is given no more.
+const HELD_PAGES: usize = 4;
+
 /// A user's queue, as far as the shard needs to know it: the records themselves are in the log.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -88,6 +93,23 @@ impl Queue {
         self.records.saturating_sub(held.len() as u64)
     }
 
+    /// These are confirmed by a session: nobody holds them any more. Gives those that it did hold.
+    fn release(&mut self, session: SessionId, records: &[RecordId]) -> Vec<RecordId> {
+        let mut confirmed = records.to_vec();
+        confirmed.sort_unstable();
+        let mut settled = Vec::with_capacity(records.len());
+        for held in self.held.iter().filter(|held| held.session == session) {
+            if confirmed.binary_search(&held.record).is_ok() {
+                self.bytes = self.bytes.saturating_sub(u64::from(held.bytes));
+                self.records = self.records.saturating_sub(1);
+                settled.push(held.record);
+            }
+        }
+        settled.sort_unstable();
+        self.held.retain(|held| settled.binary_search(&held.record).is_err());
+        settled
+    }
+
     fn held_by(&self, session: SessionId) -> usize {
         self.held.iter().filter(|held| held.session == session).count()
     }
@@ -108,7 +130,12 @@ impl Shard {
         let Some(user) = self.users.get_mut(uid) else {
             return Err(Condition::InternalServerError);
         };
-        if user.queue.records >= limits.queue_records || user.queue.bytes >= limits.queue_bytes {
+        // Who is there and takes what comes may be behind for a while.
+        let times = match user.available().any(|(_, priority)| priority >= 0) {
+            true => ONLINE_TIMES,
+            false => 1,
+        };
+        if user.queue.records >= times * limits.queue_records || user.queue.bytes >= times * limits.queue_bytes {
             self.metrics.queue_full.add(1);
             // XEP-0160 section 2: a full queue answers as if nobody were there.
             return Err(Condition::ServiceUnavailable);
@@ -151,20 +178,7 @@ impl Shard {
         };
         let Some(user) = self.users.get_mut(uid) else { return };
         let queue = &mut user.queue;
-        let mut settled = Vec::with_capacity(records.len());
-        for record in records {
-            let Some(held) = queue
-                .held
-                .iter()
-                .find(|held| held.record == *record && held.session == id)
-            else {
-                continue;
-            };
-            queue.bytes = queue.bytes.saturating_sub(u64::from(held.bytes));
-            queue.records = queue.records.saturating_sub(1);
-            queue.held.retain(|held| held.record != *record);
-            settled.push(*record);
-        }
+        let settled = queue.release(id, records);
         if settled.is_empty() {
             return;
         }
@@ -186,7 +200,7 @@ impl Shard {
             || self
                 .users
                 .get(uid)
-                .is_some_and(|user| user.queue.held_by(session) >= 4 * page)
+                .is_some_and(|user| user.queue.held_by(session) >= HELD_PAGES * page)
     }
 
     /// A session became able to take what waits.
@@ -212,7 +226,8 @@ impl Shard {
         let (records_max, bytes_max) = (self.setup.limits.queue_page_records, self.setup.limits.queue_page_bytes);
         let slow = self.is_slow(session);
         let Some(user) = self.users.get_mut(uid) else { return };
-        let full = user.queue.held_by(session) >= records_max as usize;
+        // A client may confirm when it has half of what it may hold: the next page is on its way by then.
+        let full = user.queue.held_by(session) > (HELD_PAGES - 1) * records_max as usize;
         let Some(drain) = &mut user.queue.drain else { return };
         if drain.session != session || drain.fetching || slow || full {
             return;

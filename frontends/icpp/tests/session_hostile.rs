@@ -214,6 +214,55 @@ fn bodies_that_lie() {
     }
 }
 
+/// Found by the Python client: these were answered as if they were merely bad requests.
+#[test]
+fn requests_whose_bodies_lie() {
+    let ask = |verb, body: &[u8]| frame(request(verb, 1), body);
+    let table = [
+        ("a short roster", ask(Verb::Roster, &[0; 15]), Code::Malformed),
+        (
+            "entries that are not there",
+            ask(Verb::Roster, &[1, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Code::Malformed,
+        ),
+        (
+            "a reserved field",
+            ask(Verb::Roster, &[0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Code::Reserved,
+        ),
+        (
+            "a cut list",
+            ask(Verb::Block, &[1, 0, 2, 0, 1, 0, b'a']),
+            Code::Malformed,
+        ),
+        (
+            "a reserved byte of a list",
+            ask(Verb::Allow, &[0, 1, 0, 0]),
+            Code::Reserved,
+        ),
+        ("a short question", ask(Verb::History, &[0; 8]), Code::Malformed),
+        (
+            "a goodbye with words",
+            frame(Header::push(Verb::Bye, 0), b"x"),
+            Code::Malformed,
+        ),
+        (
+            "a request without a number",
+            frame(
+                Header {
+                    id: 0,
+                    ..request(Verb::Roster, 1)
+                },
+                &[0; 16],
+            ),
+            Code::Malformed,
+        ),
+    ];
+    for (what, bytes, code) in table {
+        ends(Client::established(Limits::DEFAULT), &bytes, code, what);
+    }
+}
+
 #[test]
 fn openings_that_are_none() {
     let connected = || Client::connect(config(Limits::DEFAULT), 0);

@@ -10,9 +10,10 @@ use crosspoint_engine::roster::Item;
 use crosspoint_engine::service::Admission;
 use crosspoint_engine::session::{Action, Context};
 
-use crate::codec::contacts::{List, list_op, roster_op};
+use crate::codec::contacts::{List, Roster, list_op, roster_op};
 use crate::codec::cursor::Cursor;
 use crate::codec::presence::{Presence, Show, Subscription};
+use crate::codec::sync::History;
 use crate::codec::{Code, Flags, Frame, HEADER_BYTES, Verb, write_frame};
 use crate::config::IcppConfig;
 use crate::parts;
@@ -125,6 +126,14 @@ pub(super) fn query(
 ) -> Flow {
     if !is_request(frame) {
         return Flow::Fail(Code::Malformed);
+    }
+    let shape = match verb {
+        Verb::Roster => Roster::read(frame.body).map(|_| ()),
+        Verb::History => History::read(frame.body).map(|_| ()),
+        _ => List::read(frame.body).map(|_| ()),
+    };
+    if let Err(fault) = shape {
+        return fault.into();
     }
     let own = session.address.to_bare();
     cx.actions.push(Action::Route {

@@ -138,6 +138,7 @@ impl Established {
             Verb::Roster | Verb::Block | Verb::Allow | Verb::History => contacts::query(self, verb, frame, run, cx),
             Verb::Sync => self.sync(frame, place, cx),
             Verb::State => self.state(frame, place, cx),
+            Verb::Bye if !frame.body.is_empty() => Flow::Fail(Code::Malformed),
             Verb::Bye => Flow::Finish,
             _ => Flow::Fail(Code::UnexpectedVerb),
         }

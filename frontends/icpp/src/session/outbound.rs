@@ -4,7 +4,7 @@
 //! - Every reliable frame is kept until the client acknowledges it.
 //! - While the client is away, or in the background, presence is kept back and typing is dropped.
 
-use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, PresenceKind, QueryKind};
+use crosspoint_engine::envelope::{Codec, Condition, Envelope, Hints, Kind, PresenceKind, QueryKind};
 use crosspoint_engine::neutral::{self as words, Neutral};
 use crosspoint_engine::session::{Action, Context, Delivery, Form};
 use crosspoint_engine::store::RecordId;
@@ -153,6 +153,10 @@ impl Established {
         place: Place,
         cx: &mut Context<'_>,
     ) {
+        if envelope.from == self.address {
+            // A client knows what it shows.
+            return;
+        }
         if self.flags.background || self.flags.away || self.flags.returning {
             let deferred = self.deferred.get_or_insert_default();
             return deferred.keep(&envelope.from, presence, config.limits.deferred_presences);
@@ -164,9 +168,7 @@ impl Established {
     /// Answers to this client's own requests; requests of others are refused on its behalf.
     fn deliver_query(&mut self, kind: QueryKind, envelope: &Envelope, place: Place, cx: &mut Context<'_>) {
         if matches!(kind, QueryKind::Get | QueryKind::Set) {
-            let refusal = envelope
-                .clone()
-                .bounce(crosspoint_engine::envelope::Condition::ServiceUnavailable);
+            let refusal = envelope.clone().bounce(Condition::ServiceUnavailable);
             cx.actions
                 .extend(refusal.map(|envelope| Action::Route { envelope, seq: None }));
             return;
@@ -179,7 +181,10 @@ impl Established {
         let ack = self.ack();
         match (envelope.error, parts::query_head(&envelope.content)) {
             (Some(condition), _) => {
-                let code = Code::from_number(CONDITIONS + condition as u16).unwrap_or(Code::Internal);
+                let code = match condition {
+                    Condition::FeatureNotImplemented => Code::Unsupported,
+                    other => Code::from_number(CONDITIONS + other as u16).unwrap_or(Code::Internal),
+                };
                 place.refuse_by(cx.outbox, id, ack, code);
             }
             (None, Some((verb, flags))) => {
