@@ -23,6 +23,8 @@ ACK_SECONDS = 1.0
 UNACKED_SLACK = 64
 UNACKED_CEILING = 65536
 ROSTER_CONTACTS_MAX = 65536
+# After these the session may live on, here or elsewhere; to ask for it does no harm.
+RESUMABLE = frozenset((Code.SHUTDOWN, Code.BACK_END_LOST, Code.IDLE_TIMEOUT))
 
 
 class Phase(enum.Enum):
@@ -425,7 +427,7 @@ class Session:
         self._end(refusal(wire.Fault.decode(frame.body)))
 
     def _end(self, error):
-        if error.code not in (Code.SHUTDOWN, Code.BACK_END_LOST):
+        if error.code not in RESUMABLE:
             self.token = None
         self.ended = True
         self.events.append(Ended(error))
