@@ -133,7 +133,7 @@ pub fn rehearse(world: &mut World, name: &str) -> Vec<String> {
 /// Says all but the last words of a login, and returns all of them.
 fn transcript(world: &mut World, name: &str, line: Line) -> Vec<String> {
     world.listen(line);
-    let first_bare = format!("n={name},r={CLIENT_NONCE}");
+    let first_bare = first_bare(name);
     let auth = format!(
         "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{}</auth>",
         STANDARD.encode(format!("n,,{first_bare}"))
@@ -155,6 +155,12 @@ fn transcript(world: &mut World, name: &str, line: Line) -> Vec<String> {
     assert!(world.heard(line).contains("<success"), "{name} is let in");
     world.tell(line, HEADER.as_bytes());
     vec![HEADER.to_owned(), auth, response, HEADER.to_owned(), bind]
+}
+
+/// The client's first message without its header (RFC 5802 section 7).
+#[must_use]
+pub fn first_bare(name: &str) -> String {
+    format!("n={name},r={CLIENT_NONCE}")
 }
 
 /// The client's last message (RFC 5802 section 3).

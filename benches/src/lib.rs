@@ -14,6 +14,7 @@
 pub mod client;
 pub mod corpus;
 pub mod counting;
+pub mod icpp;
 pub mod keepers;
 pub mod scenes;
 pub mod world;

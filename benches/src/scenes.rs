@@ -9,6 +9,7 @@ use crosspoint_xmpp::codec::{Frame, Scan, ScanLimits, Scanner};
 
 use crate::client::{self, FOOTER, HEADER, RESOURCE};
 use crate::corpus::CORPUS;
+use crate::icpp;
 use crate::world::{DOMAIN, Line, World, address};
 
 /// Rounds after which buffers have their sizes and everybody is known.
@@ -97,6 +98,42 @@ pub const SCENES: &[Entry] = &[
         about: "256 messages stored for somebody who is away, who logs in, takes them and leaves",
         make: || Box::new(Offline::new()),
     },
+    Entry {
+        name: "icpp-scan",
+        unit: "message",
+        about: "32 ICPP messages found and read",
+        make: || Box::new(icpp::ScanMessages::new()),
+    },
+    Entry {
+        name: "icpp-volatile",
+        unit: "message",
+        about: "32 ICPP messages in one read to the same shard, kept for nobody (NOSTORE), acknowledged in one frame",
+        make: || Box::new(icpp::Chat::new(1, WINDOW, false)),
+    },
+    Entry {
+        name: "icpp-volatile-cross-shard",
+        unit: "message",
+        about: "the same from one shard to another",
+        make: || Box::new(icpp::Chat::new(2, WINDOW, false)),
+    },
+    Entry {
+        name: "icpp-volatile-alone",
+        unit: "message",
+        about: "one ICPP message a read to the same shard, kept for nobody, acknowledged by a frame of its own",
+        make: || Box::new(icpp::Chat::new(1, 1, false)),
+    },
+    Entry {
+        name: "icpp-durable",
+        unit: "message",
+        about: "32 ICPP messages in one read to the same shard: logged, committed, acknowledged and settled",
+        make: || Box::new(icpp::Chat::new(1, WINDOW, true)),
+    },
+    Entry {
+        name: "icpp-durable-cross-shard",
+        unit: "message",
+        about: "the same from one shard to another",
+        make: || Box::new(icpp::Chat::new(2, WINDOW, true)),
+    },
 ];
 
 /// Makes the scene of this name.
@@ -106,7 +143,7 @@ pub fn make(name: &str) -> Option<Box<dyn Scene>> {
     Some((entry.make)())
 }
 
-fn warm(scene: &mut impl Scene) {
+pub(crate) fn warm(scene: &mut impl Scene) {
     (0..WARM_UP_ROUNDS).for_each(|_| scene.round());
 }
 

@@ -20,6 +20,8 @@ use crosspoint_engine::scram::keys::ITERATIONS_MIN;
 use crosspoint_engine::session::{Now, Peer, Random};
 use crosspoint_engine::shard::{Item, Order, Registration, Seat, SessionId, Setup, Shard};
 use crosspoint_engine::slots::SlotTable;
+use crosspoint_icpp::ticket::Tickets;
+use crosspoint_icpp::{IcppConfig, IcppFront};
 use crosspoint_xmpp::config::Listener;
 use crosspoint_xmpp::{XmppConfig, XmppFront};
 
@@ -27,6 +29,10 @@ use crate::keepers::Keepers;
 
 /// The domain of all scenes.
 pub const DOMAIN: &str = "montague.example";
+/// The front-ends, by index.
+pub const XMPP: usize = 0;
+/// See [`XMPP`].
+pub const ICPP: usize = 1;
 /// Chunks that a lane holds; as many as the switch's.
 const LANE_CHUNKS: usize = 64;
 /// Where all clients come from.
@@ -93,11 +99,15 @@ impl World {
         });
         let metrics = Metrics::new(usize::from(shards));
         let config = Arc::new(config());
+        let icpp = Arc::new(icpp_config());
         let dice = Arc::new(AtomicU64::new(1));
         let seat = |id: u16| Seat {
             id,
             setup: setup.clone(),
-            frontends: vec![Box::new(XmppFront::new(config.clone()))],
+            frontends: vec![
+                Box::new(XmppFront::new(config.clone())),
+                Box::new(IcppFront::new(icpp.clone())),
+            ],
             random: Box::new(Dice(dice.clone())),
             metrics: metrics.shard(usize::from(id)),
             record_floor: 0,
@@ -137,9 +147,17 @@ impl World {
     /// # Panics
     /// When the shard is full.
     pub fn connect(&mut self, name: &str) -> Line {
+        self.connect_to(XMPP, name)
+    }
+
+    /// The same, by the front-end with this index.
+    ///
+    /// # Panics
+    /// When the shard is full.
+    pub fn connect_to(&mut self, frontend: usize, name: &str) -> Line {
         let shard = usize::from(self.setup.table.home(&address(name)));
         self.shards[shard].begin(self.now);
-        let id = self.shards[shard].open(0, 0, &PEER).expect("there is room");
+        let id = self.shards[shard].open(frontend, 0, &PEER).expect("there is room");
         let wires = &mut self.wires[shard];
         let place = id.index as usize;
         if wires.len() <= place {
@@ -195,9 +213,13 @@ impl World {
 
     /// What a line was sent since [`World::listen`] or the last call; empty if nobody listens.
     pub fn heard(&mut self, line: Line) -> String {
+        String::from_utf8_lossy(&self.heard_bytes(line)).into_owned()
+    }
+
+    /// The same, of a protocol that is no text.
+    pub fn heard_bytes(&mut self, line: Line) -> Vec<u8> {
         let heard = &mut self.wires[line.shard][line.id.index as usize].heard;
-        let bytes = heard.as_mut().map(std::mem::take).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        heard.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// What a line is sent is kept no more.
@@ -360,6 +382,24 @@ fn config() -> XmppConfig {
     config.limits.inbound_bytes_per_s = 0;
     config.limits.inbound_stanzas_per_s = 0;
     config
+}
+
+/// The defaults, but nobody is slowed down, and one listener without TLS.
+fn icpp_config() -> IcppConfig {
+    let mut limits = crosspoint_icpp::limits::Limits::DEFAULT;
+    (limits.pace.bytes_per_s, limits.pace.frames_per_s) = (0, 0);
+    IcppConfig {
+        domain: domain(),
+        node: "bench".to_owned(),
+        listeners: vec![crosspoint_icpp::config::Listener {
+            cipher: None,
+            private: true,
+        }],
+        limits,
+        tickets: Tickets::new([7; 32], 0),
+        drain_ms: 0,
+        drain_to: None,
+    }
 }
 
 /// Bytes that look random (splitmix64), the same in every run.

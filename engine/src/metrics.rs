@@ -136,6 +136,7 @@ cells! {
         split_in[1]: Counter, "Envelopes that sessions sent in sampled turns.";
         split_out[1]: Counter, "Envelopes that sessions were given in sampled turns.";
         thread[1]: Gauge, "The thread's number in the kernel.";
+        ring[1]: Gauge, "The descriptor of its ring, whose counters the kernel shows in /proc/PID/fdinfo; 0: not known.";
         doing[1]: Gauge, "What is being done: a `Doing`.";
         turn_since_ns[1]: Gauge, "When the turn began that has not ended, by the monotonic clock; 0 between turns.";
         heartbeat_ns[1]: Gauge, "When a turn began or ended last, by the monotonic clock.";

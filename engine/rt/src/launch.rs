@@ -9,6 +9,7 @@ use io_uring::{IoUring, opcode};
 use monoio::{IoUringDriver, RuntimeBuilder};
 
 use super::process::pin;
+use super::ring;
 
 /// How a shard's thread and ring are set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,10 @@ impl From<Unavailable> for io::Error {
 /// # Errors
 /// [`Unavailable`] when the kernel is too old, or a seccomp profile or a sysctl blocks it.
 pub fn probe() -> Result<(), Unavailable> {
+    ring::alone(try_out)
+}
+
+fn try_out() -> Result<(), Unavailable> {
     let ring = IoUring::new(8).map_err(|error| explain(&error))?;
     let mut supported = io_uring::Probe::new();
     ring.submitter()
@@ -85,13 +90,15 @@ pub fn run<F: Future>(config: &Config, future: F) -> io::Result<F::Output> {
     if let Some(core) = config.core {
         pin(core)?;
     }
-    let builder = choose_setup(config.ring_entries)?;
-    let runtime = RuntimeBuilder::<IoUringDriver>::new()
-        .with_entries(config.ring_entries)
-        .uring_builder(builder)
-        .enable_timer()
-        .build()
-        .map_err(|error| explain(&error))?;
+    let runtime = ring::make_own(|| {
+        let builder = choose_setup(config.ring_entries)?;
+        let runtime = RuntimeBuilder::<IoUringDriver>::new()
+            .with_entries(config.ring_entries)
+            .uring_builder(builder)
+            .enable_timer()
+            .build();
+        Ok(runtime.map_err(|error| explain(&error))?)
+    })?;
     // Dropping a monoio runtime with operations in flight is unsound, and unwinding would drop it too: it stays for good.
     let mut runtime = ManuallyDrop::new(runtime);
     Ok(runtime.block_on(future))

@@ -26,6 +26,7 @@ mod launch;
 mod listener;
 mod notify;
 mod process;
+mod ring;
 mod shared;
 pub mod signals;
 mod socket;
@@ -43,5 +44,6 @@ pub use process::{
     DescriptorLimit, cores, exit, pin, process_cpu, process_rss_bytes, raise_fd_limit, restrict_umask, thread_cpu,
     thread_number,
 };
+pub use ring::ring_descriptor;
 pub use shared::{CELLS_ALIGN, Cell, Cells, Region, Shared};
 pub use socket::{Detached, Socket};

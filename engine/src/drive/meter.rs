@@ -49,6 +49,7 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn new(shard: u16, cells: Shared<ShardMetrics>, pairs: Pairs, split: Rc<Split>) -> Meter {
         cells.thread[0].set(rt::thread_number());
+        cells.ring[0].set(rt::ring_descriptor().map_or(0, u64::from));
         let meter = Meter {
             shard,
             cells,

@@ -4,7 +4,10 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::panic::catch_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -47,6 +50,13 @@ impl Client {
         self.hear(answer, 1);
     }
 
+    /// Tells her something, and waits until she has it.
+    fn write_to_juliet(&mut self, juliet: &mut Client) {
+        let message = "<message to='juliet@localhost' type='chat'><body>But, soft!</body></message>";
+        self.0.write_all(message.as_bytes()).unwrap();
+        juliet.hear("</message>", 1);
+    }
+
     /// Waits until this has come so many times.
     fn hear(&mut self, words: &str, times: usize) {
         let (mut heard, mut buffer) = (String::new(), [0; 4096]);
@@ -58,16 +68,17 @@ impl Client {
     }
 }
 
-/// Romeo and Juliet are there, and he has told her twenty things.
+/// Enough that some of the sampled turns, one in 61, have one of them.
+const SAID: usize = 300;
+
+/// Romeo and Juliet are there, and he has told her many things.
 fn chat(server: &Server) -> (Client, Client) {
     for name in ["romeo", "juliet"] {
         server.add_user(&format!("{name}@localhost"), "secret");
     }
     let (mut romeo, mut juliet) = (Client::arrive(server, "romeo"), Client::arrive(server, "juliet"));
-    for _ in 0..20 {
-        let message = "<message to='juliet@localhost' type='chat'><body>But, soft!</body></message>";
-        romeo.0.write_all(message.as_bytes()).unwrap();
-        juliet.hear("</message>", 1);
+    for _ in 0..SAID {
+        romeo.write_to_juliet(&mut juliet);
     }
     (romeo, juliet)
 }
@@ -104,8 +115,9 @@ fn top_shows_who_is_there_and_what_was_said_while_the_server_runs_and_after_it_w
     drop(people);
     let figures = json(&top);
     assert_eq!(figures["server"]["alive"], false);
+    assert_eq!(figures["shards"][0]["sqes_per_s"], Value::Null, "its ring is gone");
     let said = sum(&figures, "in_per_s") * figures["interval_s"].as_f64().unwrap();
-    assert_eq!(said.round(), 20.0, "what Romeo said");
+    assert_eq!(said.round(), SAID as f64, "what Romeo said");
     assert_eq!(figures["shards"][0]["health"], "gone");
     let names: Vec<&str> = figures["talkers"]
         .as_array()
@@ -114,6 +126,40 @@ fn top_shows_who_is_there_and_what_was_said_while_the_server_runs_and_after_it_w
         .filter_map(|row| row["name"].as_str())
         .collect();
     assert!(names.contains(&"romeo@localhost"), "{figures:#}");
+}
+
+#[test]
+fn entries_of_the_ring_are_counted_for_each_message_and_belong_to_its_shard() {
+    let scratch = Scratch::new();
+    let server = server(scratch.path());
+    let (mut romeo, mut juliet) = chat(&server);
+    let over = AtomicBool::new(false);
+    let figures = thread::scope(|scope| {
+        // Each message comes alone, so that its shard waits for it on the ring.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                romeo.write_to_juliet(&mut juliet);
+            }
+        });
+        let data = server.data();
+        let looked = catch_unwind(|| json(&["top", "--data", &data, "--once", "--json", "--interval", "1"]));
+        over.store(true, Ordering::Relaxed);
+        looked.unwrap()
+    });
+    let mut talking = 0;
+    for shard in figures["shards"].as_array().unwrap() {
+        assert!(
+            shard["sqes_per_s"].is_number() && shard["cqes_per_s"].is_number(),
+            "{shard:#}"
+        );
+        if let (Some(entries), Some(polls)) = (shard["sqes_each"].as_f64(), shard["polls_each"].as_f64()) {
+            // Every poll is an entry; the counters are not read at the same instant. Those of another shard's ring would
+            // be a few a second.
+            assert!(entries > 0.8 * polls && polls > 0.0, "{shard:#}");
+            talking += 1;
+        }
+    }
+    assert_eq!(talking, 1, "Romeo's shard: {figures:#}");
 }
 
 #[test]
@@ -147,6 +193,11 @@ fn what_is_recorded_is_replayed() {
             (2.0, Some(true))
         );
     }
+    let known = |figures: &Value| figures["shards"][1]["sqes_per_s"].is_number();
+    assert!(
+        known(&played[0]) && known(&played[2]),
+        "the rings are in it: {played:#?}"
+    );
     let interval = played[0]["interval_s"].as_f64().unwrap();
     assert!((0.2..5.0).contains(&interval), "{interval}");
 }

@@ -139,6 +139,9 @@ pub struct Flood {
     /// Messages in one write [scenario.flood.batch]
     #[arg(long, value_name = "N")]
     batch: Option<u32>,
+    /// Messages of a sender on the way; 0: no bound [scenario.flood.window]
+    #[arg(long, value_name = "N")]
+    window: Option<u32>,
     #[command(flatten)]
     body: Body,
 }
@@ -286,6 +289,7 @@ impl Flood {
         self.pairs.change(changes);
         changes.number("scenario.flood.messages", "--messages", self.messages);
         changes.number("scenario.flood.batch", "--batch", self.batch);
+        changes.number("scenario.flood.window", "--window", self.window);
         self.body.change("scenario.flood.body_bytes", changes);
         self.flags
     }

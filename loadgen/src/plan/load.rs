@@ -12,7 +12,8 @@ pub struct Load {
     pub processes: u32,
     /// Cores to keep to, in turn; none: the system chooses.
     pub cores: Vec<u32>,
-    /// Logins begun in a second, evenly spread; 0: as fast as `concurrency` allows.
+    /// Logins begun in a second, evenly spread; 0: as fast as `concurrency` allows. People and storms come back at a pace
+    /// of their own, so there it is for the first logins only.
     pub logins_per_s: f64,
     /// Logins under way at a time, in all.
     pub concurrency: u32,

@@ -194,7 +194,7 @@ pub struct Behaviour {
     pub archive: u32,
 }
 
-/// Senders write as fast as the socket takes it, many messages a write, to their pair: pipelining without any window.
+/// Senders write as fast as the socket takes it, many messages a write, to their pair, and wait for no answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flood {
@@ -202,6 +202,9 @@ pub struct Flood {
     pub messages: u64,
     /// Messages in one write.
     pub batch: u32,
+    /// Messages of a sender that his reader has not got yet; 0: no bound. Servers store, bound and refuse what a reader
+    /// does not take, Crosspoint beyond 1,000 of them unless its limits say otherwise.
+    pub window: u32,
     pub body_bytes: BodyBytes,
 }
 
@@ -423,6 +426,7 @@ impl Default for Flood {
         Self {
             messages: 0,
             batch: 64,
+            window: 512,
             body_bytes: BodyBytes::default(),
         }
     }

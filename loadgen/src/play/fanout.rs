@@ -299,7 +299,7 @@ impl<C: Client> Play<C> for Fanout {
 
     fn event(&mut self, stage: &mut Stage<C>, place: Place, event: Event) {
         match event {
-            Event::Room(mark) => self.hear(stage, place, mark),
+            Event::Room(mark) if stage.is_ours(mark) => self.hear(stage, place, mark),
             Event::Joined { room } => self.entered(stage, place, room),
             Event::NotJoined => self.refused(stage, place, false),
             Event::Damaged => stage.count(Count::Damaged, 1),

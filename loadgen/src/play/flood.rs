@@ -1,7 +1,12 @@
-//! The even users write to the odd ones as fast as their sockets take it: pipelining without any window.
+//! The even users write to the odd ones as fast as their sockets take it, many messages a write, and wait for no answer
+//! while fewer than `window` of them are on the way.
 //!
-//! What a sender says in a turn is one batch; the next follows when the socket has taken all of it. The server's
-//! backpressure is all that holds the load back.
+//! What a sender says in a turn is one batch; the next follows when the socket has taken all of it and a whole batch fits
+//! into the window. Without a window the server's backpressure is all that holds the load back, and a server that bounds
+//! what waits for one user answers with errors: those count as errors, whatever the window.
+//!
+//! Invariant: what is in flight is what its reader has not got and what has not come back with an error. A pair lives on
+//! one worker, so this is known here.
 
 use super::Play;
 use crate::plan;
@@ -24,6 +29,8 @@ pub struct Flood {
 #[derive(Default)]
 struct Side {
     sent: u32,
+    /// Of those that he sent, on the way.
+    in_flight: u32,
     track: Track,
 }
 
@@ -46,13 +53,30 @@ impl Flood {
         }
         let (to, now_ns) = (To::User(stage.user(place + 1)), stage.now_ns());
         let side = &mut self.sides[place as usize];
-        for _ in 0..self.plan.batch {
+        let batch = match self.plan.window {
+            0 => self.plan.batch,
+            window => self.plan.batch.min(window),
+        };
+        if self.plan.window > 0 && side.in_flight.saturating_add(batch) > self.plan.window {
+            return;
+        }
+        for _ in 0..batch {
             let all = self.plan.messages > 0 && u64::from(side.sent) >= self.plan.messages;
             if all || !stage.send(place, to, side.sent, now_ns, self.plan.body_bytes.of(side.sent)) {
                 break;
             }
             side.sent += 1;
+            side.in_flight += 1;
             self.sent += 1;
+        }
+    }
+
+    /// One of those that the sender at `place` has on the way is there, or has come back: another batch may fit.
+    fn landed<C: Client>(&mut self, stage: &mut Stage<C>, place: Place) {
+        let side = &mut self.sides[place as usize];
+        side.in_flight = side.in_flight.saturating_sub(1);
+        if self.plan.window > 0 {
+            self.batch(stage, place);
         }
     }
 
@@ -65,6 +89,7 @@ impl Flood {
             self.arrived += 1;
             stage.count(Count::MessagesReceived, 1);
             stage.latency(Latency::Message, stage.now_ns().saturating_sub(mark.stamp_ns));
+            self.landed(stage, place - 1);
         }
     }
 }
@@ -87,7 +112,10 @@ impl<C: Client> Play<C> for Flood {
             Event::Damaged => stage.count(Count::Damaged, 1),
             Event::Bounced => {
                 self.bounced += 1;
+                let user = stage.user(place);
+                stage.trouble(|| format!("a message of user {user} came back with an error"));
                 stage.count(Count::ErrorReplies, 1);
+                self.landed(stage, place);
             }
             _ => {}
         }

@@ -373,6 +373,7 @@ impl<C: Client> Play<C> for Mixed {
 
     fn start(&mut self, stage: &mut Stage<C>, _: u32, at_ns: u64) {
         self.playing = true;
+        stage.unpaced();
         for place in stage.part().places() {
             let user = stage.user(place);
             if self.people.is_absent(user) {
@@ -389,8 +390,8 @@ impl<C: Client> Play<C> for Mixed {
 
     fn event(&mut self, stage: &mut Stage<C>, place: Place, event: Event) {
         match event {
-            Event::Message(mark) => self.receive(stage, place, mark),
-            Event::Presence { mark: Some(mark), .. } => self.hear_presence(stage, place, mark),
+            Event::Message(mark) if stage.is_ours(mark) => self.receive(stage, place, mark),
+            Event::Presence { mark: Some(mark), .. } if stage.is_ours(mark) => self.hear_presence(stage, place, mark),
             Event::Acked(stanzas) => {
                 stage.count(Count::MessagesAcked, u64::from(stanzas));
                 self.acked(place, stanzas);

@@ -5,6 +5,9 @@
 //! drain: the receivers come; a message counts when it arrives
 //! again: the receivers go and come once more, and must find nothing
 //! ```
+//! Who only drains comes for what an earlier run has stored, so there any run's messages count; else what an earlier run has
+//! left is not touched.
+//!
 //! The last users of each worker are its senders. Message `n` of receiver `r` comes from sender `r % senders`, so each
 //! receiver gets one numbered stream.
 
@@ -181,6 +184,9 @@ impl<C: Client> Play<C> for Offline {
 
     fn event(&mut self, stage: &mut Stage<C>, place: Place, event: Event) {
         match event {
+            Event::Message(mark) if self.plan.phase == Phase::Both && !stage.is_ours(mark) => {
+                self.moved_ns = stage.now_ns();
+            }
             Event::Message(_) | Event::Damaged => self.received(stage, place, event),
             Event::Acked(stanzas) => self.acknowledged(stage, place, stanzas),
             Event::Bounced => stage.count(Count::ErrorReplies, 1),

@@ -111,7 +111,7 @@ impl<C: Client> Play<C> for Presence {
 
     fn event(&mut self, stage: &mut Stage<C>, place: Place, event: Event) {
         match event {
-            Event::Presence { mark: Some(mark), .. } => self.hear(stage, place, mark),
+            Event::Presence { mark: Some(mark), .. } if stage.is_ours(mark) => self.hear(stage, place, mark),
             Event::Damaged => stage.count(Count::Damaged, 1),
             _ => {}
         }

@@ -168,6 +168,7 @@ impl<C: Client> Play<C> for Storm {
 
     fn start(&mut self, stage: &mut Stage<C>, _: u32, _: u64) {
         self.storming = true;
+        stage.unpaced();
         if self.plan.messages > 0 {
             self.write(stage);
         }
@@ -193,7 +194,7 @@ impl<C: Client> Play<C> for Storm {
 
     fn event(&mut self, stage: &mut Stage<C>, place: Place, event: Event) {
         match event {
-            Event::Message(mark) => self.receive(stage, place, mark),
+            Event::Message(mark) if stage.is_ours(mark) => self.receive(stage, place, mark),
             Event::Acked(stanzas) => {
                 let user = &mut self.users[place as usize];
                 user.acked = (user.acked + stanzas).min(user.sent);

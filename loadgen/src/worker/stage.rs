@@ -283,6 +283,12 @@ impl<C: Client> Stage<C> {
         self.ramp.waiting.push_back(place);
     }
 
+    /// From now on who is to log in does so as soon as `concurrency` allows: the plan's pace was for the first logins, and
+    /// the play has one of its own.
+    pub fn unpaced(&mut self) {
+        self.ramp.gap_ns = 0;
+    }
+
     /// Says goodbye, and closes.
     pub fn log_out(&mut self, place: Place) {
         if self.sessions[place as usize].state != State::Ready {

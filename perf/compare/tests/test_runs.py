@@ -69,9 +69,20 @@ class Scenarios(unittest.TestCase):
     def test_presence_counts_the_highest_rate_that_was_kept_up(self):
         def at(changes):
             return documents.run(documents.figures("presence_received", changes * 20.0, 25.0, "presence"))
-        bench = self.bench(at(250), at(1000), at(2000))
+        bench = self.bench(at(60), at(250), at(1000), at(2000))
         row = scenarios.presence(bench, self.Server(), "plain")
         self.assertEqual((row["per_second"], row["per_cpu_second"]), (20_000.0, 40_000.0))
+
+    def test_presence_with_tls_is_the_same_over_an_encrypted_connection(self):
+        def at(changes):
+            return documents.run(documents.figures("presence_received", changes * 20.0, 25.0, "presence"))
+        bench = self.bench(at(60), at(100))
+        scenarios.presence(bench, self.Server(), "tls")
+        for (name, document), changes in zip(bench.generator.told, (60, 250)):
+            self.assertEqual(name, "presence-%d-tls-crosspoint" % changes)
+            self.assertEqual(document["target"]["security"], "starttls")
+            self.assertEqual(document["users"]["roster"], {"size": 20})
+            self.assertEqual(document["scenario"]["presence"], {"rate_per_s": float(changes), "arrivals": "even"})
 
     def test_presence_that_fails_at_once_fails(self):
         with self.assertRaisesRegex(loadgen.Failed, "no roster"):
@@ -85,6 +96,21 @@ class Scenarios(unittest.TestCase):
         self.assertAlmostEqual(row["session_bytes"], 2048)
         self.assertAlmostEqual(row["start_mib"], 50)
         self.assertAlmostEqual(row["million_gib"], (2048e6 + (60 << 20)) / 2**30)
+
+    def test_memory_with_tls_holds_encrypted_sessions_at_every_point(self):
+        for mode, security in (("tls", "starttls"), ("plain", "plain")):
+            runs = [documents.run({}, logins=count, resident=(0, 5000 * count)) for count in memory.POINTS]
+            bench = self.bench(*runs)
+            bench.open_server = lambda server: server
+            self.assertAlmostEqual(memory.slope(bench, self.Server(), mode)["session_bytes"], 5000)
+            told = [document for _, document in bench.generator.told]
+            self.assertEqual([document["users"]["count"] for document in told], list(memory.POINTS))
+            self.assertEqual({document["target"]["security"] for document in told}, {security})
+
+    def test_memory_of_fewer_sessions_than_were_asked_for_is_no_figure(self):
+        runs = [documents.run({}, logins=count - 1, resident=(0, 5000 * count)) for count in memory.POINTS]
+        with self.assertRaisesRegex(loadgen.Failed, "999 of 1000 sessions"):
+            memory.slope(self.bench(*runs), self.Server(), "tls")
 
     def test_names_are_chosen_in_the_tables_order(self):
         chosen = [scenario.name for scenario in scenarios.chosen(["offline", "chat-1"])]

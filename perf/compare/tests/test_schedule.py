@@ -26,6 +26,13 @@ class Schedule(unittest.TestCase):
         self.assertEqual([(step.mode, step.server) for step in steps],
                          [("plain", "crosspoint"), ("plain", "relay-epoll"), ("tls", "crosspoint")])
 
+    def test_presence_and_memory_are_measured_on_all_servers_with_and_without_tls(self):
+        steps = schedule.steps(scenarios.chosen(["presence", "memory"]), list(servers.SERVERS), list(scenarios.MODES), 1)
+        for name in ("presence", "memory"):
+            for mode in ("plain", "tls"):
+                taken = [step.server for step in steps if (step.scenario.name, step.mode) == (name, mode)]
+                self.assertEqual(taken, ["crosspoint", "ejabberd", "prosody"], (name, mode))
+
     def test_what_is_measured_once_is_measured_once(self):
         self.assertEqual(len(schedule.steps([scenario(None, once=True)], ["prosody"], ["plain"], 5)), 1)
 

@@ -8,6 +8,7 @@ use crosspoint_engine::metrics::talkers;
 use crosspoint_storage::stats::quantile;
 use serde::Serialize;
 
+use super::ring::Ring;
 use super::snapshot::Snapshot;
 
 /// A shard that neither begins nor ends a turn for so long is wedged: it turns ten times a second with nothing to do.
@@ -113,6 +114,12 @@ pub struct Shard {
     pub writes_each: Option<f64>,
     /// Polls put on the ring for each envelope that came in.
     pub polls_each: Option<f64>,
+    /// Submission queue entries of all kinds put on the ring, as the kernel counts them...
+    pub sqes_per_s: Option<f64>,
+    /// ...and for each envelope that came in.
+    pub sqes_each: Option<f64>,
+    /// Completion queue entries.
+    pub cqes_per_s: Option<f64>,
     /// Sleeping shards that this one woke.
     pub rings_per_s: f64,
     /// Bound sessions.
@@ -327,6 +334,7 @@ impl Looks<'_> {
         let (health, doing, silent_ns) = self.health(shard);
         let (stanzas_in, stanzas_out) = (sum("stanzas_in"), sum("stanzas_out"));
         let stalls_by = self.stalls_by(shard);
+        let ring = self.ring(shard);
         let longest = stalls_by.iter().max_by(|one, other| one.2.total_cmp(&other.2)).cloned();
         Shard {
             shard,
@@ -350,6 +358,9 @@ impl Looks<'_> {
             reads_each: each(sum("reads"), stanzas_in),
             writes_each: each(sum("writes"), stanzas_out),
             polls_each: each(sum("polls"), stanzas_in),
+            sqes_per_s: ring.map(|ring| f64::from(ring.entries) / self.seconds),
+            sqes_each: ring.and_then(|ring| each(ring.entries.into(), stanzas_in)),
+            cqes_per_s: ring.map(|ring| f64::from(ring.completions) / self.seconds),
             rings_per_s: rate("rings"),
             sessions: one("sessions"),
             connections: one("connections"),
@@ -360,6 +371,12 @@ impl Looks<'_> {
             stall_longest_doing: longest.map(|longest| longest.0).unwrap_or_default(),
             stalls_by,
         }
+    }
+
+    /// What was added to the ring's counters. They wrap, so without an earlier look nothing is known.
+    fn ring(&self, shard: usize) -> Option<Ring> {
+        let of = |look: &Snapshot| look.rings.get(shard).copied().flatten();
+        Some(of(self.after)?.since(of(self.before?)?))
     }
 
     fn health(&self, shard: usize) -> (Health, String, u64) {

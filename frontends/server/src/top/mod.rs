@@ -1,16 +1,18 @@
 //! `crosspoint top`: what a server's shards do, from its statistics file, without asking the server anything.
 //!
-//! Read in this order: `snapshot.rs` (a look at the file), `figures.rs` (what two looks say), `views.rs` (how it is shown),
+//! Read in this order: `snapshot.rs` (a look at the file), `ring.rs` (and at the shards' rings), `figures.rs` (what two looks say), `views.rs` (how it is shown),
 //! `screen.rs` (the terminal and its keys), `record.rs` (looks kept in a file).
 
 mod figures;
 mod record;
+mod ring;
 mod screen;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod views;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -129,11 +131,13 @@ fn print(options: &Options, looks: &mut Looks) -> Result<Exit> {
         let gone = !look.alive && matches!(looks, Looks::Live(..));
         if before.is_some() || gone {
             let figures = Figures::between(before.as_ref(), &look);
-            match options.json {
-                true => println!("{}", serde_json::to_string(&figures)?),
-                false => println!("{}", table(&figures)),
-            }
-            if options.once || gone {
+            let text = match options.json {
+                true => serde_json::to_string(&figures)?,
+                false => table(&figures),
+            };
+            // Whoever reads no further (`top --json | head`) has seen enough.
+            let read = writeln!(io::stdout(), "{text}").is_ok();
+            if options.once || gone || !read {
                 return Ok(Exit::Done);
             }
         }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   "XPTOP01\n", then for each sample:
-//!    0 unix_ms u64 | 8 monotonic ns u64 | 16 flags u32 (1 the server lives) | 20 kind u32 | 24 bytes u32 | 28 zero u32
-//!   32 kind 0: a whole statistics file
+//!    0 unix_ms u64 | 8 monotonic ns u64 | 16 flags u32 (1 the server lives) | 20 kind u32 | 24 bytes u32 | 28 rings u32
+//!   32 for each ring: entries u32 | completions u32; both 0 where they are not known
+//!      kind 0: a whole statistics file
 //!      kind 1: what changed in its cells since the sample before: varints of (cells skipped, zigzag difference)
 //! ```
 //! Appended to only; each run of the recorder begins with a whole file, and so does each run of a server. A few hundred
@@ -19,10 +20,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use crosspoint_engine::metrics::layout::FILE_BYTES_MAX;
 
+use super::ring::Ring;
 use super::snapshot::Snapshot;
 
 const MAGIC: [u8; 8] = *b"XPTOP01\n";
 const HEAD_BYTES: usize = 32;
+const RING_BYTES: usize = 8;
 const WHOLE: u32 = 0;
 const CHANGES: u32 = 1;
 
@@ -67,13 +70,18 @@ impl Recorder {
             Some(before) => (CHANGES, changes(&before.bytes, &sample.bytes)),
             None => (WHOLE, sample.bytes.clone()),
         };
-        let mut frame = Vec::with_capacity(HEAD_BYTES + body.len());
+        let mut frame = Vec::with_capacity(HEAD_BYTES + sample.rings.len() * RING_BYTES + body.len());
         frame.extend(sample.taken_unix_ms.to_le_bytes());
         frame.extend(sample.taken_ns.to_le_bytes());
         frame.extend(u32::from(sample.alive).to_le_bytes());
         frame.extend(kind.to_le_bytes());
         frame.extend((body.len() as u32).to_le_bytes());
-        frame.extend([0; 4]);
+        frame.extend((sample.rings.len() as u32).to_le_bytes());
+        for ring in &sample.rings {
+            let ring = ring.unwrap_or_default();
+            frame.extend(ring.entries.to_le_bytes());
+            frame.extend(ring.completions.to_le_bytes());
+        }
         frame.extend(body);
         self.file.write_all(&frame)?;
         self.last = Some(sample.clone());
@@ -116,12 +124,12 @@ impl Player {
         }
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| head[at + byte]));
         let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| head[at + byte]));
-        let length = number(24) as usize;
-        if length > FILE_BYTES_MAX {
+        let (length, rings) = (number(24) as usize, number(28) as usize);
+        if length > FILE_BYTES_MAX || rings > FILE_BYTES_MAX / RING_BYTES {
             bail!("the recording is damaged");
         }
-        let mut body = vec![0; length];
-        if self.file.read_exact(&mut body).is_err() {
+        let (mut rings, mut body) = (vec![0; rings * RING_BYTES], vec![0; length]);
+        if self.file.read_exact(&mut rings).is_err() || self.file.read_exact(&mut body).is_err() {
             return Ok(None);
         }
         match number(20) {
@@ -129,8 +137,20 @@ impl Player {
             CHANGES => apply(&mut self.bytes, &body).context("the recording is damaged")?,
             kind => bail!("the recording has samples of kind {kind}; use the program that made it"),
         }
-        Snapshot::new(self.bytes.clone(), word(0), word(8), number(16) & 1 == 1).map(Some)
+        let mut sample = Snapshot::new(self.bytes.clone(), word(0), word(8), number(16) & 1 == 1)?;
+        sample.rings = rings.as_chunks::<RING_BYTES>().0.iter().map(ring).collect();
+        Ok(Some(sample))
     }
+}
+
+/// A ring's counters; one that was made is never without entries, so none are none.
+fn ring(bytes: &[u8; RING_BYTES]) -> Option<Ring> {
+    let half = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+    let ring = Ring {
+        entries: half(0),
+        completions: half(4),
+    };
+    (ring != Ring::default()).then_some(ring)
 }
 
 fn changes(before: &[u8], after: &[u8]) -> Vec<u8> {
@@ -192,7 +212,8 @@ mod tests {
     fn what_is_recorded_is_played() {
         let scratch = Scratch::new();
         let path = scratch.path().join("record");
-        let (one, two) = (sample(1), sample(2));
+        let (one, mut two) = (sample(1), sample(2));
+        two.rings[1] = None;
         let mut recorder = Recorder::open(&path).unwrap();
         recorder.append(&one).unwrap();
         recorder.append(&two).unwrap();
@@ -208,6 +229,7 @@ mod tests {
         for expected in [&one, &two, &one] {
             let played = player.next().unwrap().unwrap();
             assert!(played.bytes == expected.bytes);
+            assert_eq!(played.rings, expected.rings);
             assert_eq!((played.taken_ns, played.alive), (expected.taken_ns, expected.alive));
         }
         assert!(player.next().unwrap().is_none());

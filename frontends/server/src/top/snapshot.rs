@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 use crosspoint_engine::metrics::layout::{FILE_BYTES_MAX, Head, Scope};
 use crosspoint_engine::rt;
 
+use super::ring::Ring;
+
 /// The bytes of a statistics file at a moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub alive: bool,
     /// The state of each shard's thread, as the kernel names it; empty where that is not known.
     pub threads: Vec<char>,
+    /// The counters of each shard's ring; empty, or `None` for a shard, where they are not known.
+    pub rings: Vec<Option<Ring>>,
 }
 
 impl Snapshot {
@@ -42,6 +46,7 @@ impl Snapshot {
             taken_ns,
             alive,
             threads: Vec::new(),
+            rings: Vec::new(),
         })
     }
 
@@ -69,6 +74,7 @@ impl Snapshot {
             .with_context(|| format!("{} cannot be read as statistics", path.display()))?;
         if alive {
             snapshot.threads = (0..snapshot.head.shards).map(|shard| snapshot.thread(shard)).collect();
+            snapshot.rings = (0..snapshot.head.shards).map(|shard| snapshot.ring(shard)).collect();
         }
         Ok(snapshot)
     }
@@ -100,6 +106,11 @@ impl Snapshot {
     /// Whether both are looks at the same run of a server.
     pub fn same_run(&self, other: &Snapshot) -> bool {
         self.head.process == other.head.process && self.head.started_unix_ms == other.head.started_unix_ms
+    }
+
+    fn ring(&self, shard: usize) -> Option<Ring> {
+        let descriptor = self.one(Scope::Shard, shard, "ring");
+        Ring::read(self.head.process, descriptor).filter(|_| descriptor > 0)
     }
 
     fn thread(&self, shard: usize) -> char {

@@ -9,6 +9,7 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::figures::{Figures, Health};
+use super::ring::Ring;
 use super::screen::{Screen, Wish};
 use super::snapshot::Snapshot;
 use super::views::{Sort, View, lines};
@@ -75,7 +76,14 @@ pub(super) fn sample(seconds: u64) -> Snapshot {
     let mut bytes = std::fs::read(&path).unwrap();
     // The process's number, which differs from run to run.
     bytes[16..24].copy_from_slice(&4_242_u64.to_ne_bytes());
-    Snapshot::new(bytes, 1_000_000 + seconds * 1_000, now_ns, true).unwrap()
+    let mut sample = Snapshot::new(bytes, 1_000_000 + seconds * 1_000, now_ns, true).unwrap();
+    // The counters wrap between the looks of most tests.
+    let ring = |each: u32| Ring {
+        entries: (u32::MAX - each * 61).wrapping_add(each * seconds as u32),
+        completions: each * 2 * seconds as u32,
+    };
+    sample.rings = vec![Some(ring(1_250)), Some(ring(10))];
+    sample
 }
 
 fn figures() -> Figures {
@@ -131,6 +139,11 @@ fn rates_and_quantiles_are_those_of_the_interval() {
     assert_eq!(from.split_ns[0], ("read".to_owned(), Some(3_000.0)));
     assert_eq!(to.split_ns[5], ("write".to_owned(), Some(4_000.0)));
     assert_eq!((from.reads_each, to.writes_each), (Some(1.5), Some(0.25)));
+    assert_eq!((from.sqes_per_s, from.sqes_each), (Some(1_250.0), Some(1.25)));
+    assert_eq!(
+        (to.sqes_per_s, to.sqes_each, to.cqes_per_s),
+        (Some(10.0), None, Some(20.0))
+    );
     assert_eq!(figures.pairs_per_s, vec![vec![0.0, 1_000.0], vec![0.0, 0.0]]);
     assert_eq!((to.stalls, to.stalls_now), (62, 2));
     assert_eq!(to.stalls_by, vec![("flush".to_owned(), 62, 3_400.0)]);
@@ -142,6 +155,8 @@ fn without_an_earlier_look_the_figures_are_since_the_start() {
     let figures = Figures::between(None, &sample(60));
     assert_eq!(figures.interval_s, 60.0);
     assert_eq!(figures.shards[0].in_per_s, 1_000.0);
+    // The kernel's counters wrap, so what they have come to since the start is not known.
+    assert_eq!(figures.shards[0].sqes_each, None);
     // So it is when the server was started anew in between.
     let mut other = sample(50);
     other.head.process += 1;
@@ -178,7 +193,7 @@ fn the_figures_of_a_killed_server_are_shown_as_such() {
 
 #[test]
 fn the_overview_is_as_it_was_drawn() {
-    let rows = shown(&mut screen(), &figures(), 132, 13);
+    let rows = shown(&mut screen(), &figures(), 138, 13);
     let golden = include_str!("overview.txt");
     let golden: Vec<&str> = golden.lines().collect();
     assert_eq!(rows, golden, "\n{}", rows.join("\n"));
@@ -239,6 +254,7 @@ fn machines_find_the_names_they_rely_on() {
         "/shards/0/turn_p99_us",
         "/shards/0/in_per_s",
         "/shards/0/sessions",
+        "/shards/0/sqes_each",
         "/shards/0/split_ns/0/1",
         "/pairs_per_s/0/1",
         "/log/commit_p99_us",

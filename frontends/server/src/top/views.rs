@@ -101,7 +101,7 @@ pub fn title(figures: &Figures) -> Line<'static> {
 
 fn overview(figures: &Figures, sort: Sort) -> Vec<Line<'static>> {
     let head = format!(
-        "{:>5} {:<7} {:>5} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>5} {:>5} {:>5} {:>7} {:>7} {:>9}  {}",
+        "{:>5} {:<7} {:>5} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>5} {:>5} {:>5} {:>5} {:>7} {:>7} {:>9}  {}",
         "shard",
         "state",
         "busy",
@@ -114,6 +114,7 @@ fn overview(figures: &Figures, sort: Sort) -> Vec<Line<'static>> {
         "mail/high",
         "rd/in",
         "po/in",
+        "sq/in",
         "wr/out",
         "sess",
         "conns",
@@ -147,7 +148,7 @@ fn overview_row(shard: &Shard) -> Line<'static> {
         Health::Gone => Span::from("gone   ").style(alarm()),
     };
     let figures = format!(
-        " {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>5} {:>5} {:>5} {:>7} {:>7}",
+        " {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>5} {:>5} {:>5} {:>5} {:>7} {:>7}",
         micros(shard.turn_p50_us),
         micros(shard.turn_p99_us),
         si(shard.in_per_s),
@@ -160,6 +161,7 @@ fn overview_row(shard: &Shard) -> Line<'static> {
         format!("{}/{}", shard.mail_depth, shard.mail_high),
         ratio(shard.reads_each),
         ratio(shard.polls_each),
+        ratio(shard.sqes_each),
         ratio(shard.writes_each),
         si(shard.sessions as f64),
         si(shard.connections as f64),
