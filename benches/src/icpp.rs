@@ -155,6 +155,7 @@ impl Chat {
         self.world.listen(self.romeo);
         self.world.listen(self.juliet);
         self.world.tell(self.romeo, &self.input);
+        self.world.pass(200);
         let (said, heard) = (self.world.heard_bytes(self.romeo), self.world.heard_bytes(self.juliet));
         let delivered = frames(&heard);
         assert_eq!(delivered.len(), self.count, "{heard:02x?}");

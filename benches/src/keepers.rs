@@ -52,7 +52,7 @@ impl Keepers {
         let mut committed = Vec::new();
         for request in batch {
             match request {
-                JournalRequest::Append { token, record } => {
+                JournalRequest::Append { token, record, .. } => {
                     self.append(record);
                     committed.push(token);
                 }
@@ -140,9 +140,23 @@ impl Keepers {
                 let more = waiting.peek().is_some();
                 JournalReply::Fetched { token, records, more }
             }
-            JournalRequest::Append { token, .. } | JournalRequest::Flush { token } => {
-                JournalReply::Committed { tokens: vec![token] }
-            }
+            JournalRequest::Append { token, .. }
+            | JournalRequest::Forget { token, .. }
+            | JournalRequest::Redact { token, .. }
+            | JournalRequest::Flush { token } => JournalReply::Committed { tokens: vec![token] },
+            // Nothing is archived here.
+            JournalRequest::History { token, .. } => JournalReply::Page {
+                token,
+                records: Vec::new(),
+                complete: true,
+                edge: 0,
+            },
+            JournalRequest::Extent { token, .. } => JournalReply::Extent {
+                token,
+                records: 0,
+                first: 0,
+                last: 0,
+            },
             JournalRequest::Settle { .. } => JournalReply::Committed { tokens: Vec::new() },
         }
     }

@@ -73,6 +73,8 @@ pub struct World {
     /// By shard and place in its table.
     wires: Vec<Vec<Wire>>,
     now: Now,
+    /// Taken from a mailbox, with their senders.
+    chunks: Vec<(usize, Vec<Item>)>,
     dirty: Vec<SessionId>,
     orders: Vec<Order>,
     answers: Vec<Item>,
@@ -125,6 +127,7 @@ impl World {
                 ms: 1,
                 unix_ms: 1_700_000_000_000,
             },
+            chunks: Vec::new(),
             dirty: Vec::new(),
             orders: Vec::new(),
             answers: Vec::new(),
@@ -258,13 +261,17 @@ impl World {
     /// Takes what others have sent. False if there was nothing.
     fn receive(&mut self, shard: usize) -> bool {
         let (home, now) = (&mut self.shards[shard], self.now);
-        let taken = self.inboxes[shard].drain(LANE_CHUNKS, |_, chunk| {
-            for item in chunk {
+        let chunks = &mut self.chunks;
+        self.inboxes[shard].drain(LANE_CHUNKS, |from, chunk| chunks.push((from, chunk)));
+        let taken = !chunks.is_empty();
+        for (from, mut chunk) in chunks.drain(..) {
+            for item in chunk.drain(..) {
                 home.begin(now);
                 home.mail(item);
             }
-        });
-        taken > 0
+            self.inboxes[shard].give_back(from, chunk);
+        }
+        taken
     }
 
     /// Carries away what a shard has left behind. False if there was nothing.
@@ -352,8 +359,13 @@ impl World {
 
     fn ship(&mut self, shard: usize) {
         for target in 0..self.shards.len() {
-            let chunk = std::mem::take(&mut self.shards[shard].outgoing().lanes[target]);
-            if !chunk.is_empty() && self.senders[shard].push(target, chunk).is_err() {
+            let filling = &mut self.shards[shard].outgoing().lanes[target];
+            if filling.is_empty() {
+                continue;
+            }
+            let spare = self.senders[shard].spare(target).unwrap_or_default();
+            let chunk = std::mem::replace(filling, spare);
+            if self.senders[shard].push(target, chunk).is_err() {
                 panic!("a lane is full although everybody takes turns");
             }
         }

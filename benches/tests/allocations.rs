@@ -22,13 +22,19 @@ const SITES_MAX: usize = 24;
 const BOUNDS: &[(&str, u64)] = &[
     ("scan", 0),
     ("chat-same-shard", 7),
-    ("chat-cross-shard", 19),
+    ("chat-cross-shard", 7),
     ("chat-alone", 100),
-    ("chat-alone-cross-shard", 200),
-    ("chat-managed", 1079),
-    ("presence-fan-out", 110),
-    ("offline", 1839),
+    ("chat-alone-cross-shard", 100),
+    ("chat-managed", 282),
+    ("presence-fan-out", 10),
+    ("offline", 848),
     ("login", 9815),
+    ("icpp-scan", 0),
+    ("icpp-volatile", 0),
+    ("icpp-volatile-cross-shard", 0),
+    ("icpp-volatile-alone", 0),
+    ("icpp-durable", 0),
+    ("icpp-durable-cross-shard", 0),
 ];
 
 #[test]

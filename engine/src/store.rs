@@ -6,8 +6,11 @@
 //! - What is decoded has been validated (rkyv `bytecheck`); a record that does not decode is an error, never a guess.
 //! - Addresses in rows are prepared, so one user has one key.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use rkyv::{Archive, Deserialize, Serialize, rancor};
+use rkyv::with::AsOwned;
+use rkyv::{Archive, Serialize, rancor};
 
 pub use crosspoint_storage::seam::RecordId;
 
@@ -18,17 +21,24 @@ use crate::jid::Jid;
 pub const ENVELOPE_VERSION: u8 = 1;
 
 /// A message as the log keeps it, or a request for subscription as a roster item keeps it.
-#[derive(Archive, Serialize, Deserialize, Debug)]
-pub struct StoredEnvelope {
+///
+/// It is archived from borrowed parts, and read where it lies.
+#[derive(Archive, Serialize, Debug)]
+pub struct StoredEnvelope<'a> {
     stamp_ms: u64,
     kind: u8,
     codec: u8,
     hints: u8,
-    from: String,
-    to: String,
-    id: Vec<u8>,
-    head: Vec<u8>,
-    body: Vec<u8>,
+    #[rkyv(with = AsOwned)]
+    from: Cow<'a, str>,
+    #[rkyv(with = AsOwned)]
+    to: Cow<'a, str>,
+    #[rkyv(with = AsOwned)]
+    id: Cow<'a, [u8]>,
+    #[rkyv(with = AsOwned)]
+    head: Cow<'a, [u8]>,
+    #[rkyv(with = AsOwned)]
+    body: Cow<'a, [u8]>,
 }
 
 /// A record that cannot be read back.
@@ -42,14 +52,16 @@ pub fn encode(envelope: &Envelope, stamp_ms: u64) -> Bytes {
         kind: kind_number(envelope.kind),
         codec: envelope.content.codec as u8,
         hints: envelope.hints.bits(),
-        from: envelope.from.as_str().to_owned(),
-        to: envelope.to.as_str().to_owned(),
-        id: envelope.id.to_vec(),
-        head: envelope.content.head.to_vec(),
-        body: envelope.content.body.to_vec(),
+        from: envelope.from.as_str().into(),
+        to: envelope.to.as_str().into(),
+        id: (&*envelope.id).into(),
+        head: (&*envelope.content.head).into(),
+        body: (&*envelope.content.body).into(),
     };
-    let archive = rkyv::to_bytes::<rancor::Error>(&stored).expect("plain data always archives");
-    Bytes::from(archive.into_vec())
+    let texts = stored.from.len() + stored.to.len() + stored.id.len() + stored.head.len() + stored.body.len();
+    let buffer = Vec::with_capacity(texts + size_of::<ArchivedStoredEnvelope<'_>>());
+    let archive = rkyv::api::high::to_bytes_in::<_, rancor::Error>(&stored, buffer);
+    Bytes::from(archive.expect("plain data always archives"))
 }
 
 /// Reads a message back; its `stamp_ms` is set.
@@ -59,22 +71,22 @@ pub fn decode(version: u8, payload: &[u8]) -> Result<Envelope, Unreadable> {
             "record version {version} is not known to this build"
         )));
     }
-    let stored =
-        rkyv::from_bytes::<StoredEnvelope, rancor::Error>(payload).map_err(|error| Unreadable(error.to_string()))?;
+    let stored = rkyv::access::<ArchivedStoredEnvelope<'_>, rancor::Error>(payload)
+        .map_err(|error| Unreadable(error.to_string()))?;
     let address = |text: &str| Jid::parse(text).map_err(|error| Unreadable(format!("address {text:?}: {error}")));
     Ok(Envelope {
         from: address(&stored.from)?,
         to: address(&stored.to)?,
         kind: kind_of(stored.kind)?,
-        id: stored.id.into(),
+        id: Bytes::copy_from_slice(&stored.id),
         content: Content {
             codec: codec_of(stored.codec)?,
-            head: stored.head.into(),
-            body: stored.body.into(),
+            head: Bytes::copy_from_slice(&stored.head),
+            body: Bytes::copy_from_slice(&stored.body),
         },
         hints: Hints::from_bits(stored.hints),
         error: None,
-        stamp_ms: Some(stored.stamp_ms),
+        stamp_ms: Some(stored.stamp_ms.to_native()),
     })
 }
 
@@ -182,6 +194,27 @@ mod tests {
         "0193000000b7ffffff8c000000c2ffffffc6ffffff020000",
         "00c0ffffff0e000000c6ffffff0f000000",
     ];
+
+    #[test]
+    fn empty_and_short_parts_come_back() {
+        let jid = |text: &str| text.parse().unwrap();
+        for (from, to, id, body) in [
+            ("c.lit", "a@b", "", ""),
+            ("abcdefg@", "ab@c.lit/", "12345678", "123456789"),
+        ] {
+            let sent = Envelope {
+                id: Bytes::from_static(id.as_bytes()),
+                content: Content {
+                    body: Bytes::from_static(body.as_bytes()),
+                    ..message().content
+                },
+                ..Envelope::neutral(jid(&format!("{from}x")), jid(&format!("{to}x")), message().kind)
+            };
+            let back = decode(ENVELOPE_VERSION, &encode(&sent, 7)).unwrap();
+            assert_eq!((&back.from, &back.to, &back.id), (&sent.from, &sent.to, &sent.id));
+            assert_eq!(back.content, sent.content);
+        }
+    }
 
     #[test]
     fn damage_is_an_error_at_every_length() {

@@ -415,8 +415,9 @@ struct ToShard<R> {
 
 impl<R: Send> ReplySink<R> for ToShard<R> {
     fn send(&mut self, batch: Vec<R>) {
-        let mut chunk: Chunk = batch.into_iter().map(self.item).collect();
         let mut lanes = self.lanes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut chunk = lanes.spare(self.shard).unwrap_or_default();
+        chunk.extend(batch.into_iter().map(self.item));
         crosspoint_probes::chunk_pushed(KEEPER, self.shard, &chunk);
         while let Err(back) = lanes.push(self.shard, chunk) {
             chunk = back;

@@ -55,6 +55,38 @@ fn items_arrive_in_order_and_say_where_they_come_from() {
 }
 
 #[test]
+fn what_is_emptied_goes_back_to_its_producer_with_its_memory() {
+    let (mut senders, mut inboxes) = mesh::<Vec<u32>>(2, 2, 8);
+    assert_eq!(senders[1].spare(0), None);
+    let chunk = vec![7; 5];
+    let place = chunk.as_ptr();
+    senders[1].push(0, chunk).unwrap();
+    for (producer, mut chunk) in drained(&mut inboxes[0], 1) {
+        chunk.clear();
+        inboxes[0].give_back(producer, chunk);
+    }
+    assert!(inboxes[0].is_empty() && inboxes[1].is_empty(), "it is no mail");
+    assert_eq!((senders[0].spare(0), senders[1].spare(1)), (None, None));
+    let chunk = senders[1].spare(0).expect("it has come back");
+    assert_eq!((chunk.as_ptr(), chunk.len(), chunk.capacity()), (place, 0, 5));
+    assert_eq!(senders[1].spare(0), None, "once");
+}
+
+#[test]
+fn no_more_comes_back_than_is_kept_and_the_rest_is_freed() {
+    let (mut sender, mut inbox) = pair::<Arc<()>>(8);
+    let item = Arc::new(());
+    for _ in 0..5 {
+        inbox.give_back(0, item.clone());
+    }
+    assert_eq!(Arc::strong_count(&item), 1 + 2);
+    drop(sender.spare(0));
+    assert_eq!(Arc::strong_count(&item), 1 + 1);
+    drop((sender, inbox));
+    assert_eq!(Arc::strong_count(&item), 1, "what nobody fetches ends with the mesh");
+}
+
+#[test]
 fn a_full_lane_gives_the_item_back_and_takes_it_when_there_is_room() {
     let (mut sender, mut inbox) = pair(2);
     assert_eq!(sender.room(0), 2);

@@ -1,4 +1,4 @@
-//! A load generator for XMPP servers. It knows a server only by its socket and, if told its process, by its CPU time
+//! A load generator for XMPP and ICPP servers. It knows a server only by its socket and, if told its process, by its CPU time
 //! and memory; it shares nothing with Crosspoint but the codec and the ring.
 //!
 //! ```text

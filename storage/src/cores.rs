@@ -2,12 +2,17 @@
 //!
 //! Invariant: nothing is decided here; the simulator calls the same functions without a thread.
 
+use std::io;
+use std::sync::Arc;
+
 use crate::book::BookCore;
 use crate::disk::{Disk, FileDisk};
-use crate::keeper::{Core, Keeper};
-use crate::limits::FETCH_BYTES_MAX;
+use crate::keeper::reading::ReadingThread;
+use crate::keeper::{Core, Keeper, Sinks};
+use crate::limits::{FETCH_BYTES_MAX, HISTORY_BYTES_MAX};
 use crate::log::Log;
 use crate::seam::{BookReply, BookRequest, BookWrite, JournalReply, JournalRequest};
+use crate::stats::KeeperStats;
 
 /// The thread that keeps the log.
 pub type LogKeeper<D = FileDisk> = Keeper<Log<D>>;
@@ -25,6 +30,12 @@ where
     type Request = JournalRequest;
     type Reply = JournalReply;
 
+    fn start(&mut self, sinks: &Sinks<JournalReply>, stats: &Arc<KeeperStats>) -> io::Result<()> {
+        let thread = ReadingThread::start(self.reader(), sinks.clone(), Arc::clone(stats))?;
+        self.send_reads_to(Some(Box::new(thread)));
+        Ok(())
+    }
+
     fn serve(&mut self, group: Vec<(usize, JournalRequest)>) -> Vec<(usize, JournalReply)> {
         Log::serve(self, group)
     }
@@ -35,6 +46,8 @@ where
     }
 
     fn finish(&mut self) {
+        // Waits until what has been taken is answered.
+        self.send_reads_to(None);
         // As above; the log is as good without the seal, only less able to tell damage from a torn tail.
         let _ = Log::seal(self);
     }
@@ -45,7 +58,12 @@ where
                 JournalRequest::Append { record, .. } => record.payload.len(),
                 JournalRequest::Settle { ids, .. } => ids.len() * 8,
                 JournalRequest::Fetch { bytes_max, .. } => (*bytes_max).min(FETCH_BYTES_MAX) as usize,
-                JournalRequest::Pending { .. } | JournalRequest::Flush { .. } => 0,
+                JournalRequest::History { bytes_max, .. } => (*bytes_max).min(HISTORY_BYTES_MAX) as usize,
+                JournalRequest::Pending { .. }
+                | JournalRequest::Extent { .. }
+                | JournalRequest::Forget { .. }
+                | JournalRequest::Redact { .. }
+                | JournalRequest::Flush { .. } => 0,
             }
     }
 }

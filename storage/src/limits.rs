@@ -12,6 +12,10 @@ pub const SEGMENT_BYTES_MIN: u64 = 4 * BLOCK_BYTES as u64;
 /// Largest segment size accepted: offsets within a segment are 32 bits wide.
 pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
+/// Highest number of a segment: what a link of the archive can hold. At a hundred megabytes a second, day and
+/// night, it lasts for ten years.
+pub const SEGMENT_NUMBER_MAX: u32 = (1 << 29) - 1;
+
 /// A group commit is written when it has grown to this size, even if more is waiting.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
 
@@ -23,6 +27,9 @@ pub const SETTLED_IDS_MAX: usize = 4096;
 
 /// The log may hold this many segments on top of twice its pending records before it relocates.
 pub const SLACK_SEGMENTS: u32 = 4;
+
+/// Most segments that are retired between two commits: an archive that was made much smaller goes bit by bit.
+pub const RETIRED_SEGMENTS_A_STEP_MAX: usize = 4;
 
 /// Retired segments kept for reuse; more are removed.
 pub const SPARE_SEGMENTS_MAX: usize = 2;
@@ -44,6 +51,36 @@ pub const FETCH_RECORDS_MAX: u32 = 4096;
 
 /// Most payload bytes that one fetch answers, whatever it asks for, unless a single record is larger.
 pub const FETCH_BYTES_MAX: u32 = 1 << 20;
+
+/// The archive keeps a record for this long: a year.
+pub const ARCHIVE_AGE_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+
+/// The archive keeps as many segments as this, older ones are retired.
+pub const ARCHIVE_BYTES: u64 = 64 << 30;
+
+/// Most records that one page of history looks at, whatever it asks for.
+pub const HISTORY_RECORDS_MAX: u32 = 1024;
+
+/// Most payload bytes that one page of history answers, whatever it asks for, unless a single record is larger.
+pub const HISTORY_BYTES_MAX: u32 = 1 << 20;
+
+/// Archived records that may be hidden one by one, of all owners, until retention removes them.
+pub const REDACTIONS_MAX: usize = 1 << 20;
+
+/// What is read of a record when the next step will probably lead elsewhere.
+pub const HOP_BYTES: usize = 1024;
+
+/// Segment files that one reader keeps open.
+pub const READER_FILES_MAX: usize = 16;
+
+/// Reads that may wait for the reader's thread; further ones are read by the log's own.
+pub const READS_WAITING_MAX: usize = 1024;
+
+/// A checkpoint is written when this many times its size has been appended since the last one.
+pub const CHECKPOINT_PACE: u64 = 4;
+
+/// A checkpoint is written in pieces of at least this size.
+pub const CHECKPOINT_PIECE_BYTES: u64 = 256 << 10;
 
 /// A keeper takes at most this many requests into one group.
 pub const GROUP_REQUESTS_MAX: usize = 8192;
@@ -70,3 +107,8 @@ const _: () = assert!((BATCH_BYTES_MAX + RECORD_BYTES_MAX) as u64 * 4 < SEGMENT_
 const _: () = assert!(RELOCATION_PACE > 2, "each step must free more than was appended");
 const _: () = assert!(GROUP_BYTES_MAX < QUEUE_BYTES_MAX);
 const _: () = assert!(FETCH_BYTES_MAX as usize <= GROUP_BYTES_MAX);
+const _: () = assert!(HISTORY_BYTES_MAX as usize <= GROUP_BYTES_MAX);
+const _: () = assert!(
+    SEGMENT_BYTES_MAX <= 1 << 30,
+    "a link of the archive has 27 bits for units of eight bytes"
+);

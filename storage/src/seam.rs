@@ -8,9 +8,13 @@
 //! - Requests of one shard are served in the order in which they were submitted; a [`JournalRequest::Fetch`] sees every
 //!   append submitted before it.
 //! - A [`JournalReply::Committed`] or [`BookReply::Written`] is sent only after the bytes are on the disk.
+//! - Answers that need reading (`Fetched`, `Page`, `Extent`) may come later than those to requests submitted after them: a
+//!   cold disk delays nobody's commit. Everything else is answered in the order of the requests.
 //! - `submit` never blocks. When the keeper is behind, the batch comes back and the shard stops reading its sockets.
 
 use bytes::Bytes;
+
+pub use crate::span::{Direction, Disposition, RECORD_ID_SHIFT, Span};
 
 /// Correlates a request with its reply. Chosen by the shard, echoed by the keeper, never interpreted.
 pub type Token = u64;
@@ -37,12 +41,14 @@ pub struct Record {
 /// What a shard asks of the log.
 #[derive(Debug, Clone)]
 pub enum JournalRequest {
-    /// Make a record durable; answered by `Committed` (or `Failed`). It is pending until settled.
+    /// Make a record durable; answered by `Committed` (or `Failed`).
     Append {
         /// Echoed in the reply.
         token: Token,
         /// What to keep.
         record: Record,
+        /// What for.
+        disposition: Disposition,
     },
     /// These records have been delivered (or given up): they are pending no more. No reply; durable with the next commit.
     Settle {
@@ -70,6 +76,46 @@ pub enum JournalRequest {
         records_max: u32,
         /// ...and about this many payload bytes (at least one record is returned if any is pending).
         bytes_max: u32,
+    },
+    /// A page of a user's history; answered by `Page`. Sees every append submitted before it.
+    History {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+        /// Which part of it.
+        span: Span,
+        /// From which end of the span.
+        direction: Direction,
+        /// At most this many records...
+        records_max: u32,
+        /// ...and about this many payload bytes (at least one record is looked at if any is there).
+        bytes_max: u32,
+    },
+    /// How far a user's history reaches. Answered by `Extent`.
+    Extent {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+    },
+    /// A user's history is to be read by nobody any more; a later append begins a new one. Answered by `Committed`. What is
+    /// pending stays pending. The bytes are gone when retention removes them.
+    Forget {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+    },
+    /// One record of a user's history is to be read by nobody any more (XEP-0425). Answered by `Committed`, whether there is
+    /// such a record or not, or by `Failed` when too many are hidden already. If it is pending, it stays so.
+    Redact {
+        /// Echoed in the reply.
+        token: Token,
+        /// Whose.
+        user: UserKey,
+        /// Which.
+        id: RecordId,
     },
     /// Answered by `Committed` when everything submitted before it is durable.
     Flush {
@@ -105,6 +151,29 @@ pub enum JournalReply {
         records: Vec<Record>,
         /// Whether more are pending above the last one returned.
         more: bool,
+    },
+    /// Answer to `History`.
+    Page {
+        /// Echoed.
+        token: Token,
+        /// Oldest first, whatever the direction.
+        records: Vec<Record>,
+        /// Nothing of the span lies beyond this page.
+        complete: bool,
+        /// The last record that was looked at, in the direction asked for, be it in the page or hidden: the next page begins
+        /// there, exclusively. 0 if none was looked at.
+        edge: RecordId,
+    },
+    /// Answer to `Extent`. All are 0 for a user without a history.
+    Extent {
+        /// Echoed.
+        token: Token,
+        /// Number of records that can be read.
+        records: u64,
+        /// Id of the oldest one that retention has left, hidden or not.
+        first: RecordId,
+        /// Id of the newest one, hidden or not.
+        last: RecordId,
     },
     /// The request could not be served; after a failed write every later append fails too (the log is poisoned).
     Failed {

@@ -123,6 +123,22 @@ pub struct LogStats {
     pub segments: AtomicU64,
     /// Records that could not be read back.
     pub damaged: AtomicU64,
+    /// Records written to the archive.
+    pub archived: AtomicU64,
+    /// Users with a history.
+    pub archive_owners: AtomicU64,
+    /// Records of histories hidden one by one.
+    pub redactions: AtomicU64,
+    /// Segments retired because of their age, or because there were too many, while records of histories were in them.
+    pub expired_segments: AtomicU64,
+    /// Pages of history (and questions for its extent) answered.
+    pub pages: AtomicU64,
+    /// Reads of segment files, for fetches and for pages.
+    pub reads: AtomicU64,
+    /// Reads that the log's own thread had to do, because too many waited for the reader's.
+    pub reads_in_place: AtomicU64,
+    /// Checkpoints written.
+    pub checkpoints: AtomicU64,
     /// A write has failed: nothing is acknowledged any more.
     pub poisoned: AtomicBool,
 }

@@ -1,5 +1,6 @@
 //! The process that keeps the log is killed in the middle of its work, again and again, and what it had acknowledged is
-//! counted afterwards: each record is there exactly once, in order.
+//! counted afterwards: each record is there exactly once, in order. With an archive, each is in its user's history too, as far
+//! back as that reaches.
 //!
 //! The child is this test's own executable, started again with [`FOLDER`] set; it writes on its standard output what it
 //! does: `T user id` before a record is submitted, `A user id` when it is acknowledged, `S user id` before it is settled.
@@ -14,10 +15,11 @@ use bytes::Bytes;
 use crosspoint_storage::LogKeeper;
 use crosspoint_storage::disk::FileDisk;
 use crosspoint_storage::keeper::{JournalHandle, KeeperOptions};
-use crosspoint_storage::log::{Log, LogOptions};
-use crosspoint_storage::seam::{JournalReply, JournalRequest, Record, ReplySink};
+use crosspoint_storage::log::{ArchiveOptions, Log, LogOptions};
+use crosspoint_storage::seam::{Direction, Disposition, JournalReply, JournalRequest, Record, ReplySink, Span};
 
 const FOLDER: &str = "CROSSPOINT_CRASH_FOLDER";
+const ARCHIVE: &str = "CROSSPOINT_CRASH_ARCHIVE";
 const SHARDS: u64 = 2;
 const USERS_PER_SHARD: u64 = 10;
 const IN_FLIGHT: u64 = 64;
@@ -26,12 +28,21 @@ type Key = (u64, u64);
 
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
-    let folder = env::temp_dir().join(format!("crosspoint-crash-{}", std::process::id()));
+    survives_kill_9("queue", false);
+}
+
+#[test]
+fn what_was_acknowledged_is_history_after_kill_9() {
+    survives_kill_9("archive", true);
+}
+
+fn survives_kill_9(name: &str, archive: bool) {
+    let folder = env::temp_dir().join(format!("crosspoint-crash-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
-    let mut expected = BTreeSet::new();
+    let mut court = Court::new(&folder, archive);
     for round in 1..=10 {
-        let diary = Worker::start(&folder).until(acknowledgements(round)).kill();
-        expected = judge(&folder, &expected, &diary);
+        let diary = Worker::start(&folder, archive).until(acknowledgements(round)).kill();
+        court.judge(&diary);
     }
     std::fs::remove_dir_all(&folder).expect("clean up");
 }
@@ -47,13 +58,16 @@ fn what_was_acknowledged_survives_a_power_cut() {
         variable("CROSSPOINT_POWERCUT_CUT"),
         variable("CROSSPOINT_POWERCUT_RESTORE"),
     );
-    let mut expected = BTreeSet::new();
-    for round in 1..=10 {
-        let worker = Worker::start(&folder).until(acknowledgements(round));
-        run(&cut);
-        let diary = worker.kill();
-        run(&restore);
-        expected = judge(&folder, &expected, &diary);
+    for (name, archive) in [("queue", false), ("archive", true)] {
+        let folder = folder.join(name);
+        let mut court = Court::new(&folder, archive);
+        for round in 1..=10 {
+            let worker = Worker::start(&folder, archive).until(acknowledgements(round));
+            run(&cut);
+            let diary = worker.kill();
+            run(&restore);
+            court.judge(&diary);
+        }
     }
 }
 
@@ -66,7 +80,7 @@ fn acknowledgements(round: usize) -> usize {
 #[test]
 fn the_child() {
     let Ok(folder) = env::var(FOLDER) else { return };
-    let log = open(Path::new(&folder));
+    let log = open(Path::new(&folder), env::var(ARCHIVE).is_ok());
     let first = log.highest_id() + 1;
     let (senders, inboxes): (Vec<_>, Vec<_>) = (0..SHARDS).map(|_| crossbeam_channel::unbounded()).unzip();
     let sinks = senders
@@ -124,6 +138,7 @@ impl Shard {
             let appends = ids.iter().map(|id| JournalRequest::Append {
                 token: *id,
                 record: record(self.user(*id), *id),
+                disposition: Disposition::PendingArchived,
             });
             let mut batch: Vec<_> = settlements.chain(appends).collect();
             while let Err(given_back) = self.handle.submit(batch) {
@@ -164,8 +179,14 @@ fn record(user: u64, id: u64) -> Record {
     }
 }
 
-fn open(folder: &Path) -> Log<FileDisk> {
+/// The archive reaches back some rounds: some segments are retired, some are not.
+fn open(folder: &Path, archive: bool) -> Log<FileDisk> {
+    let archive = archive.then_some(ArchiveOptions {
+        age_ms: u64::MAX,
+        bytes: 8 << 20,
+    });
     let options = LogOptions {
+        archive,
         segment_bytes: 512 << 10,
         batch_bytes_max: 64 << 10,
         record_bytes_max: 8 << 10,
@@ -222,8 +243,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(folder: &Path) -> Self {
-        let mut child = Command::new(env::current_exe().expect("this executable"))
+    fn start(folder: &Path, archive: bool) -> Self {
+        let mut command = Command::new(env::current_exe().expect("this executable"));
+        if archive {
+            command.env(ARCHIVE, "1");
+        }
+        let mut child = command
             .args(["--exact", "the_child", "--nocapture"])
             .env(FOLDER, folder)
             .stdout(Stdio::piped())
@@ -261,9 +286,89 @@ impl Worker {
     }
 }
 
-/// Opens the log and compares it with the diary. Returns what is pending now.
-fn judge(folder: &Path, before: &BTreeSet<Key>, diary: &Diary) -> BTreeSet<Key> {
-    let mut log = open(folder);
+/// Knows what must be in a folder.
+struct Court {
+    folder: PathBuf,
+    archive: bool,
+    /// What was pending after the last round.
+    pending: BTreeSet<Key>,
+    /// What has ever been acknowledged.
+    acknowledged: BTreeSet<Key>,
+}
+
+impl Court {
+    fn new(folder: &Path, archive: bool) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            archive,
+            pending: BTreeSet::new(),
+            acknowledged: BTreeSet::new(),
+        }
+    }
+
+    /// Opens the log and compares it with the diary.
+    fn judge(&mut self, diary: &Diary) {
+        let mut log = open(&self.folder, self.archive);
+        let found = pending(&mut log);
+        let settled: BTreeSet<Key> = diary.settled.values().flatten().copied().collect();
+        let gone =
+            |(shard, settled): (&u64, &Vec<Key>)| settled[..diary.gone.get(shard).copied().unwrap_or(0)].to_vec();
+        let gone: BTreeSet<Key> = diary.settled.iter().flat_map(gone).collect();
+        let known: BTreeSet<Key> = self.pending.union(&diary.acknowledged).copied().collect();
+        let lost: Vec<_> = known
+            .iter()
+            .filter(|key| !settled.contains(key) && !found.contains(key))
+            .collect();
+        let invented: Vec<_> = found
+            .iter()
+            .filter(|key| !known.contains(key) && !diary.tried.contains(key))
+            .collect();
+        let risen: Vec<_> = found.intersection(&gone).collect();
+        assert!(
+            lost.is_empty() && invented.is_empty() && risen.is_empty(),
+            "{lost:?} {invented:?} {risen:?}"
+        );
+        self.pending = found;
+        let history = if self.archive {
+            self.judge_history(&mut log, diary)
+        } else {
+            0
+        };
+        println!(
+            "acknowledged {}, settled {}, pending {}, history {history}, segments {}",
+            diary.acknowledged.len(),
+            settled.len(),
+            self.pending.len(),
+            log.segments()
+        );
+    }
+
+    /// From the first record that retention has left, a user's history has all that was acknowledged, settled or not, and
+    /// nothing that was never tried. Returns how many records that are.
+    fn judge_history(&mut self, log: &mut Log<FileDisk>, diary: &Diary) -> usize {
+        self.acknowledged.extend(&diary.acknowledged);
+        let mut all = 0;
+        for user in 1..=SHARDS * USERS_PER_SHARD {
+            let found: BTreeSet<Key> = history(log, user).into_iter().map(|id| (user, id)).collect();
+            let first = found.first().copied().unwrap_or((user, u64::MAX));
+            let due: BTreeSet<Key> = self.acknowledged.range(first..(user + 1, 0)).copied().collect();
+            let lost: Vec<_> = due.difference(&found).collect();
+            assert!(lost.is_empty(), "lost from history: {lost:?}");
+            let new: Vec<_> = found
+                .difference(&due)
+                .filter(|key| !diary.tried.contains(key))
+                .collect();
+            assert!(new.is_empty(), "invented by history: {new:?}");
+            // Written, and not acknowledged before the end: from now on it is there.
+            self.acknowledged.extend(&found);
+            all += found.len();
+        }
+        assert!(all > 0, "the archive reaches back a while");
+        all
+    }
+}
+
+fn pending(log: &mut Log<FileDisk>) -> BTreeSet<Key> {
     let mut found = BTreeSet::new();
     for user in 1..=SHARDS * USERS_PER_SHARD {
         let mut after = 0;
@@ -280,31 +385,43 @@ fn judge(folder: &Path, before: &BTreeSet<Key>, diary: &Diary) -> BTreeSet<Key> 
             }
         }
     }
-    let settled: BTreeSet<Key> = diary.settled.values().flatten().copied().collect();
-    let gone = |(shard, settled): (&u64, &Vec<Key>)| settled[..diary.gone.get(shard).copied().unwrap_or(0)].to_vec();
-    let gone: BTreeSet<Key> = diary.settled.iter().flat_map(gone).collect();
-    let known: BTreeSet<Key> = before.union(&diary.acknowledged).copied().collect();
-    let lost: Vec<_> = known
-        .iter()
-        .filter(|key| !settled.contains(key) && !found.contains(key))
-        .collect();
-    let invented: Vec<_> = found
-        .iter()
-        .filter(|key| !known.contains(key) && !diary.tried.contains(key))
-        .collect();
-    let risen: Vec<_> = found.intersection(&gone).collect();
-    assert!(
-        lost.is_empty() && invented.is_empty() && risen.is_empty(),
-        "{lost:?} {invented:?} {risen:?}"
-    );
-    println!(
-        "acknowledged {}, settled {}, pending {}, segments {}",
-        diary.acknowledged.len(),
-        settled.len(),
-        found.len(),
-        log.segments()
-    );
     found
+}
+
+/// Ids of a user's history, newest page first.
+fn history(log: &mut Log<FileDisk>, user: u64) -> Vec<u64> {
+    let (mut ids, mut span) = (Vec::new(), Span::ALL);
+    loop {
+        let request = JournalRequest::History {
+            token: 0,
+            user,
+            span,
+            direction: Direction::Backward,
+            records_max: 100,
+            bytes_max: u32::MAX,
+        };
+        let replies = log.serve(vec![(0, request)]);
+        let Some((
+            _,
+            JournalReply::Page {
+                records,
+                complete,
+                edge,
+                ..
+            },
+        )) = replies.into_iter().next()
+        else {
+            panic!("no page");
+        };
+        for found in records {
+            assert_eq!(found, record(user, found.id));
+            ids.push(found.id);
+        }
+        if complete {
+            return ids;
+        }
+        span = span.before(edge);
+    }
 }
 
 fn run(command: &str) {

@@ -15,8 +15,10 @@ use crosspoint_storage::LogKeeper;
 use crosspoint_storage::book::BookCore;
 use crosspoint_storage::disk::{Disk, FileDisk, MemDisk};
 use crosspoint_storage::keeper::{JournalHandle, KeeperOptions};
-use crosspoint_storage::log::{Log, LogOptions};
-use crosspoint_storage::seam::{BookWrite, JournalReply, JournalRequest, Record, ReplySink, Table};
+use crosspoint_storage::log::{ArchiveOptions, Log, LogOptions};
+use crosspoint_storage::seam::{
+    BookWrite, Direction, Disposition, JournalReply, JournalRequest, Record, ReplySink, Span, Table,
+};
 use redb::{Database, TableDefinition};
 
 use crate::unit::{Named, counting, noun};
@@ -25,6 +27,10 @@ const PAYLOAD_BYTES: usize = 300;
 /// The plain file is written round and round, as segments are recycled.
 const FILE_BYTES: u64 = 16 << 20;
 const BLOCK_BYTES: usize = 4096;
+/// Owners of what is archived, each with a chain of its own.
+const OWNERS: u64 = 1000;
+/// Records of the one owner whose history is paged.
+const HISTORY: u64 = 1_000_000;
 const REDB_TABLE: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("messages");
 
 pub fn benches() {
@@ -35,6 +41,8 @@ pub fn benches() {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("the folder can be written");
     commits(&folder);
+    archive(&folder);
+    pages(&folder);
     keeper(&folder);
     book(&folder);
     let _ = fs::remove_dir_all(&folder);
@@ -148,6 +156,119 @@ fn full_length(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// The same appends, to be pending alone and to be archived too.
+fn archive(folder: &Path) {
+    let mut criterion = counting(noun!("records"));
+    let wishes = [
+        ("pending alone", Disposition::Pending),
+        ("and archived", Disposition::PendingArchived),
+    ];
+    for records in [10, 1000] {
+        let mut group = criterion.benchmark_group(format!("log/archive, commit of {records}"));
+        group.sample_size(10).throughput(Throughput::Elements(records));
+        for (name, disposition) in wishes {
+            let direct = folder.join(format!("{name}-{records}"));
+            archived(&mut group, name, records, disposition, || {
+                FileDisk::open(&direct).expect("a folder")
+            });
+            let name = format!("{name}, in memory");
+            archived(&mut group, &name, records, disposition, MemDisk::new);
+        }
+    }
+}
+
+fn archived<D: Disk>(
+    group: &mut BenchmarkGroup<'_, Named>,
+    name: &str,
+    records: u64,
+    disposition: Disposition,
+    disk: impl Fn() -> D,
+) {
+    let mut log = None;
+    group.bench_function(name, |bencher| {
+        let log = log.get_or_insert_with(|| Log::open(disk(), archiving()).expect("an empty folder"));
+        bencher.iter_custom(|commits| {
+            let mut taken = Duration::ZERO;
+            for _ in 0..commits {
+                let ids = log.highest_id() + 1..=log.highest_id() + records;
+                let group = ids
+                    .clone()
+                    .map(|id| (0, append_as(id % OWNERS, id, disposition)))
+                    .collect();
+                let start = Instant::now();
+                let replies = log.serve(group);
+                taken += start.elapsed();
+                assert!(
+                    matches!(replies[..], [(0, JournalReply::Committed { .. })]),
+                    "{replies:?}"
+                );
+                for id in ids {
+                    log.settle(id % OWNERS, &[id]).expect("it is pending");
+                }
+                let start = Instant::now();
+                log.upkeep().expect("the disk works");
+                taken += start.elapsed();
+            }
+            taken
+        });
+    });
+}
+
+/// Enough to write checkpoints and to retire, not enough to fill the disk.
+fn archiving() -> LogOptions {
+    let archive = Some(ArchiveOptions {
+        bytes: 512 << 20,
+        ..ArchiveOptions::default()
+    });
+    LogOptions {
+        archive,
+        ..LogOptions::default()
+    }
+}
+
+/// Pages of 50, out of the history of one owner; everything is in the page cache.
+fn pages(folder: &Path) {
+    let mut criterion = counting(noun!("pages"));
+    let mut group = criterion.benchmark_group(format!("log/pages of 50 of {HISTORY}"));
+    group.sample_size(10).throughput(Throughput::Elements(1));
+    let mut log = None;
+    let mut bench = |name, span: fn(u64) -> Span, direction| {
+        group.bench_function(name, |bencher| {
+            let log = log.get_or_insert_with(|| full_history(&folder.join("history")));
+            let mut at = 0;
+            bencher.iter(|| {
+                at = (at + 617_411) % HISTORY;
+                let request = JournalRequest::History {
+                    token: 0,
+                    user: 0,
+                    span: span(at),
+                    direction,
+                    records_max: 50,
+                    bytes_max: u32::MAX,
+                };
+                let replies = log.serve(vec![(0, request)]);
+                assert!(matches!(replies[..], [(0, JournalReply::Page { .. })]), "{replies:?}");
+            });
+        });
+    };
+    bench("the newest", |_| Span::ALL, Direction::Backward);
+    bench("before any record", |id| Span::ALL.before(id), Direction::Backward);
+    bench("after any record", |id| Span::ALL.after(id), Direction::Forward);
+}
+
+fn full_history(folder: &Path) -> Log<FileDisk> {
+    let disk = FileDisk::open(folder).expect("a folder");
+    let mut log = Log::open(disk, archiving()).expect("an empty folder");
+    for id in 1..=HISTORY {
+        let JournalRequest::Append { record, .. } = append(id) else {
+            continue;
+        };
+        log.append_as(&record, Disposition::Archived).expect("the disk works");
+    }
+    log.commit().expect("the disk works");
+    log
+}
+
 struct Mailbox(crossbeam_channel::Sender<Vec<JournalReply>>);
 
 impl ReplySink<JournalReply> for Mailbox {
@@ -248,13 +369,18 @@ fn put(number: u32) -> BookWrite {
 }
 
 fn append(id: u64) -> JournalRequest {
+    append_as(0, id, Disposition::Pending)
+}
+
+fn append_as(user: u64, id: u64, disposition: Disposition) -> JournalRequest {
     JournalRequest::Append {
         token: id,
         record: Record {
-            user: 0,
+            user,
             id,
             version: 1,
             payload: Bytes::from_static(&[7; PAYLOAD_BYTES]),
         },
+        disposition,
     }
 }

@@ -47,6 +47,8 @@ const TICK: Duration = Duration::from_millis(100);
 const DRAIN_GLANCE: Duration = Duration::from_millis(5);
 /// Chunks taken from the mailbox before others get their turn.
 const CHUNKS_IN_A_ROW_MAX: usize = 64;
+/// A chunk with room for more is freed when it is empty, and does not go back to its sender.
+const SPENT_CHUNK_ITEMS_MAX: usize = 64;
 
 /// Everything that a shard's thread needs beside the shard.
 pub struct Post {
@@ -245,13 +247,18 @@ impl Station {
     /// Takes what others have sent, until the shard has drained.
     async fn mailbox(&self, mut inbox: Inbox<Chunk>, doorbell: Doorbell) {
         let here = usize::from(self.shard.borrow().id());
+        let mut chunks = Vec::with_capacity(CHUNKS_IN_A_ROW_MAX);
         loop {
-            let mut items = Vec::new();
-            let taken = inbox.drain(CHUNKS_IN_A_ROW_MAX, |from, mut chunk| {
+            let taken = inbox.drain(CHUNKS_IN_A_ROW_MAX, |from, chunk| {
                 crosspoint_probes::chunk_taken(from, here, &chunk);
-                items.append(&mut chunk);
+                chunks.push((from, chunk));
             });
-            self.take_in(items);
+            self.take_in(&mut chunks);
+            for (from, chunk) in chunks.drain(..) {
+                if chunk.capacity() <= SPENT_CHUNK_ITEMS_MAX {
+                    inbox.give_back(from, chunk);
+                }
+            }
             if self.draining.get() && self.is_done() {
                 return;
             }
@@ -270,16 +277,18 @@ impl Station {
         }
     }
 
-    fn take_in(&self, items: Chunk) {
-        if items.is_empty() {
+    /// Empties the chunks, in order.
+    fn take_in(&self, chunks: &mut [(usize, Chunk)]) {
+        let items = chunks.iter().map(|(_, chunk)| chunk.len() as u64).sum();
+        if items == 0 {
             return;
         }
         let cells = self.meter.cells();
-        cells.items_in.add(items.len() as u64);
-        cells.mail_items.raise(items.len() as u64);
-        cells.mail_high.raise(items.len() as u64);
+        cells.items_in.add(items);
+        cells.mail_items.raise(items);
+        cells.mail_high.raise(items);
         let mut last = None;
-        for item in items {
+        for item in chunks.iter_mut().flat_map(|(_, chunk)| chunk.drain(..)) {
             if matches!(item, Item::Drain) {
                 self.draining.set(true);
             }

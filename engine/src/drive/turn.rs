@@ -93,10 +93,11 @@ impl Station {
         let super::Outlets { lanes, stuck, .. } = &mut *post;
         let mut shipping = false;
         for (target, stuck) in stuck.iter_mut().enumerate() {
-            let items = std::mem::take(&mut shard.outgoing().lanes[target]);
-            if items.is_empty() && stuck.is_empty() {
+            let filling = &mut shard.outgoing().lanes[target];
+            if filling.is_empty() && stuck.is_empty() {
                 continue;
             }
+            let items = std::mem::replace(filling, lanes.spare(target).unwrap_or_default());
             let count = items.len() as u64;
             if !std::mem::replace(&mut shipping, true) {
                 self.meter.switch(Doing::Ship as usize);

@@ -9,21 +9,37 @@ use super::Bell;
 use super::lane::{Consumer, Producer, lane};
 use super::wake::Idle;
 
+/// Emptied items that wait for their producer in each lane; what comes back beyond them is dropped.
+const SPENT_MAX: usize = 2;
+
 /// What a consumer shares with its producers.
 struct Door {
     idle: CachePadded<Idle>,
     bell: OnceLock<Box<dyn Bell>>,
 }
 
+/// A producer's end of a lane, and what comes back along it.
+struct Out<T> {
+    lane: Producer<T>,
+    spent: Consumer<T>,
+    door: Arc<Door>,
+}
+
+/// A consumer's end of a lane, and the way back along it.
+struct In<T> {
+    lane: Consumer<T>,
+    spent: Producer<T>,
+}
+
 /// All lanes out of one producer. Belongs to one thread at a time.
 pub struct Senders<T> {
-    outs: Vec<(Producer<T>, Arc<Door>)>,
+    outs: Vec<Out<T>>,
     rings: u64,
 }
 
 /// All lanes into one consumer. Belongs to one thread at a time.
 pub struct Inbox<T> {
-    ins: Vec<Consumer<T>>,
+    ins: Vec<In<T>>,
     door: Arc<Door>,
     /// The lane to begin the next drain with, so that none is always last.
     next: usize,
@@ -46,9 +62,17 @@ pub fn mesh<T: Send>(producers: usize, consumers: usize, lane_capacity: usize) -
             bell: OnceLock::new(),
         });
         let ins = senders.iter_mut().map(|sender| {
-            let (producer, consumer) = lane(lane_capacity);
-            sender.outs.push((producer, Arc::clone(&door)));
-            consumer
+            let (there, taken) = lane(lane_capacity);
+            let (back, spent) = lane(SPENT_MAX);
+            sender.outs.push(Out {
+                lane: there,
+                spent,
+                door: Arc::clone(&door),
+            });
+            In {
+                lane: taken,
+                spent: back,
+            }
         });
         Inbox {
             ins: ins.collect(),
@@ -76,8 +100,8 @@ impl<T: Send> Senders<T> {
     /// # Panics
     /// When there is no such consumer.
     pub fn push(&mut self, consumer: usize, item: T) -> Result<(), T> {
-        let (producer, door) = &mut self.outs[consumer];
-        producer.push(item)?;
+        let Out { lane, door, .. } = &mut self.outs[consumer];
+        lane.push(item)?;
         if door.idle.must_ring()
             && let Some(bell) = door.bell.get()
         {
@@ -87,12 +111,20 @@ impl<T: Send> Senders<T> {
         Ok(())
     }
 
+    /// An item that this consumer has emptied and given back, to be filled again; `None` if there is none.
+    ///
+    /// # Panics
+    /// When there is no such consumer.
+    pub fn spare(&mut self, consumer: usize) -> Option<T> {
+        self.outs[consumer].spent.pop()
+    }
+
     /// How many items the lane to a consumer takes for sure.
     ///
     /// # Panics
     /// When there is no such consumer.
     pub fn room(&mut self, consumer: usize) -> usize {
-        self.outs[consumer].0.room()
+        self.outs[consumer].lane.room()
     }
 
     /// How many items wait in the lane to a consumer. It looks at a cache line of the consumer's: not for every push.
@@ -101,7 +133,7 @@ impl<T: Send> Senders<T> {
     /// When there is no such consumer.
     #[must_use]
     pub fn waiting(&self, consumer: usize) -> usize {
-        self.outs[consumer].0.waiting()
+        self.outs[consumer].lane.waiting()
     }
 
     /// How often this producer had to ring, since the beginning.
@@ -132,7 +164,7 @@ impl<T: Send> Inbox<T> {
         while taken < budget && empty_in_a_row < lanes {
             let producer = self.next;
             self.next = if producer + 1 == lanes { 0 } else { producer + 1 };
-            match self.ins[producer].pop() {
+            match self.ins[producer].lane.pop() {
                 Some(item) => {
                     sink(producer, item);
                     (taken, empty_in_a_row) = (taken + 1, 0);
@@ -143,10 +175,19 @@ impl<T: Send> Inbox<T> {
         taken
     }
 
+    /// Gives an emptied item back to its producer, who may want its memory; it is dropped if enough have come back. Nobody
+    /// is woken.
+    ///
+    /// # Panics
+    /// When there is no such producer.
+    pub fn give_back(&mut self, producer: usize, item: T) {
+        drop(self.ins[producer].spent.push(item));
+    }
+
     /// Whether nothing is waiting at this moment.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ins.iter().all(Consumer::is_empty)
+        self.ins.iter().all(|from| from.lane.is_empty())
     }
 
     /// Announces that the consumer goes to sleep. True: it may, and the next push rings the bell. False: something came in
@@ -154,7 +195,7 @@ impl<T: Send> Inbox<T> {
     #[must_use]
     pub fn park_prepare(&mut self) -> bool {
         let ins = &self.ins;
-        self.door.idle.prepare(|| ins.iter().all(Consumer::is_empty))
+        self.door.idle.prepare(|| ins.iter().all(|from| from.lane.is_empty()))
     }
 
     /// Says that the consumer is awake again, whatever woke it.

@@ -9,7 +9,8 @@
 //!             one Inbox<T>      one Inbox<T>
 //! ```
 //!
-//! An item is what one turn ships to another shard: a chunk, not a message; so a lane's cost is paid once per turn.
+//! An item is what one turn ships to another shard: a chunk, not a message; so a lane's cost is paid once per turn. Emptied,
+//! it goes back to its producer along a second, short lane, so that chunks keep their memory ([`Inbox::give_back`]).
 //!
 //! Invariants:
 //! - First in, first out within a lane. Nothing is said about the order between lanes.

@@ -118,6 +118,8 @@ impl Shard {
                 Some(Waiting::Then(then)) => then(self, Outcome::Records(records, more)),
                 _ => {}
             },
+            // Nobody asks for history yet.
+            JournalReply::Page { token, .. } | JournalReply::Extent { token, .. } => drop(self.ledger.take(token)),
             JournalReply::Failed { token, error } => {
                 tracing::error!(shard = self.id, error, "the log could not serve a request");
                 self.journal_failed(token);

@@ -32,14 +32,14 @@ enum Verdict {
     Refuse(Condition),
 }
 
-/// The sessions that get a message: nearly always one, and then no list is made.
-enum Targets {
+/// The sessions that get something: nearly always one, and then no list is made.
+pub(super) enum Targets {
     One([SessionId; 1]),
     Several(Vec<SessionId>),
 }
 
 impl Targets {
-    fn as_slice(&self) -> &[SessionId] {
+    pub(super) fn as_slice(&self) -> &[SessionId] {
         match self {
             Targets::One(one) => one,
             Targets::Several(several) => several,
@@ -47,7 +47,6 @@ impl Targets {
     }
 }
 
-/// At least one is expected of the iterator.
 impl FromIterator<SessionId> for Targets {
     fn from_iter<I: IntoIterator<Item = SessionId>>(sessions: I) -> Targets {
         let mut sessions = sessions.into_iter();

@@ -7,6 +7,7 @@
 
 use super::Shard;
 use super::mail::Routed;
+use super::messages::Targets;
 use super::table::SessionId;
 use super::user::{Shown, UserId};
 use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
@@ -168,7 +169,7 @@ impl Shard {
     /// Sections 8.5.2.1.2 and 8.5.3: to one session or to all that are available.
     fn show(&mut self, uid: UserId, envelope: &Envelope) {
         let Some(user) = self.users.get(uid) else { return };
-        let targets: Vec<SessionId> = match envelope.to.resource() {
+        let targets: Targets = match envelope.to.resource() {
             Some(name) => user
                 .resource(name)
                 .map(|resource| resource.session)
@@ -176,8 +177,8 @@ impl Shard {
                 .collect(),
             None => user.available().map(|(resource, _)| resource.session).collect(),
         };
-        for session in targets {
-            self.deliver(session, envelope, Form::Plain, None);
+        for session in targets.as_slice() {
+            self.deliver(*session, envelope, Form::Plain, None);
         }
     }
 

@@ -9,7 +9,7 @@
 //! - A record is handed to a second session only when every session that held it is gone.
 //! - Draining keeps the order of the record ids; what arrives meanwhile queues behind.
 
-use crosspoint_storage::seam::{JournalRequest, Record};
+use crosspoint_storage::seam::{Disposition, JournalRequest, RECORD_ID_SHIFT, Record};
 
 use super::ledger::{Outcome, Waiting};
 use super::table::SessionId;
@@ -20,9 +20,6 @@ use crate::jid::Jid;
 use crate::session::{Event, Form};
 use crate::slots::UserKey;
 use crate::store::{self, RecordId};
-
-/// Milliseconds are shifted by this to make record ids: a million a millisecond before they run ahead of the clock.
-const RECORD_ID_SHIFT: u32 = 20;
 
 /// How many times the quota of an absent user may wait for one who is there: a burst is not mail for somebody who is away.
 const ONLINE_TIMES: u64 = 4;
@@ -161,7 +158,12 @@ impl Shard {
         };
         self.metrics.stored.add(1);
         let token = self.ledger.enter(Waiting::Appended(ticket));
-        self.outgoing.journal.push(JournalRequest::Append { token, record });
+        let disposition = Disposition::Pending;
+        self.outgoing.journal.push(JournalRequest::Append {
+            token,
+            record,
+            disposition,
+        });
         self.touch(uid);
         Ok(Appended { id, bytes })
     }

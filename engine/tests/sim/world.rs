@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU16, NonZeroU32};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crosspoint_engine::accounts::{self, Account};
 use crosspoint_engine::guard::{LoginRates, Rate};
@@ -16,7 +16,7 @@ use crosspoint_engine::shard::{Item, KeyRequest, Order, Registration, Seat, Sess
 use crosspoint_engine::slots::SlotTable;
 use crosspoint_storage::book::BookCore;
 use crosspoint_storage::disk::MemDisk;
-use crosspoint_storage::log::{Log, LogOptions};
+use crosspoint_storage::log::{Log, LogOptions, Read, ReadDesk, Reader};
 use crosspoint_storage::seam::{BookRequest, JournalRequest};
 
 use super::client::{DOMAIN, LineFront, address};
@@ -87,6 +87,8 @@ pub struct World {
     derived: usize,
     disk: MemDisk,
     log: Log<MemDisk>,
+    reader: Reader<MemDisk>,
+    reads: Reads,
     pages: BookCore,
     wires: Vec<Wire>,
     now_ms: u64,
@@ -112,7 +114,7 @@ impl World {
             pages.write(&[row]).expect("memory does not fail");
         }
         let disk = MemDisk::new();
-        let log = open_log(disk.clone());
+        let (log, reader, reads) = open_log(disk.clone());
         let n = |number| NonZeroU32::new(number).expect("not zero");
         let setup = Arc::new(Setup {
             domain: DOMAIN.parse().expect("a good name"),
@@ -135,6 +137,8 @@ impl World {
             derived: 0,
             disk,
             log,
+            reader,
+            reads,
             pages,
             wires: Vec::new(),
             now_ms: 0,
@@ -168,7 +172,7 @@ impl World {
         self.book.clear();
         self.keys.clear();
         self.disk = self.disk.crash();
-        self.log = open_log(self.disk.clone());
+        (self.log, self.reader, self.reads) = open_log(self.disk.clone());
         for wire in &mut self.wires {
             (wire.at, wire.alive) = (None, false);
         }
@@ -374,6 +378,9 @@ impl World {
         if !self.journal.is_empty() {
             moves.push(Move::Journal);
         }
+        if !self.reads.is_empty() {
+            moves.push(Move::Answer);
+        }
         if !self.book.is_empty() {
             moves.push(Move::Book);
         }
@@ -412,6 +419,12 @@ impl World {
                 let group = self.journal.drain(..count).collect();
                 let replies = self.log.serve(group);
                 for (shard, reply) in replies {
+                    self.receive(shard, vec![Item::Journal(reply)]);
+                }
+            }
+            Move::Answer => {
+                if let Some((shard, read)) = self.reads.take() {
+                    let reply = self.reader.answer(read);
                     self.receive(shard, vec![Item::Journal(reply)]);
                 }
             }
@@ -552,12 +565,39 @@ impl World {
 enum Move {
     Lane((usize, usize)),
     Journal,
+    /// The log's reader has read something.
+    Answer,
     Book,
     Keys,
     Read(usize),
 }
 
-fn open_log(disk: MemDisk) -> Log<MemDisk> {
+/// What the log wants to be read, for some later moment.
+#[derive(Clone, Default)]
+struct Reads(Arc<Mutex<VecDeque<(usize, Read)>>>);
+
+impl Reads {
+    fn with<R>(&self, act: impl FnOnce(&mut VecDeque<(usize, Read)>) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.with(|reads| reads.is_empty())
+    }
+
+    fn take(&self) -> Option<(usize, Read)> {
+        self.with(VecDeque::pop_front)
+    }
+}
+
+impl ReadDesk for Reads {
+    fn take(&mut self, shard: usize, read: Read) -> Result<(), Read> {
+        self.with(|reads| reads.push_back((shard, read)));
+        Ok(())
+    }
+}
+
+fn open_log(disk: MemDisk) -> (Log<MemDisk>, Reader<MemDisk>, Reads) {
     let options = LogOptions {
         segment_bytes: 64 * 1024,
         batch_bytes_max: 8 * 1024,
@@ -565,5 +605,8 @@ fn open_log(disk: MemDisk) -> Log<MemDisk> {
         salt: Some(1),
         ..LogOptions::default()
     };
-    Log::open(disk, options).expect("what was durable can be opened")
+    let mut log = Log::open(disk, options).expect("what was durable can be opened");
+    let (reader, reads) = (log.reader(), Reads::default());
+    log.send_reads_to(Some(Box::new(reads.clone())));
+    (log, reader, reads)
 }

@@ -126,7 +126,7 @@ fn a_message_is_acknowledged_when_it_is_safe_and_not_before() {
 }
 
 #[test]
-fn without_the_disk_a_turn_is_acknowledged_at_once_by_one_frame() {
+fn without_the_disk_nobody_waits_and_it_is_said_in_one_frame() {
     let mut client = Client::established(Limits::DEFAULT);
     let mut bytes = Vec::new();
     for id in 0..5 {
@@ -137,8 +137,31 @@ fn without_the_disk_a_turn_is_acknowledged_at_once_by_one_frame() {
         crosspoint_icpp::codec::write_frame(&mut bytes, header, |out| out.extend_from_slice(&message(id, "x")));
     }
     client.send(&bytes);
+    assert!(client.told().is_empty());
+    client.pass(100);
     let accepted = client.told_one();
     assert_eq!((accepted.verb, accepted.ack), (Verb::Accepted, 5));
+    client.send(&bytes);
+    client.request(Verb::Ping, 1, &[]);
+    assert_eq!(client.told_one().ack, 10, "the next frame says it");
+    client.pass(100);
+    assert!(client.told().is_empty(), "once");
+}
+
+#[test]
+fn half_a_window_of_volatile_messages_is_acknowledged_at_once() {
+    let mut client = Client::established(Limits {
+        window: 4,
+        ..Limits::DEFAULT
+    });
+    let volatile = Header {
+        flags: Flags::NOSTORE,
+        ..Header::push(Verb::Send, 0)
+    };
+    client.frame(volatile, |out| out.extend_from_slice(&message(1, "x")));
+    assert!(client.told().is_empty());
+    client.frame(volatile, |out| out.extend_from_slice(&message(2, "x")));
+    assert_eq!(client.told_one().ack, 2);
 }
 
 #[test]

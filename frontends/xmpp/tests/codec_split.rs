@@ -60,6 +60,99 @@ proptest! {
     }
 }
 
+/// What arrives whole is read in one go where it is usual, and what arrives in single bytes is read carefully.
+#[test]
+fn a_tag_that_is_read_in_one_go_is_read_as_carefully() {
+    let attributes = [
+        "",
+        " to='a' from=\"b\" type='c' id=\"d\" xml:lang='e'",
+        " to='a' to='b'",
+        " to='a' id='b' to=\"c\"",
+        " xml:lang='a' xml:lang='b'",
+        " xmlns='a' xmlns='b'",
+        " xmlns=''",
+        " xmlns='http://www.w3.org/2000/xmlns/'",
+        " xmlns=\"http://www.w3.org/XML/1998/namespace\"",
+        " xmlns='http://www.w3.org/2000/xmlns;'",
+        " xmlns:a='b' a:to='c' to='d'",
+        " stamp='1' by='2' node='3' ver='4' hash='5' jid='6' name='7' label='8'",
+        " stamp='1' by='2' node='3' ver='4' hash='5' jid='6' name='7' label='8' sid='9' rid='0'",
+        " stamp='1' by='2' stamp='3'",
+        " stamp='1' stamp2='2' Stamp='3' st-amp='4' _='5' s.t='6'",
+        " to='a'id='b'",
+        " to='a'  id='b'",
+        " to='a'\tid='b'",
+        " to ='a'",
+        " to= 'a'",
+        " to='a\" id='b\"'",
+        " to='&amp;'",
+        " to='&amp'",
+        " to='a<b'",
+        " to='a< id='b'",
+        " to='a& id='b'",
+        " to=<a< id=&b&",
+        " to='a>b/>'",
+        " to='\u{e9}\n\t' id='\u{0}'",
+        " to=a",
+        " to='a",
+        " to",
+        " type=''",
+        " typo='a' types='b' fro='c' idx='d' tom='e' xmlnt='f'",
+        " 1='a'",
+        " =''",
+        " xml:lan='a' xml:langu='b'",
+        " \u{e9}='a'",
+        " a-name-of-more-than-eight-bytes='1' a-name-of-more-than-eight='2'",
+    ];
+    let names = [
+        "iq",
+        "a",
+        "presence",
+        "a-long-name.of_some9",
+        "x:y",
+        "\u{e9}",
+        "A",
+        "9",
+        "-",
+        "",
+    ];
+    let around = [
+        ("", ""),
+        ("<iq>", "</iq>"),
+        ("<iq to='a' xmlns='urn:x'><q>t", "</q ></iq>"),
+    ];
+    let tight = ScanLimits {
+        name_bytes_max: 13,
+        attributes_max: 5,
+        depth_max: 2,
+        ..ScanLimits::BEFORE_AUTH
+    };
+    for ((name, attributes), (before, behind)) in names
+        .iter()
+        .flat_map(|name| attributes.iter().map(move |attributes| (name, attributes)))
+        .flat_map(|tag| around.iter().map(move |around| (tag, around)))
+    {
+        for end in [
+            "/>",
+            ">text</NAME>",
+            "></NAME >",
+            "></NAMe>",
+            "></NAMEs>",
+            "/ >",
+            "",
+            "/",
+        ] {
+            let element = format!("<{name}{attributes}{}", end.replace("NAME", name));
+            let document = format!("{HEADER}{before}{element}{behind}<iq/>");
+            for limits in [ScanLimits::AFTER_AUTH, tight] {
+                let dribble: Vec<usize> = (HEADER.len()..document.len()).collect();
+                let whole = scan_whole(document.as_bytes(), limits);
+                assert_eq!(scan_split(document.as_bytes(), &dribble, limits), whole, "{document}");
+            }
+        }
+    }
+}
+
 /// Long runs of every kind that may be cut anywhere. Quadratic work on 200 KiB in single bytes would be
 /// 20 G steps per run: this test would not end.
 #[test]

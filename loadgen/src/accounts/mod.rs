@@ -3,7 +3,8 @@
 //! ```text
 //! plan ─▶ (command | in-band registration) for each user ─▶ rosters, in a few passes ─▶ the run
 //! ```
-//! Connections here are plain blocking ones, a few at a time: this part has to be right, and need not be fast.
+//! Connections here are plain blocking ones, a few at a time: this part has to be right, and need not be fast. They speak
+//! XMPP, whatever the run speaks: ICPP makes no accounts.
 //!
 //! Invariants: what exists already is kept, so that a run can be repeated; the first user who cannot be prepared ends it
 //! all, with the server's own words.
@@ -32,6 +33,10 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// # Errors
 /// The server refuses, cannot be reached, or does not offer what is needed.
 pub fn prepare(plan: &Plan, progress: &mut Progress) -> Result<()> {
+    let plan = &Plan {
+        target: plan.target.over_xmpp(),
+        ..plan.clone()
+    };
     match &plan.users.make {
         Make::Beforehand => {}
         Make::InBand => {

@@ -7,13 +7,16 @@ use toml::Value;
 
 use super::rate::Goal;
 use super::{Output, UsageError};
-use crate::plan::{Mechanism, Override, Security};
+use crate::plan::{Mechanism, Override, Protocol, Security};
 
 /// For any scenario.
 #[derive(Debug, Default, Args)]
 pub struct Flags {
+    /// What to speak [target.protocol]
+    #[arg(long, value_enum, help_heading = "Server")]
+    protocol: Option<Protocol>,
     /// Where the server listens; may be given more than once, used in turn [target.addresses]
-    #[arg(long, value_name = "HOST:PORT", help_heading = "Server")]
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = "Server")]
     addr: Vec<String>,
     /// Domain of the accounts [target.domain]
     #[arg(long, help_heading = "Server")]
@@ -153,6 +156,7 @@ impl Flags {
         if !self.source.is_empty() {
             changes.set("target.sources", "--source", texts(&self.source));
         }
+        changes.choice("target.protocol", "--protocol", self.protocol);
         changes.text("target.domain", "--domain", self.domain.as_deref());
         changes.choice("target.security", "--tls", self.tls);
         changes.choice("target.mechanism", "--mechanism", self.mechanism);

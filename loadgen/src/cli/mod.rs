@@ -20,7 +20,7 @@ use crate::plan::{Override, Plan, PlanError, presets};
 use flags::Flags;
 use shortcuts::Shortcut;
 
-/// A load for any XMPP server, and what it cost.
+/// A load for any XMPP server, or one that speaks ICPP, and what it cost.
 ///
 /// A run is described by a scenario file; `presets` lists those that come with the program, and `presets show NAME`
 /// prints one to copy. `chat`, `connect` and so on are shortcuts with flags for the usual changes. Exit codes: 0 all

@@ -49,6 +49,9 @@ pub struct Chat {
     /// Write to bare or to full addresses [scenario.chat.to]
     #[arg(long, value_enum)]
     to: Option<To>,
+    /// Whether messages are kept for who is absent; over ICPP they need not be [scenario.chat.store]
+    #[arg(long, value_name = "BOOL")]
+    store: Option<bool>,
 }
 
 #[derive(Debug, Args)]
@@ -240,6 +243,7 @@ impl Chat {
         changes.choice("scenario.chat.mode.open.arrivals", "--arrivals", self.arrivals);
         self.body.change("scenario.chat.body_bytes", changes);
         changes.choice("scenario.chat.to", "--to", self.to);
+        changes.number("scenario.chat.store", "--store", self.store);
         self.flags
     }
 }

@@ -1,7 +1,7 @@
 //! Command lines as people and scripts write them.
 
 use super::*;
-use crate::plan::{Make, Mode, Scenario, Security};
+use crate::plan::{Make, Mode, Protocol, Scenario, Security};
 
 fn order_of(line: &str) -> Result<Order, String> {
     let words = line.split_whitespace().map(|word| word.replace('_', " "));
@@ -57,6 +57,21 @@ fn tls_may_stand_alone() {
     assert_eq!(plan_of("connect").target.security, Security::Plain);
     assert_eq!(plan_of("connect --tls --count 3").target.security, Security::StartTls);
     assert_eq!(plan_of("connect --tls direct").target.security, Security::DirectTls);
+}
+
+#[test]
+fn another_protocol_is_spoken_at_its_own_port() {
+    let plan = plan_of("chat --protocol icpp --store false");
+    assert_eq!(
+        (plan.target.protocol, plan.target.addresses),
+        (Protocol::Icpp, vec!["127.0.0.1:5299".to_owned()])
+    );
+    assert!(matches!(plan.scenario, Scenario::Chat(chat) if !chat.store));
+    let plan = plan_of("connect --protocol icpp --tls --addr host");
+    assert_eq!(
+        (plan.target.security, plan.target.addresses),
+        (Security::DirectTls, vec!["host:5300".to_owned()])
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::plan::{Security as Encryption, Target};
+use crate::plan::{Protocol, Security as Encryption, Target};
 
 /// How connections are encrypted; without a configuration, they cannot be.
 #[derive(Clone, Debug)]
@@ -26,13 +26,13 @@ impl Security {
     pub fn of(target: &Target) -> Result<Self> {
         match target.security {
             Encryption::Plain => Ok(Self(None)),
-            _ => Self::new(&target.domain, target.ca.as_deref()),
+            _ => Self::new(&target.domain, target.ca.as_deref(), target.protocol),
         }
     }
 
     /// TLS to `domain`: its certificate must come from the authorities in the PEM file `ca`; without one it is not
     /// looked at. Sessions are not resumed: every connection pays for a whole handshake.
-    fn new(domain: &str, ca: Option<&Path>) -> Result<Self> {
+    fn new(domain: &str, ca: Option<&Path>, protocol: Protocol) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
         let mut config = match ca {
@@ -42,7 +42,11 @@ impl Security {
                 .with_no_client_auth(),
             Some(ca) => builder.with_root_certificates(roots(ca)?).with_no_client_auth(),
         };
-        config.alpn_protocols = vec![b"xmpp-client".to_vec()];
+        let alpn: &[u8] = match protocol {
+            Protocol::Xmpp => b"xmpp-client",
+            Protocol::Icpp => b"icpp/1",
+        };
+        config.alpn_protocols = vec![alpn.to_vec()];
         config.resumption = Resumption::disabled();
         let name = ServerName::try_from(domain.to_owned()).context("the domain")?;
         Ok(Self(Some((Arc::new(config), name))))

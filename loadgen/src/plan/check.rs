@@ -1,7 +1,7 @@
 //! What types cannot say: ranges, and what has to fit together.
 
 use super::scenario::{Behaviour, Fanout, Mixed, Mode, Offline, RATE_PER_S_MIN, ROOMS_MAX, Scenario, StormKind};
-use super::{Load, Plan, Search, Target, Users};
+use super::{Load, Plan, Protocol, Search, Target, Users};
 
 /// Longest time that a scenario may name, in seconds: eleven days.
 const TIME_S_MAX: f64 = 1e6;
@@ -46,12 +46,10 @@ pub(super) fn check(plan: &Plan) -> Checked {
 }
 
 fn target(target: &Target) -> Checked {
-    ensure("target.addresses", !target.addresses.is_empty(), || {
-        "name at least one HOST:PORT".into()
-    })?;
-    for address in &target.addresses {
+    let addresses = target.addresses.iter().map(|address| ("target.addresses", address));
+    for (key, address) in addresses.chain(target.xmpp.iter().map(|address| ("target.xmpp", address))) {
         let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-        ensure("target.addresses", matches!(port, Some(Ok(_))), || {
+        ensure(key, matches!(port, Some(Ok(_))), || {
             format!("{address:?} is no HOST:PORT")
         })?;
     }
@@ -106,10 +104,17 @@ fn scenario(plan: &Plan) -> Checked {
     let key = |name: &str| format!("scenario.{}.{name}", plan.scenario.name());
     match &plan.scenario {
         Scenario::Connect(connect) => time(&key("hold_s"), connect.hold_s, 0.0),
-        Scenario::Chat(chat) => match chat.mode {
-            Mode::Closed { window } => at_least_one(&key("mode.closed.window"), window),
-            Mode::Open { rate_per_s, .. } => rate(&key("mode.open.rate_per_s"), rate_per_s, RATE_PER_S_MIN),
-        },
+        Scenario::Chat(chat) => {
+            ensure(
+                &key("store"),
+                chat.store || plan.target.protocol == Protocol::Icpp,
+                || "only ICPP can say that a message is not to be kept: set target.protocol, too".into(),
+            )?;
+            match chat.mode {
+                Mode::Closed { window } => at_least_one(&key("mode.closed.window"), window),
+                Mode::Open { rate_per_s, .. } => rate(&key("mode.open.rate_per_s"), rate_per_s, RATE_PER_S_MIN),
+            }
+        }
         Scenario::Presence(presence) => {
             rate(&key("rate_per_s"), presence.rate_per_s, RATE_PER_S_MIN)?;
             ensure("users.roster.size", plan.users.roster.size > 0, || {

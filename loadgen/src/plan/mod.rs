@@ -26,7 +26,7 @@ pub use scenario::{
 };
 pub use search::Search;
 pub use source::{Override, PlanError};
-pub use target::{Mechanism, Security, Target};
+pub use target::{Mechanism, Protocol, Security, Target};
 pub use users::{Make, RosterMake, Session, Users};
 
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,8 @@ impl Plan {
     /// # Errors
     /// No TOML, an unknown key, a value of a wrong type or out of range; the message names key and line, or the flag.
     pub fn parse(origin: &str, text: &str, overrides: &[Override]) -> Result<Self, PlanError> {
-        let plan = source::read(origin, text, overrides)?;
+        let mut plan = source::read(origin, text, overrides)?;
+        plan.target.complete();
         check::check(&plan).map_err(|breach| source::locate(origin, text, overrides, &breach))?;
         Ok(plan)
     }

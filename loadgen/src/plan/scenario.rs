@@ -41,6 +41,9 @@ pub struct Chat {
     pub mode: Mode,
     pub body_bytes: BodyBytes,
     pub to: To,
+    /// Messages are kept for who is absent, and accepted when they are safe. Over ICPP it may be false (NOSTORE): nobody
+    /// waits for the disk then.
+    pub store: bool,
 }
 
 /// When the next message is due.
@@ -346,6 +349,7 @@ impl Default for Chat {
             mode: Mode::default(),
             body_bytes: BodyBytes { least: 16, most: 100 },
             to: To::default(),
+            store: true,
         }
     }
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Target {
-    /// `HOST:PORT`; several are used in turn, one a session.
+    pub protocol: Protocol,
+    /// `HOST:PORT`, or `HOST` for the protocol's own port; several are used in turn, one a session. None: this machine.
     pub addresses: Vec<String>,
     /// Domain of the accounts.
     pub domain: String,
@@ -26,6 +27,21 @@ pub struct Target {
     /// Where rooms are (XEP-0045); `conference.DOMAIN` if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rooms_domain: Option<String>,
+    /// Where the same server speaks XMPP (`HOST:PORT`): over ICPP, accounts and rosters are made there. The host of the first
+    /// address and port 5222 if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xmpp: Option<String>,
+}
+
+/// What sessions speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// RFC 6120, RFC 6121
+    #[default]
+    Xmpp,
+    /// frontends/icpp/SPEC.md
+    Icpp,
 }
 
 /// When TLS begins.
@@ -35,7 +51,7 @@ pub enum Security {
     /// Never
     #[default]
     Plain,
-    /// When the server has agreed (RFC 6120 section 5)
+    /// When the server has agreed (RFC 6120 section 5); over ICPP with the first byte
     #[value(name = "starttls")]
     #[serde(rename = "starttls")]
     StartTls,
@@ -69,7 +85,8 @@ pub enum Mechanism {
 impl Default for Target {
     fn default() -> Self {
         Self {
-            addresses: vec!["127.0.0.1:5222".to_owned()],
+            protocol: Protocol::default(),
+            addresses: Vec::new(),
             domain: "localhost".to_owned(),
             security: Security::default(),
             mechanism: Mechanism::default(),
@@ -77,14 +94,59 @@ impl Default for Target {
             sources: Vec::new(),
             ca: None,
             rooms_domain: None,
+            xmpp: None,
         }
     }
 }
+
+/// Where servers listen, as the protocols say.
+const XMPP_PORT: u16 = 5222;
+const ICPP_PORT: u16 = 5299;
+const ICPPS_PORT: u16 = 5300;
 
 /// Most source addresses of a run.
 pub const SOURCES_MAX: usize = 256;
 
 impl Target {
+    /// Puts in what follows from the protocol: ports, and how TLS begins.
+    pub(super) fn complete(&mut self) {
+        if self.protocol == Protocol::Icpp && self.security == Security::StartTls {
+            self.security = Security::DirectTls;
+        }
+        let port = match (self.protocol, self.security) {
+            (Protocol::Xmpp, _) => XMPP_PORT,
+            (Protocol::Icpp, Security::Plain) => ICPP_PORT,
+            (Protocol::Icpp, _) => ICPPS_PORT,
+        };
+        if self.addresses.is_empty() {
+            self.addresses.push("127.0.0.1".to_owned());
+        }
+        for address in &mut self.addresses {
+            if !address.contains(':') {
+                *address = format!("{address}:{port}");
+            }
+        }
+    }
+
+    /// The same server, spoken to by XMPP.
+    pub fn over_xmpp(&self) -> Self {
+        if self.protocol == Protocol::Xmpp {
+            return self.clone();
+        }
+        let first = self.addresses.first().and_then(|address| address.rsplit_once(':'));
+        let host = first.map_or("127.0.0.1", |(host, _)| host);
+        let security = match self.security {
+            Security::Plain => Security::Plain,
+            _ => Security::StartTls,
+        };
+        Self {
+            protocol: Protocol::Xmpp,
+            addresses: vec![self.xmpp.clone().unwrap_or_else(|| format!("{host}:{XMPP_PORT}"))],
+            security,
+            ..self.clone()
+        }
+    }
+
     /// The addresses looked up; a name with several gives the first.
     ///
     /// # Errors

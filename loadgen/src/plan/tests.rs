@@ -168,3 +168,49 @@ fn a_scaled_plan_keeps_what_a_scenario_needs() {
     let odd = Plan::parse("my.toml", CHAT, &[]).unwrap().scaled(0.55).unwrap();
     assert_eq!(odd.users.count, 12, "pairs stay pairs");
 }
+
+#[test]
+fn ports_and_tls_follow_from_the_protocol() {
+    let addresses = |extra: &str| {
+        let plan = Plan::parse("my.toml", &format!("{CHAT}[target]\n{extra}\n"), &[]).unwrap();
+        assert_eq!(Plan::parse("again", &plan.to_toml(), &[]).unwrap(), plan);
+        (plan.target.addresses.join(" "), plan.target.security)
+    };
+    let at = |addresses: &str, security| (addresses.to_owned(), security);
+    assert_eq!(addresses(""), at("127.0.0.1:5222", Security::Plain));
+    let icpp = "protocol = 'icpp'";
+    assert_eq!(addresses(icpp), at("127.0.0.1:5299", Security::Plain));
+    let named = format!("{icpp}\naddresses = ['one', 'two:7']");
+    assert_eq!(addresses(&named), at("one:5299 two:7", Security::Plain));
+    for form in ["starttls", "direct-tls"] {
+        let encrypted = format!("{icpp}\nsecurity = '{form}'");
+        assert_eq!(addresses(&encrypted), at("127.0.0.1:5300", Security::DirectTls));
+    }
+}
+
+#[test]
+fn over_icpp_accounts_are_made_where_the_same_server_speaks_xmpp() {
+    let over = |extra: &str| {
+        let text = format!("{CHAT}[target]\nprotocol = 'icpp'\naddresses = ['host:7']\n{extra}\n");
+        let target = Plan::parse("my.toml", &text, &[]).unwrap().target.over_xmpp();
+        assert_eq!(target.protocol, Protocol::Xmpp);
+        (target.addresses.join(" "), target.security)
+    };
+    assert_eq!(over(""), ("host:5222".to_owned(), Security::Plain));
+    assert_eq!(over("security = 'direct-tls'").1, Security::StartTls);
+    assert_eq!(over("xmpp = 'other:8'").0, "other:8");
+    let said = error(CHAT, &[set("target.xmpp=other")]);
+    assert!(said.contains("target.xmpp: \"other\" is no HOST:PORT"), "{said}");
+}
+
+#[test]
+fn only_icpp_can_say_that_a_message_is_not_to_be_kept() {
+    let said = error(CHAT, &[set("scenario.chat.store=false")]);
+    assert!(said.contains("scenario.chat.store: only ICPP"), "{said}");
+    Plan::parse(
+        "my.toml",
+        CHAT,
+        &[set("scenario.chat.store=false"), set("target.protocol=icpp")],
+    )
+    .unwrap();
+}

@@ -109,6 +109,8 @@ impl<C: Client> Play<C> for Flood {
     fn event(&mut self, stage: &mut Stage<C>, place: Place, event: Event) {
         match event {
             Event::Message(mark) if stage.is_ours(mark) => self.receive(stage, place, mark),
+            // A protocol with credit has given some.
+            Event::Acked(_) => self.batch(stage, place),
             Event::Damaged => stage.count(Count::Damaged, 1),
             Event::Bounced => {
                 self.bounced += 1;

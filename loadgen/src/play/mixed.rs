@@ -154,7 +154,7 @@ impl Mixed {
         }
         if stage.with(place, |client, common, out| client.typing(common, To::User(to), out)) {
             stage.count(Count::Typing, 1);
-            self.said(place, None);
+            self.said_else::<C>(place);
         }
         stage.arm(due_ns, place, KEY_SAY);
     }
@@ -180,7 +180,14 @@ impl Mixed {
         }
     }
 
-    /// A stanza went out; the server will acknowledge it, if it does that.
+    /// Something went out that is no message: some servers acknowledge that, too.
+    fn said_else<C: Client>(&mut self, place: Place) {
+        if C::ACKS_ALL {
+            self.said(place, None);
+        }
+    }
+
+    /// A message or the like went out; the server will acknowledge it, if it does that.
     fn said(&mut self, place: Place, message: Option<(u32, u32)>) {
         if self.resumes {
             let unacked = &mut self.persons[place as usize].unacked;
@@ -206,7 +213,7 @@ impl Mixed {
         let number = self.other(place);
         let mark = stage.mark(place, number, due_ns, plan::BODY_BYTES_MIN);
         if stage.presence(place, Presence::Status(mark)) {
-            self.said(place, None);
+            self.said_else::<C>(place);
         }
     }
 
@@ -243,9 +250,9 @@ impl Mixed {
     /// What is on its way to him arrives before the answer to the ping.
     fn leave<C: Client>(&mut self, stage: &mut Stage<C>, place: Place) {
         stage.presence(place, Presence::Unavailable);
-        self.said(place, None);
+        self.said_else::<C>(place);
         self.persons[place as usize].leaving = stage.with(place, |client, common, out| client.ping(common, out));
-        self.said(place, None);
+        self.said_else::<C>(place);
     }
 
     fn answered<C: Client>(&mut self, stage: &mut Stage<C>, place: Place) {
@@ -367,7 +374,7 @@ impl<C: Client> Play<C> for Mixed {
         let archive = self.people.kind(stage.user(place)).behaviour.archive;
         if archive > 0 && stage.with(place, |client, _, out| client.archive(archive, out)) {
             self.persons[place as usize].archive_since_ns = stage.now_ns();
-            self.said(place, None);
+            self.said_else::<C>(place);
         }
     }
 

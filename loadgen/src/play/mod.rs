@@ -22,7 +22,8 @@ mod tests;
 
 pub use pace::Pace;
 
-use crate::plan::{self, Phase, Plan, Scenario, StormKind};
+use crate::plan::{self, Phase, Plan, Protocol, Scenario, StormKind};
+use crate::protocol::icpp::Icpp;
 use crate::protocol::xmpp::Xmpp;
 use crate::protocol::{Client, Event};
 use crate::record::Count;
@@ -231,7 +232,10 @@ pub fn run(plan: Plan, part: Part, epoch_ns: u64, core: Option<usize>, desk: Des
     macro_rules! run {
         ($play:expr) => {{
             let play = $play;
-            worker::run::<Xmpp, _>(plan, part, epoch_ns, core, play, desk)
+            match plan.target.protocol {
+                Protocol::Xmpp => worker::run::<Xmpp, _>(plan, part, epoch_ns, core, play, desk),
+                Protocol::Icpp => worker::run::<Icpp, _>(plan, part, epoch_ns, core, play, desk),
+            }
         }};
     }
     match &plan.scenario {

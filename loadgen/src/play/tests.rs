@@ -15,10 +15,13 @@ use crate::result::Run;
 type Mischief = fn(&mut Vec<Vec<u8>>);
 
 const WINDOW: usize = 10;
-const END: &[u8] = b"</message>";
 
 /// One pair chats for a moment through a relay that does `mischief` to the first ten messages of one direction.
 fn chat_through(mischief: Mischief) -> Run {
+    chat_by("xmpp", mischief)
+}
+
+fn chat_by(protocol: &str, mischief: Mischief) -> Run {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let relay = thread::spawn(move || {
@@ -29,15 +32,15 @@ fn chat_through(mischief: Mischief) -> Run {
         relay(one, there, mischief);
         back.join().unwrap();
     });
-    let run = run_floor(&address.to_string(), 1);
+    let run = run_floor(&address.to_string(), 1, protocol);
     relay.join().unwrap();
     run
 }
 
-fn run_floor(address: &str, pairs: usize) -> Run {
+fn run_floor(address: &str, pairs: usize, protocol: &str) -> Run {
     let text = format!(
         "name = 'relay'\n\
-         [target]\naddresses = ['{address}']\n\
+         [target]\naddresses = ['{address}']\nprotocol = '{protocol}'\n\
          [users]\ncount = {}\n\
          [load]\nwarmup_s = 0\nduration_s = 0.2\ndrain_s = 0.5\n\
          [scenario.floor]\nwindow = {WINDOW}\nbody_bytes = 20\n",
@@ -55,7 +58,7 @@ fn relay(mut from: TcpStream, mut to: TcpStream, mischief: Mischief) {
     while messages.len() <= WINDOW && from.read_exact(&mut byte).is_ok() {
         let last = messages.last_mut().unwrap();
         last.push(byte[0]);
-        if last.ends_with(END) {
+        if is_whole(last) {
             messages.push(Vec::new());
         }
     }
@@ -65,6 +68,15 @@ fn relay(mut from: TcpStream, mut to: TcpStream, mischief: Mischief) {
     // Ends by an error when either side has gone.
     let _ = std::io::copy(&mut from, &mut to);
     let _ = to.shutdown(std::net::Shutdown::Both);
+}
+
+/// Whether this is all of a message: ICPP says first how long it is, and no message is as long as one that begins with `<`.
+fn is_whole(message: &[u8]) -> bool {
+    match message.first_chunk() {
+        Some(b"<mes") => message.ends_with(b"</message>"),
+        Some(length) => u32::from_le_bytes(*length) as usize == message.len(),
+        None => false,
+    }
 }
 
 /// What was found to be wrong.
@@ -98,7 +110,7 @@ fn two_by_two_in_the_order_in_which_they_come() {
         let all: Vec<_> = (0..PAIRS).flat_map(pair).collect();
         all.into_iter().for_each(|relay| relay.join().unwrap());
     });
-    let run = run_floor(&address.to_string(), PAIRS);
+    let run = run_floor(&address.to_string(), PAIRS, "xmpp");
     relays.join().unwrap();
     assert!(run.verdict.ok, "{:?}", run.verdict);
 }
@@ -135,4 +147,20 @@ fn a_relay_that_rewrites_one_is_found_out() {
         messages[3][last] = b'X';
     });
     assert_eq!((wrong(&run), run.verdict.ok), ([1, 0, 0, 1], false));
+}
+
+#[test]
+fn over_icpp_the_same_is_found_out() {
+    let honest = chat_by("icpp", |_| ());
+    assert!(honest.verdict.ok && honest.measured.count > 0, "{:?}", honest.verdict);
+    let cases: [(Mischief, [u64; 4]); 4] = [
+        (|messages| drop(messages.remove(3)), [1, 0, 0, 0]),
+        (|messages| messages.insert(3, messages[2].clone()), [0, 1, 0, 0]),
+        (|messages| messages.swap(3, 4), [0, 0, 1, 0]),
+        (|messages| *messages[3].last_mut().unwrap() = b'X', [1, 0, 0, 1]),
+    ];
+    for (mischief, expected) in cases {
+        let run = chat_by("icpp", mischief);
+        assert_eq!((wrong(&run), run.verdict.ok), (expected, false));
+    }
 }

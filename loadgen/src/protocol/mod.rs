@@ -6,7 +6,10 @@
 //! Invariants: a client writes to the buffer that it is given and keeps none; [`Client::next`] consumes whole frames
 //! only, so that what it leaves can be offered again with more behind it; in the steady state neither allocates.
 
+mod address;
+pub mod icpp;
 mod mark;
+mod scram;
 pub mod xmpp;
 
 pub use mark::{Filler, MARK_BYTES, Mark};
@@ -93,7 +96,7 @@ pub enum Event {
     NotJoined,
     /// Somebody types.
     Typing,
-    /// So many more of what was sent are acknowledged.
+    /// So many more of what was sent are acknowledged; of messages only, unless [`Client::ACKS_ALL`].
     Acked(u32),
     /// The answer to a ping.
     Pong,
@@ -119,6 +122,9 @@ pub enum Refusal {
 
 /// One side of one session.
 pub trait Client: Sized + 'static {
+    /// [`Event::Acked`] counts all that was said, and not messages alone.
+    const ACKS_ALL: bool;
+
     /// What all clients of a worker share.
     type Common: 'static;
 
@@ -132,7 +138,8 @@ pub trait Client: Sized + 'static {
     /// The connection stands (and is encrypted, if `encrypted`): the first words. True if the session is ready at once.
     fn open(&mut self, common: &Self::Common, wants: Wants, encrypted: bool, out: &mut Vec<u8>) -> bool;
 
-    /// The next event in `input`, and how many bytes it took. What has to be said because of it goes to `out`.
+    /// The next event in `input`, and how many bytes it took: none, if the same frame means another event. What has to be
+    /// said because of it goes to `out`.
     ///
     /// # Errors
     /// The session cannot go on.
@@ -170,6 +177,35 @@ pub trait Client: Sized + 'static {
 
     /// Frees what only a busy client needs.
     fn rest(&mut self);
+
+    /// Whether the protocol allows another message now. If not, an [`Event::Acked`] will say that it does again.
+    fn may_send(&self) -> bool {
+        true
+    }
+
+    /// Whether something heard has to be acknowledged before long, if nothing is said meanwhile that does it.
+    fn owes(&self) -> bool {
+        false
+    }
+
+    /// So many more seconds have passed: whether the server has to hear something, lest it takes this client for dead.
+    fn is_silent(&mut self, _seconds: u16) -> bool {
+        false
+    }
+
+    /// Says what `owes` or `is_silent` have asked for.
+    fn pay(&mut self, _out: &mut Vec<u8>) {}
+}
+
+impl Refusal {
+    /// With the name of the user.
+    fn of(self, user: &str) -> Self {
+        match self {
+            Self::Login(why) => Self::Login(format!("{user}: {why}")),
+            Self::Stream(why) => Self::Stream(format!("{user}: {why}")),
+            Self::NotOffered(what) => Self::NotOffered(what),
+        }
+    }
 }
 
 impl From<&Session> for Wants {

@@ -68,12 +68,19 @@ const BALANCE: Duration = Duration::from_millis(50);
 const ALARM_NS_MIN: u64 = 20_000;
 /// A login that takes longer has failed.
 const LOGIN_NS_MAX: u64 = 60_000_000_000;
+/// How often those acknowledge what they heard who say nothing that would: ICPP allows a second.
+const PAY_NS: u64 = 500_000_000;
+/// After so many of those it is seen to who has been silent for too long.
+const PAYS_A_BEAT: u32 = 10;
+/// How long that is.
+const BEAT_S: u16 = 5;
 /// How long goodbyes may take.
 const GOODBYE: Duration = Duration::from_millis(200);
 
 const KEY_START: u32 = u32::MAX - 2;
 const KEY_STOP: u32 = u32::MAX - 3;
 const KEY_SLICE: u32 = u32::MAX - 4;
+const KEY_PAY: u32 = u32::MAX - 5;
 
 /// A worker on its ring.
 struct Worker<C: Client, P> {
@@ -279,6 +286,7 @@ impl<C: Client, P: Play<C>> Core<C, P> {
                 self.stage.ramp.next_ns = now_ns;
                 self.play.begin(&mut self.stage);
                 self.wake(at_ns + SLICE_NS, 0, KEY_SLICE);
+                self.wake(now_ns + PAY_NS, 1, KEY_PAY);
             }
             Order::Start { act, at_ns, slice_ns } => {
                 self.slice_ns = slice_ns;
@@ -318,6 +326,7 @@ impl<C: Client, P: Play<C>> Core<C, P> {
                     self.wake(timer.at_ns + self.slice_ns, self.rhythm, KEY_SLICE);
                 }
                 KEY_SLICE => {}
+                KEY_PAY => self.pay(timer),
                 key => self.play.alarm(&mut self.stage, timer.place, key),
             }
         }
@@ -330,6 +339,15 @@ impl<C: Client, P: Play<C>> Core<C, P> {
         self.wake(timer.at_ns + self.slice_ns, self.rhythm, KEY_SLICE);
         let act = self.acts.get(timer.place as usize - 1).copied().unwrap_or_default();
         self.play.start(&mut self.stage, act, timer.at_ns);
+    }
+
+    /// What is owed is paid, and who is silent says something; `place` counts.
+    fn pay(&mut self, timer: Timer) {
+        self.stage.pay();
+        if timer.place.is_multiple_of(PAYS_A_BEAT) {
+            self.stage.beat(BEAT_S);
+        }
+        self.wake(self.stage.now_ns + PAY_NS, timer.place.wrapping_add(1), KEY_PAY);
     }
 
     fn cut(&mut self, worker: &Worker<C, P>) {

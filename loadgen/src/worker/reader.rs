@@ -236,6 +236,7 @@ impl<C: Client, P: Play<C>> Core<C, P> {
                 event => self.play.event(&mut self.stage, place, event),
             }
         }
+        self.stage.heard(place);
         if used < filled {
             let mut inbox = self.stage.buffer();
             inbox.extend_from_slice(&scratch.plain[used..filled]);

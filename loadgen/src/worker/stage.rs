@@ -54,6 +54,8 @@ pub(super) struct Turn {
     pub(super) starting: Vec<Place>,
     /// Links to close behind what they have to write.
     pub(super) leaving: Vec<Place>,
+    /// Sessions that have something to acknowledge before long.
+    pub(super) owing: Vec<Place>,
 }
 
 /// Logins that wait, and those under way.
@@ -94,6 +96,8 @@ pub(super) struct Session<C> {
     /// When the connection was begun, and when it stood.
     pub(super) began_ns: u64,
     pub(super) dirty: bool,
+    /// It is among those that owe.
+    pub(super) owing: bool,
     pub(super) wants: Wants,
 }
 
@@ -229,6 +233,10 @@ impl<C: Client> Stage<C> {
     #[inline]
     pub fn send(&mut self, place: Place, to: To, number: u32, due_ns: u64, bytes: usize) -> bool {
         let mark = Mark::new(self.run, self.part.user(place), number, due_ns, self.now_ns, bytes);
+        if !self.sessions[place as usize].client.may_send() {
+            self.recorder.add(Count::Stalled, 1);
+            return false;
+        }
         let Some((client, common, outbox)) = self.say(place) else {
             return false;
         };
@@ -375,6 +383,37 @@ impl<C: Client> Stage<C> {
         }
     }
 
+    /// A session has heard all that had arrived: what is acknowledged by nothing else will be.
+    #[inline]
+    pub(super) fn heard(&mut self, place: Place) {
+        let session = &mut self.sessions[place as usize];
+        if !session.owing && session.client.owes() {
+            session.owing = true;
+            self.turn.owing.push(place);
+        }
+    }
+
+    /// Those who owe an acknowledgement pay it.
+    pub(super) fn pay(&mut self) {
+        let mut owing = std::mem::take(&mut self.turn.owing);
+        for place in owing.drain(..) {
+            self.sessions[place as usize].owing = false;
+            if self.is_ready(place) && self.sessions[place as usize].client.owes() {
+                self.with(place, |client, _, out| client.pay(out));
+            }
+        }
+        self.turn.owing = owing;
+    }
+
+    /// So many seconds have passed: whoever has been silent for too long says something.
+    pub(super) fn beat(&mut self, seconds: u16) {
+        for place in self.part.places() {
+            if self.is_ready(place) && self.sessions[place as usize].client.is_silent(seconds) {
+                self.with(place, |client, _, out| client.pay(out));
+            }
+        }
+    }
+
     /// An outbox or inbox that is empty goes back.
     pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
         if self.pool.len() < POOL_MAX && (1..=POOL_BYTES_MAX).contains(&buffer.capacity()) {
@@ -413,6 +452,7 @@ impl<C> Session<C> {
             life: 0,
             began_ns: 0,
             dirty: false,
+            owing: false,
             wants,
         }
     }

@@ -10,8 +10,10 @@ from typing import Callable
 from . import loadgen, memory
 
 XMPP = ("crosspoint", "ejabberd", "prosody")
-RELAYS = ("relay-epoll", "relay-monoio", "relay-ring")
-MODES = {"plain": "plain TCP", "tls": "STARTTLS"}
+# Crosspoint once more, by its binary protocol.
+SWITCHES = ("crosspoint", "crosspoint-icpp", "ejabberd", "prosody")
+RELAYS = ("relay-epoll", "relay-monoio", "relay-ring", "relay-epoll-icpp", "relay-ring-icpp")
+MODES = {"plain": "plain TCP", "tls": "TLS"}
 PAIRS, CONTACTS, LOGINS = 100, 20, 2000
 USERS = 2 * PAIRS
 COMMON_RATES = (1000, 5000)
@@ -74,9 +76,8 @@ class Bench:
 
     def run(self, name, server, mode, document, allow=0):
         """One run against a server. Returns the document of it."""
-        security = {"target": {"security": {"plain": "plain", "tls": "starttls"}[mode]}} if server.speaks_xmpp else {}
         times = {"load": {"duration_s": float(self.seconds), "warmup_s": float(self.warmup)}}
-        whole = loadgen.plan.merged(times, server.target(), security, document)
+        whole = loadgen.plan.merged(times, server.target(mode), document)
         return self.generator.run("%s-%s-%s" % (name, mode, server.name), whole, self.seconds + self.warmup + allow + 30)
 
 
@@ -92,9 +93,9 @@ def latencies(figures, name):
 def chat(window):
     """Pairs in a closed loop; the relays get the same messages with no protocol around them."""
     def carry_out(bench, server, mode):
-        kind = {"chat": {"mode": {"closed": {"window": window}}}} if server.speaks_xmpp else {"floor": {"window": window}}
+        kind = {"chat": {"mode": {"closed": {"window": window}}}} if server.is_switch else {"floor": {"window": window}}
         # A relay joins connections as they come, so they come one after another there.
-        load = {} if server.speaks_xmpp else {"load": {"concurrency": 1}}
+        load = {} if server.is_switch else {"load": {"concurrency": 1}}
         run = bench.run("chat-%d" % window, server, mode, {"users": {"count": USERS}, "scenario": kind, **load})
         row = costs(loadgen.figures(run, "messages_received"))
         if window > 1:
@@ -170,21 +171,21 @@ LOGIN = ("per_second", "per_cpu_second", "again_per_cpu_second")
 
 TABLE = (
     Scenario("chat-1", "Chat, %d pairs, one message in flight each way" % PAIRS, COST, chat(1),
-             contenders=XMPP + RELAYS),
+             contenders=SWITCHES + RELAYS),
     Scenario("chat-32", "Chat, %d pairs, 32 messages in flight each way" % PAIRS, COST, chat(32),
-             contenders=XMPP + RELAYS),
+             contenders=SWITCHES + RELAYS),
     Scenario("open-half", "Open loop at half of each one's own rate of chat-32", LATENCY, open_loop()),
     *(Scenario("open-%d" % rate, "Open loop at %d messages a second" % rate, LATENCY, open_loop(rate))
       for rate in COMMON_RATES),
     Scenario("connect-scram", "Login storm, %d logins, 64 at a time, SCRAM" % LOGINS, LOGIN, connect("best"),
-             accounts=LOGINS, runs=2, overhead_s=8, fresh=True),
+             contenders=SWITCHES, accounts=LOGINS, runs=2, overhead_s=8, fresh=True),
     Scenario("connect-plain", "Login storm, %d logins, 64 at a time, PLAIN" % LOGINS, LOGIN, connect("plain"),
              modes=("tls",), stored="plain", accounts=LOGINS, runs=2, overhead_s=10, fresh=True),
     Scenario("presence", "Presence to %d mutual contacts, %d users" % (CONTACTS, USERS),
-             ("per_second", "per_cpu_second", "p99_us"), presence, runs=3),
+             ("per_second", "per_cpu_second", "p99_us"), presence, contenders=SWITCHES, runs=3),
     Scenario("offline", "Offline: %d messages for each of %d absent users" % (MESSAGES, RECEIVERS),
-             ("store_per_s", "store_cpu_us", "drain_per_s", "drain_cpu_us"), offline, accounts=RECEIVERS + SENDERS,
-             overhead_s=5),
+             ("store_per_s", "store_cpu_us", "drain_per_s", "drain_cpu_us"), offline, contenders=SWITCHES,
+             accounts=RECEIVERS + SENDERS, overhead_s=5),
     Scenario("memory", "Idle sessions, from 1,000 to 18,000 on one process",
              ("session_bytes", "start_mib", "million_gib"), memory.slope, accounts=memory.MOST, runs=len(memory.POINTS),
              overhead_s=35, once=True, fresh=True, quick_accounts=True),

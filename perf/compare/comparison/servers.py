@@ -1,6 +1,7 @@
 """The contenders: how each is configured, started on its core, and given its accounts.
 
-Each owns a loopback address with port 5222 (STARTTLS offered, not required) and a folder of its own. What each setting
+Each owns a loopback address with port 5222 (STARTTLS offered, not required) and a folder of its own; Crosspoint listens for
+ICPP besides. What each setting
 is for stands in perf/compare/README.md. Accounts are `u0`, `u1`... with one password; `stored` says how passwords are
 kept, "scram" (as shipped) or "plain" (peers only; Crosspoint keeps no readable passwords).
 """
@@ -21,6 +22,7 @@ from . import children
 DOMAIN = "compare.test"
 PASSWORD = "secret-load"
 PORT, ADMIN_PORT = 5222, 5280
+ICPP_PORT, ICPPS_PORT = 5299, 5300
 START_SECONDS = 60
 SALT = b"one salt for all"
 
@@ -29,7 +31,8 @@ class Server:
     """A server on its own address, pinned to a core."""
 
     name = "?"
-    speaks_xmpp = True
+    is_switch = True
+    security = {"plain": "plain", "tls": "starttls"}
 
     def __init__(self, folder, core, stored="scram", environment=None):
         self.folder = folder
@@ -62,9 +65,10 @@ class Server:
     def pids(self):
         return children.family(self.child.pid)
 
-    def target(self):
+    def target(self, mode="plain"):
         """The load generator's `[target]` and `[watch]`."""
-        return {"target": {"addresses": ["%s:%d" % (self.address, self.port)], "domain": DOMAIN},
+        return {"target": {"addresses": ["%s:%d" % (self.address, self.port)], "domain": DOMAIN,
+                           "security": self.security[mode]},
                 "users": {"password": PASSWORD}, "watch": {"server_pids": self.pids}}
 
     def make_certificate(self):
@@ -91,7 +95,7 @@ class Crosspoint(Server):
         return children.Child(
             [*self.pin, self.binary, "serve", "--domain", DOMAIN, "--data", self.folder / "data", "--xmpp",
              "%s:%d" % (self.address, PORT), "--xmpp-tls", "optional", "--xmpps", "%s:%d" % (self.address, PORT + 1),
-             "--icpp", "%s:%d" % (self.address, PORT + 2), "--icpps", "%s:%d" % (self.address, PORT + 3),
+             "--icpp", "%s:%d" % (self.address, ICPP_PORT), "--icpps", "%s:%d" % (self.address, ICPPS_PORT),
              "--shards", str(self.shards), "--admin", "%s:%d" % (self.address, ADMIN_PORT)],
             self.folder / "server.log", env=self.environment)
 
@@ -103,6 +107,19 @@ class Crosspoint(Server):
         subprocess.run([str(self.binary), "user", "import", "--data", str(self.folder / "data"), str(table)],
                        check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                        env={**os.environ, **self.environment})
+
+
+class CrosspointIcpp(Crosspoint):
+    """The same server, by the binary protocol. Rosters are made by XMPP beforehand."""
+
+    name = "crosspoint-icpp"
+    ports = {"plain": ICPP_PORT, "tls": ICPPS_PORT}
+
+    def target(self, mode="plain"):
+        target = super().target(mode)
+        target["target"].update({"protocol": "icpp", "addresses": ["%s:%d" % (self.address, self.ports[mode])],
+                                 "xmpp": "%s:%d" % (self.address, PORT)})
+        return target
 
 
 class Prosody(Server):
@@ -173,10 +190,11 @@ class Ejabberd(Server):
 
 
 class Relay(Server):
-    """The raw relay of perf/floor with one of its engines: no XMPP, so only the load of `floor` runs through it."""
+    """The raw relay of perf/floor with one of its engines: no protocol, so only the load of `floor` runs through it."""
 
-    speaks_xmpp = False
+    is_switch = False
     engine = "epoll"
+    protocol = "xmpp"
     binary = None
 
     def launch(self):
@@ -186,8 +204,9 @@ class Relay(Server):
     def add_accounts(self, count):
         """There are none."""
 
-    def target(self):
-        return {"target": {"addresses": ["%s:%d" % (self.address, self.port)]}, "watch": {"server_pids": self.pids}}
+    def target(self, mode="plain"):
+        return {"target": {"addresses": ["%s:%d" % (self.address, self.port)], "protocol": self.protocol},
+                "watch": {"server_pids": self.pids}}
 
 
 class RelayEpoll(Relay):
@@ -202,7 +221,18 @@ class RelayRing(Relay):
     name, engine = "relay-ring", "ring"
 
 
-SERVERS = {kind.name: kind for kind in (Crosspoint, Ejabberd, Prosody, RelayEpoll, RelayMonoio, RelayRing)}
+class RelayEpollIcpp(Relay):
+    """What ICPP clients write: the floor of `crosspoint-icpp`."""
+
+    name, engine, protocol = "relay-epoll-icpp", "epoll", "icpp"
+
+
+class RelayRingIcpp(Relay):
+    name, engine, protocol = "relay-ring-icpp", "ring", "icpp"
+
+
+SERVERS = {kind.name: kind for kind in (Crosspoint, CrosspointIcpp, Ejabberd, Prosody, RelayEpoll, RelayMonoio, RelayRing,
+                                        RelayEpollIcpp, RelayRingIcpp)}
 
 
 def scram_keys(password, salt, iterations, digest="sha1"):

@@ -3,7 +3,7 @@
 import sys
 import unittest
 
-from comparison import loadgen, memory, scenarios
+from comparison import loadgen, memory, scenarios, servers
 from tests import documents
 
 
@@ -43,10 +43,11 @@ class Scenarios(unittest.TestCase):
             return answer
 
     class Server:
-        name, speaks_xmpp = "crosspoint", True
+        name, is_switch = "crosspoint", True
 
-        def target(self):
-            return {"target": {"addresses": ["127.9.9.9:5222"]}, "watch": {"server_pids": [7]}}
+        def target(self, mode="plain"):
+            return {"target": {"addresses": ["127.9.9.9:5222"], "security": servers.Server.security[mode]},
+                    "watch": {"server_pids": [7]}}
 
     def bench(self, *answers):
         return scenarios.Bench(self.Generator(*answers), seconds=4, warmup=1)
@@ -96,6 +97,18 @@ class Scenarios(unittest.TestCase):
         self.assertAlmostEqual(row["session_bytes"], 2048)
         self.assertAlmostEqual(row["start_mib"], 50)
         self.assertAlmostEqual(row["million_gib"], (2048e6 + (60 << 20)) / 2**30)
+
+    def test_a_relay_gets_the_messages_with_no_protocol_around_them_one_connection_after_another(self):
+        class Relay(self.Server):
+            name, is_switch = "relay-ring-icpp", False
+
+            def target(self, mode="plain"):
+                return {"target": {"addresses": ["127.9.9.9:5222"], "protocol": "icpp"}, "watch": {"server_pids": [7]}}
+        bench = self.bench(documents.run(documents.figures("messages_received")))
+        self.assertEqual(scenarios.chat(1)(bench, Relay(), "plain"), {"per_second": 1000.0, "cpu_us": 5.0})
+        _, document = bench.generator.told[0]
+        self.assertEqual((document["scenario"], document["load"]["concurrency"], document["target"]["protocol"]),
+                         ({"floor": {"window": 1}}, 1, "icpp"))
 
     def test_memory_with_tls_holds_encrypted_sessions_at_every_point(self):
         for mode, security in (("tls", "starttls"), ("plain", "plain")):

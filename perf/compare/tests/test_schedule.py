@@ -28,10 +28,10 @@ class Schedule(unittest.TestCase):
 
     def test_presence_and_memory_are_measured_on_all_servers_with_and_without_tls(self):
         steps = schedule.steps(scenarios.chosen(["presence", "memory"]), list(servers.SERVERS), list(scenarios.MODES), 1)
-        for name in ("presence", "memory"):
+        for name, contenders in (("presence", scenarios.SWITCHES), ("memory", scenarios.XMPP)):
             for mode in ("plain", "tls"):
                 taken = [step.server for step in steps if (step.scenario.name, step.mode) == (name, mode)]
-                self.assertEqual(taken, ["crosspoint", "ejabberd", "prosody"], (name, mode))
+                self.assertEqual(taken, list(contenders), (name, mode))
 
     def test_what_is_measured_once_is_measured_once(self):
         self.assertEqual(len(schedule.steps([scenario(None, once=True)], ["prosody"], ["plain"], 5)), 1)
@@ -105,3 +105,29 @@ class Accounts(unittest.TestCase):
         stored_key, server_key = servers.scram_keys("pencil", base64.b64decode("QSXCR+Q6sek8bf92"), 4096)
         self.assertEqual(base64.b64encode(stored_key), b"6dlGYMOdZcOPutkcNY8U2g7vK9Y=")
         self.assertEqual(base64.b64encode(server_key), b"D+CSWLOshSulAsxiupA+qs2/fTE=")
+
+
+class Targets(unittest.TestCase):
+    def target(self, kind, mode):
+        with tempfile.TemporaryDirectory() as folder:
+            server = kind(pathlib.Path(folder), 1)
+            server.child = type("Child", (), {"pid": 0})
+            return server.address, server.target(mode)["target"]
+
+    def test_the_same_server_is_loaded_by_either_protocol(self):
+        address, by_xmpp = self.target(servers.Crosspoint, "tls")
+        self.assertEqual(by_xmpp, {"addresses": [address + ":5222"], "domain": servers.DOMAIN, "security": "starttls"})
+        for mode, port in (("plain", "5299"), ("tls", "5300")):
+            address, by_icpp = self.target(servers.CrosspointIcpp, mode)
+            self.assertEqual(by_icpp["addresses"], [address + ":" + port])
+            self.assertEqual((by_icpp["protocol"], by_icpp["xmpp"]), ("icpp", address + ":5222"))
+
+    def test_a_relay_knows_no_tls_and_is_fed_what_the_protocol_writes(self):
+        for kind, protocol in ((servers.RelayRing, "xmpp"), (servers.RelayRingIcpp, "icpp")):
+            _, target = self.target(kind, "plain")
+            self.assertEqual((target["protocol"], "security" in target), (protocol, False))
+
+    def test_icpp_takes_part_where_it_is_measured(self):
+        measured = [scenario.name for scenario in scenarios.TABLE if scenario.takes("crosspoint-icpp", "tls")]
+        self.assertEqual(measured, ["chat-1", "chat-32", "connect-scram", "presence", "offline"])
+        self.assertFalse(scenarios.chosen(["chat-1"])[0].takes("relay-ring-icpp", "tls"))

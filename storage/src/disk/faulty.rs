@@ -73,6 +73,11 @@ impl Faults {
         plan.die_at = Some((at, torn));
     }
 
+    /// Reads so far, whole or not.
+    pub fn reads(&self) -> u64 {
+        self.plan().reads
+    }
+
     /// Operations so far that changed the disk, or would have.
     pub fn changes(&self) -> u64 {
         self.plan().changes
@@ -150,6 +155,13 @@ impl<D: Disk> Disk for FaultyDisk<D> {
     fn open(&self, name: &str) -> io::Result<Self::File> {
         Ok(FaultyFile {
             file: self.disk.open(name)?,
+            faults: self.faults.clone(),
+        })
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<Self::File> {
+        Ok(FaultyFile {
+            file: self.disk.open_to_read(name)?,
             faults: self.faults.clone(),
         })
     }

@@ -64,7 +64,7 @@ impl FileDisk {
         let writer = writer(&path, self.direct, create)?;
         let reader = File::open(&path)?;
         Ok(FileDiskFile {
-            writer,
+            writer: Some(writer),
             reader,
             direct: self.direct,
         })
@@ -94,6 +94,15 @@ impl Disk for FileDisk {
         self.handle(name, false)
     }
 
+    fn open_to_read(&self, name: &str) -> io::Result<FileDiskFile> {
+        let reader = File::open(self.folder.join(name))?;
+        Ok(FileDiskFile {
+            writer: None,
+            reader,
+            direct: self.direct,
+        })
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.folder.join(from), self.folder.join(to))
     }
@@ -114,9 +123,17 @@ impl Disk for FileDisk {
 /// A file with one handle for durable writes and one for reads through the page cache (the kernel keeps them coherent).
 #[derive(Debug)]
 pub struct FileDiskFile {
-    writer: File,
+    /// Not there if it was opened for reading alone.
+    writer: Option<File>,
     reader: File,
     direct: bool,
+}
+
+impl FileDiskFile {
+    fn writer(&self) -> io::Result<&File> {
+        let missing = || io::Error::new(ErrorKind::PermissionDenied, "the file was opened for reading alone");
+        self.writer.as_ref().ok_or_else(missing)
+    }
 }
 
 impl DiskFile for FileDiskFile {
@@ -125,20 +142,21 @@ impl DiskFile for FileDiskFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let writer = self.writer()?;
         if !self.direct {
-            self.writer.write_all_at(bytes, offset)?;
-            return self.writer.sync_data();
+            writer.write_all_at(bytes, offset)?;
+            return writer.sync_data();
         }
         if bytes.as_ptr().align_offset(BLOCK_BYTES) == 0 {
-            return self.writer.write_all_at(bytes, offset);
+            return writer.write_all_at(bytes, offset);
         }
         let mut aligned = AlignedBuffer::with_capacity(bytes.len());
         aligned.extend(bytes);
-        self.writer.write_all_at(aligned.as_slice(), offset)
+        writer.write_all_at(aligned.as_slice(), offset)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.writer.sync_all()
+        self.writer()?.sync_all()
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {

@@ -23,7 +23,7 @@ pub use file::{FileDisk, FileDiskFile};
 pub use memory::{MemDisk, MemFile};
 
 /// A folder of files.
-pub trait Disk: Send {
+pub trait Disk: Send + Sync {
     /// A file of this folder.
     type File: DiskFile;
 
@@ -35,6 +35,11 @@ pub trait Disk: Send {
 
     /// Opens an existing file for reading and writing.
     fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Opens an existing file for reading alone; writing to it is an error.
+    fn open_to_read(&self, name: &str) -> io::Result<Self::File> {
+        self.open(name)
+    }
 
     /// Gives a file a new name; open handles stay valid. A file that already has that name is replaced.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;

@@ -56,6 +56,14 @@ fn behaves_like_a_disk(disk: &impl Disk) {
     let again = disk.open("c").unwrap();
     again.read_at(0, &mut bytes).unwrap();
     assert_eq!(bytes, [5, 5, 5], "a handle outlives the name");
+    let reader = disk.open_to_read("c").unwrap();
+    file.write_at(0, &block(6)).unwrap();
+    reader.read_at(0, &mut bytes).unwrap();
+    assert_eq!(bytes, [6, 6, 6], "who only reads sees what others write");
+    assert_eq!(
+        disk.open_to_read("d").err().map(|error| error.kind()),
+        Some(ErrorKind::NotFound)
+    );
     assert_eq!(disk.list().unwrap(), ["c"]);
     disk.remove("c").unwrap();
     assert!(disk.list().unwrap().is_empty());

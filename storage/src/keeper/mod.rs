@@ -6,15 +6,18 @@
 //! Invariants:
 //! - One queue for all shards, first in, first out. It is bounded in batches and in bytes; a full queue gives the batch
 //!   back and never blocks a shard.
-//! - The replies of a group are sent before the next group is begun.
+//! - The replies of a group are sent before the next group is begun, but for those that a core has set aside for a thread of
+//!   its own: see [`Core::start`].
 //! - [`Keeper::shutdown`] serves everything submitted before it.
+
+pub(crate) mod reading;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -31,6 +34,14 @@ pub trait Core: Send + 'static {
     /// What it is answered.
     type Reply: Send + 'static;
 
+    /// Called once, before the thread starts: whoever wants to answer from another thread as well can do so through `sinks`.
+    ///
+    /// Errors: the system gives no thread.
+    fn start(&mut self, sinks: &Sinks<Self::Reply>, stats: &Arc<KeeperStats>) -> io::Result<()> {
+        let _ = (sinks, stats);
+        Ok(())
+    }
+
     /// Serves requests in order, each tagged with its shard; makes what they change durable before it returns.
     fn serve(&mut self, group: Vec<(usize, Self::Request)>) -> Vec<(usize, Self::Reply)>;
 
@@ -42,6 +53,35 @@ pub trait Core: Send + 'static {
 
     /// About how many bytes a request occupies while it waits.
     fn bytes(request: &Self::Request) -> usize;
+}
+
+/// The mailboxes of all shards. One thread at a time sends to each; nobody waits for another shard's.
+pub struct Sinks<R>(Arc<[Sink<R>]>);
+
+type Sink<R> = Mutex<Box<dyn ReplySink<R>>>;
+
+impl<R> Sinks<R> {
+    fn new(sinks: Vec<Box<dyn ReplySink<R>>>) -> Self {
+        Self(sinks.into_iter().map(Mutex::new).collect())
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Delivers a batch of replies to a shard, in order.
+    pub fn send(&self, shard: usize, batch: Vec<R>) {
+        if let Some(sink) = self.0.get(shard) {
+            // A sink that panicked once is as good as before: it keeps nothing between two letters.
+            sink.lock().unwrap_or_else(PoisonError::into_inner).send(batch);
+        }
+    }
+}
+
+impl<R> Clone for Sinks<R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 /// Bounds of a keeper. The default is what [`crate::limits`] says.
@@ -147,7 +187,7 @@ impl<C: Core> Keeper<C> {
     /// Errors: the system gives no thread.
     pub fn start(
         name: &str,
-        core: C,
+        mut core: C,
         sinks: Vec<Box<dyn ReplySink<C::Reply>>>,
         options: KeeperOptions,
     ) -> io::Result<(Self, Vec<Handle<C::Request>>)> {
@@ -160,7 +200,9 @@ impl<C: Core> Keeper<C> {
             queue_bytes_max: options.queue_bytes_max as u64,
             bytes: C::bytes,
         };
+        let sinks = Sinks::new(sinks);
         let handles = (0..sinks.len()).map(handle).collect();
+        core.start(&sinks, &stats)?;
         let desk = Desk {
             core,
             receiver,
@@ -191,7 +233,7 @@ impl<C: Core> Keeper<C> {
 struct Desk<C: Core> {
     core: C,
     receiver: Receiver<Item<C::Request>>,
-    sinks: Vec<Box<dyn ReplySink<C::Reply>>>,
+    sinks: Sinks<C::Reply>,
     stats: Arc<KeeperStats>,
     options: KeeperOptions,
 }
@@ -247,13 +289,13 @@ impl<C: Core> Desk<C> {
     }
 
     fn reply(&mut self, replies: Vec<(usize, C::Reply)>) {
-        let mut letters: Vec<Vec<C::Reply>> = self.sinks.iter().map(|_| Vec::new()).collect();
+        let mut letters: Vec<Vec<C::Reply>> = (0..self.sinks.len()).map(|_| Vec::new()).collect();
         for (shard, reply) in replies {
             letters[shard].push(reply);
         }
-        for (sink, letter) in self.sinks.iter_mut().zip(letters) {
+        for (shard, letter) in letters.into_iter().enumerate() {
             if !letter.is_empty() {
-                sink.send(letter);
+                self.sinks.send(shard, letter);
             }
         }
     }
@@ -264,7 +306,7 @@ fn settle_debt(counter: &AtomicU64, amount: u64) {
 }
 
 /// Tells the metrics when the thread ends by a panic.
-struct Obituary(Arc<KeeperStats>);
+pub(crate) struct Obituary(pub(crate) Arc<KeeperStats>);
 
 impl Drop for Obituary {
     fn drop(&mut self) {

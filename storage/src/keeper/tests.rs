@@ -7,9 +7,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::*;
 use crate::book::BookCore;
-use crate::disk::{FaultyDisk, MemDisk, WriteFault};
+use crate::disk::{Disk, DiskFile, FaultyDisk, MemDisk, MemFile, WriteFault};
+use crate::limits::READS_WAITING_MAX;
 use crate::log::{Log, LogOptions};
-use crate::seam::{BookRead, BookReply, BookWrite, JournalReply, Record, Table};
+use crate::seam::{BookRead, BookReply, BookWrite, Disposition, JournalReply, Record, Table};
 use crate::{BookKeeper, LogKeeper};
 
 type Sink<R> = Box<dyn ReplySink<R>>;
@@ -50,6 +51,7 @@ fn append(token: u64, user: u64, id: u64) -> JournalRequest {
             version: 1,
             payload,
         },
+        disposition: Disposition::Pending,
     }
 }
 
@@ -268,4 +270,152 @@ fn a_keeper_that_panics_is_seen_in_the_numbers() {
     handles[0].submit(vec![1]).unwrap();
     assert!(keeper.shutdown().is_none());
     assert!(stats.dead.load(Relaxed) && inboxes[0].recv().is_err());
+}
+
+/// A disk whose reads wait for a permission each: a very cold one.
+struct ColdDisk {
+    disk: MemDisk,
+    permissions: Receiver<()>,
+}
+
+struct ColdFile {
+    file: MemFile,
+    permissions: Option<Receiver<()>>,
+}
+
+impl Disk for ColdDisk {
+    type File = ColdFile;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn create(&self, name: &str) -> io::Result<ColdFile> {
+        let file = self.disk.create(name)?;
+        let permissions = None;
+        Ok(ColdFile { file, permissions })
+    }
+
+    fn open(&self, name: &str) -> io::Result<ColdFile> {
+        let file = self.disk.open(name)?;
+        let permissions = None;
+        Ok(ColdFile { file, permissions })
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<ColdFile> {
+        let file = self.disk.open(name)?;
+        let permissions = Some(self.permissions.clone());
+        Ok(ColdFile { file, permissions })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.disk.sync_directory()
+    }
+
+    fn place(&self) -> String {
+        self.disk.place()
+    }
+}
+
+impl DiskFile for ColdFile {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_at(offset, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        if let Some(permissions) = &self.permissions {
+            // Who gives permissions is gone: everything is permitted.
+            let _ = permissions.recv();
+        }
+        self.file.read_at(offset, into)
+    }
+}
+
+fn fetch(token: u64) -> JournalRequest {
+    JournalRequest::Fetch {
+        token,
+        user: 1,
+        after: 0,
+        records_max: 10,
+        bytes_max: 10_000,
+    }
+}
+
+#[test]
+fn while_a_cold_disk_is_read_commits_go_on_and_what_was_to_be_read_comes_in_the_end() {
+    let (give, permissions) = bounded(0);
+    let disk = MemDisk::new();
+    let cold = ColdDisk {
+        disk: disk.clone(),
+        permissions,
+    };
+    let (sinks, inboxes) = mailboxes(2);
+    let log = Log::open(cold, options()).ok().unwrap();
+    let stats = log.stats();
+    let (keeper, mut handles) = Keeper::start("log", log, sinks, KeeperOptions::default()).unwrap();
+    handles[0].submit(vec![append(1, 1, 1), fetch(2)]).unwrap();
+    assert_eq!(tokens(inboxes[0].recv().unwrap()), [1]);
+    for id in 2..=50 {
+        handles[0].submit(vec![append(id, 1, id)]).unwrap();
+        assert_eq!(tokens(inboxes[0].recv().unwrap()), [id], "nobody has read anything yet");
+    }
+    give.send(()).unwrap();
+    give.send(()).unwrap();
+    let letter = inboxes[0].recv().unwrap();
+    let [JournalReply::Fetched { token: 2, records, .. }] = &letter[..] else {
+        panic!("{letter:?}")
+    };
+    assert_eq!(records.len(), 1, "it saw what stood before it");
+    drop(give);
+    // A shutdown answers everything; the thread for reading takes so many and no more, the rest is read at once.
+    let more = READS_WAITING_MAX + 500;
+    handles[1].submit((0..more as u64).map(fetch).collect()).unwrap();
+    keeper.shutdown().unwrap();
+    assert_eq!(inboxes[1].try_iter().flatten().count(), more);
+    assert_eq!(stats.damaged.load(Relaxed), 0);
+}
+
+#[test]
+fn when_too_much_waits_to_be_read_the_log_reads_itself() {
+    let (give, permissions) = bounded(0);
+    let cold = ColdDisk {
+        disk: MemDisk::new(),
+        permissions,
+    };
+    let (sinks, inboxes) = mailboxes(1);
+    let log = Log::open(cold, options()).ok().unwrap();
+    let stats = log.stats();
+    let (keeper, mut handles) = Keeper::start("log", log, sinks, KeeperOptions::default()).unwrap();
+    handles[0].submit(vec![append(1, 1, 1)]).unwrap();
+    assert_eq!(tokens(inboxes[0].recv().unwrap()), [1]);
+    // One is being read, so many wait, one is too much.
+    handles[0]
+        .submit((0..READS_WAITING_MAX as u64 + 2).map(fetch).collect())
+        .unwrap();
+    while stats.reads_in_place.load(Relaxed) == 0 {
+        thread::yield_now();
+    }
+    drop(give);
+    let mut answered = 0;
+    while answered < READS_WAITING_MAX + 2 {
+        answered += inboxes[0].recv().unwrap().len();
+    }
+    assert!((1..=2).contains(&stats.reads_in_place.load(Relaxed)));
+    keeper.shutdown().unwrap();
 }

@@ -66,6 +66,12 @@ pub enum LogError {
         /// The highest id so far.
         last: RecordId,
     },
+    /// The limit of what can be hidden one by one is reached.
+    #[error("{limit} archived records are hidden already; there is room again when retention has removed some")]
+    Redactions {
+        /// See [`crate::limits::REDACTIONS_MAX`].
+        limit: usize,
+    },
     /// An earlier write failed; nothing more is acknowledged until the log is opened again.
     #[error("the log stopped after a failed write ({0}); make the disk well again, then restart")]
     Poisoned(String),

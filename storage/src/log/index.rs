@@ -7,7 +7,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::layout::{Place, RECORD_HEADER_BYTES};
+use super::layout::Place;
+use super::record::RECORD_HEADER_BYTES;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_RECORDS_MAX};
 use crate::seam::{RecordId, UserKey};
 
@@ -16,13 +17,15 @@ use crate::seam::{RecordId, UserKey};
 pub(super) struct Entry {
     pub id: RecordId,
     pub place: Place,
-    /// Header and payload, without padding.
+    /// Header, skips and payload, without padding.
     pub length: u32,
+    /// How many skips it has.
+    pub skips: u8,
 }
 
 impl Entry {
     pub fn payload_bytes(&self) -> u64 {
-        u64::from(self.length).saturating_sub(RECORD_HEADER_BYTES as u64)
+        u64::from(self.length).saturating_sub(RECORD_HEADER_BYTES as u64 + u64::from(self.skips) * 8)
     }
 }
 
@@ -105,13 +108,6 @@ impl Index {
         Some(entries[at])
     }
 
-    /// The last pending record of a user before `id`.
-    pub fn before(&self, user: UserKey, id: RecordId) -> Option<Entry> {
-        let entries = &self.users.get(&user)?.entries;
-        let end = entries.partition_point(|entry| entry.id < id);
-        end.checked_sub(1).map(|at| entries[at])
-    }
-
     /// How much is pending for a user.
     pub fn pending(&self, user: UserKey) -> Pending {
         self.users.get(&user).map_or(Pending::default(), |queue| Pending {
@@ -141,6 +137,13 @@ impl Index {
             selected.push(*entry);
         }
         (selected, false)
+    }
+
+    /// Whose records are pending, the highest id seen of each, and the records: for a checkpoint.
+    pub fn iter(&self) -> impl Iterator<Item = (UserKey, RecordId, &VecDeque<Entry>)> {
+        self.users
+            .iter()
+            .map(|(user, queue)| (*user, queue.last, &queue.entries))
     }
 
     fn shrink(&mut self) {

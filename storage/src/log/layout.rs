@@ -22,34 +22,29 @@
 //! 32 length u32: header and records, without the padding
 //! 36 records u32            40 zero u64
 //!
-//! record (48 bytes, then payload, then zeros up to 8 bytes)
-//!  0 check u32: low half of XXH3-64, seeded with the salt, of bytes 4..length
-//!  4 length u32: header and payload, without the padding
-//!  8 kind u8: 1 message, 2 settled, 3 relocated      9 version u8 of the payload      10 zero u16      12 zero u32
-//! 16 user u64
-//! 24 id u64: of the message; 0 in a settled record
-//! 32 back u64: place of the same user's previous pending record (segment << 32 | offset), 0 if there is none
-//! 40 last u64: highest record id seen of this user
-//! 48 payload: the message; in a settled record the ids, u64 each
+//! record: see `record`
 //! ```
 //!
 //! Invariants:
 //! - A batch is live only if its segment number, its batch number, its link to the previous batch and its check are all
 //!   right, so that a recycled file needs no zeroing.
 //! - The salt is unpredictable, so that no payload can be made to look like a batch.
-//! - A layout is never changed: it gets a new version.
+//! - A layout is never changed: it gets a new version. Version 2 differs from version 1 in its records alone; segments of
+//!   version 1 are read, and no longer written.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::limits::BLOCK_BYTES;
-use crate::seam::{RecordId, UserKey};
+use crate::seam::RecordId;
 
-/// Version of all layouts of this file.
-pub const LAYOUT_VERSION: u32 = 1;
+/// Version of all layouts that are written.
+pub const LAYOUT_VERSION: u32 = 2;
+
+/// The oldest version that is read.
+pub(super) const LAYOUT_VERSION_MIN: u32 = 1;
 
 pub(super) const SEGMENT_HEADER_BYTES: usize = 64;
 pub(super) const BATCH_HEADER_BYTES: usize = 48;
-pub(super) const RECORD_HEADER_BYTES: usize = 48;
 pub(super) const RECORD_ALIGNMENT: usize = 8;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"XPLOGSEG";
@@ -65,15 +60,24 @@ pub struct Place {
 }
 
 impl Place {
-    /// As written in a record's `back` field.
+    /// As written in a record's links.
     pub fn packed(self) -> u64 {
         u64::from(self.segment) << 32 | u64::from(self.offset)
+    }
+
+    /// The place that a link points to; `None` for a link to nothing.
+    pub fn of_link(link: u64) -> Option<Self> {
+        (link != 0).then_some(Self {
+            segment: (link >> 32) as u32,
+            offset: link as u32,
+        })
     }
 }
 
 /// First block of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
+    pub version: u32,
     pub segment: u32,
     pub segment_bytes: u64,
     pub salt: u64,
@@ -93,7 +97,7 @@ impl SegmentHeader {
     pub fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         bytes[..8].copy_from_slice(&SEGMENT_MAGIC);
-        bytes[8..12].copy_from_slice(&LAYOUT_VERSION.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.version.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.segment.to_le_bytes());
         let rest = [
             self.segment_bytes,
@@ -115,7 +119,8 @@ impl SegmentHeader {
             return Err(HeaderFault::Damaged);
         }
         match u32_at(bytes, 8) {
-            LAYOUT_VERSION => Ok(Self {
+            version @ LAYOUT_VERSION_MIN..=LAYOUT_VERSION => Ok(Self {
+                version,
                 segment: u32_at(bytes, 12),
                 segment_bytes: u64_at(bytes, 16),
                 salt: u64_at(bytes, 24),
@@ -181,143 +186,13 @@ impl BatchHeader {
     }
 }
 
-/// What a record is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Kind {
-    /// A message, pending from here on.
-    Message = 1,
-    /// The ids in the payload are pending no more.
-    Settled = 2,
-    /// A pending message, copied forward; takes the place of its former copy.
-    Relocated = 3,
-}
-
-/// A record in a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RecordView<'a> {
-    pub kind: Kind,
-    pub version: u8,
-    pub user: UserKey,
-    pub id: RecordId,
-    pub back: u64,
-    pub last: RecordId,
-    pub payload: &'a [u8],
-}
-
-/// Why bytes are not a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RecordFault {
-    Length,
-    Check,
-    Kind(u8),
-}
-
-impl<'a> RecordView<'a> {
-    pub fn bytes(payload: usize) -> usize {
-        RECORD_HEADER_BYTES + payload
-    }
-
-    /// Header with the right check; the payload is to follow it.
-    pub fn encode(&self, salt: u64, out: &mut crate::disk::AlignedBuffer) {
-        let start = out.len();
-        let length = Self::bytes(self.payload.len()) as u32;
-        let mut header = [0; RECORD_HEADER_BYTES];
-        header[4..8].copy_from_slice(&length.to_le_bytes());
-        header[8] = self.kind as u8;
-        header[9] = self.version;
-        let rest = [self.user, self.id, self.back, self.last];
-        for (field, value) in header[16..].chunks_exact_mut(8).zip(rest) {
-            field.copy_from_slice(&value.to_le_bytes());
-        }
-        out.extend(&header);
-        out.extend(self.payload);
-        let record = &mut out.as_mut_slice()[start..];
-        let check = xxh3_64_with_seed(&record[4..], salt) as u32;
-        record[..4].copy_from_slice(&check.to_le_bytes());
-        out.pad_to(RECORD_ALIGNMENT);
-    }
-
-    /// Reads and verifies the record that `bytes` starts with; also tells its length without padding.
-    pub fn decode(bytes: &'a [u8], salt: u64) -> Result<(Self, usize), RecordFault> {
-        if bytes.len() < RECORD_HEADER_BYTES {
-            return Err(RecordFault::Length);
-        }
-        let length = u32_at(bytes, 4) as usize;
-        if length < RECORD_HEADER_BYTES || length > bytes.len() {
-            return Err(RecordFault::Length);
-        }
-        let record = &bytes[..length];
-        if xxh3_64_with_seed(&record[4..], salt) as u32 != u32_at(record, 0) {
-            return Err(RecordFault::Check);
-        }
-        let kind = match record[8] {
-            1 => Kind::Message,
-            2 => Kind::Settled,
-            3 => Kind::Relocated,
-            other => return Err(RecordFault::Kind(other)),
-        };
-        let view = Self {
-            kind,
-            version: record[9],
-            user: u64_at(record, 16),
-            id: u64_at(record, 24),
-            back: u64_at(record, 32),
-            last: u64_at(record, 40),
-            payload: &record[RECORD_HEADER_BYTES..],
-        };
-        Ok((view, length))
-    }
-
-    /// Ids in the payload of a settled record.
-    pub fn settled_ids(&self) -> impl Iterator<Item = RecordId> + 'a {
-        self.payload.chunks_exact(8).map(|id| u64_at(id, 0))
-    }
-}
-
-/// Walks the records of a verified batch: offset in the batch, length without padding, record.
-pub(super) struct Records<'a> {
-    batch: &'a [u8],
-    salt: u64,
-    next: usize,
-}
-
-impl<'a> Records<'a> {
-    pub fn of(batch: &'a [u8], salt: u64) -> Self {
-        Self {
-            batch,
-            salt,
-            next: BATCH_HEADER_BYTES,
-        }
-    }
-}
-
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<(usize, usize, RecordView<'a>), (usize, RecordFault)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.batch.get(self.next..).filter(|rest| !rest.is_empty())?;
-        let offset = self.next;
-        match RecordView::decode(rest, self.salt) {
-            Ok((record, length)) => {
-                self.next += length.next_multiple_of(RECORD_ALIGNMENT);
-                Some(Ok((offset, length, record)))
-            }
-            Err(fault) => {
-                self.next = self.batch.len();
-                Some(Err((offset, fault)))
-            }
-        }
-    }
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut field = [0; 4];
     field.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(field)
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut field = [0; 8];
     field.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(field)

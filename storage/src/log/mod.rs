@@ -4,8 +4,10 @@
 //! committed survives a power cut. [`Log`] is synchronous and knows no thread and no clock, so that a simulator can drive
 //! it step by step; [`crate::keeper`] puts it on a thread of its own.
 //!
-//! Reading order: `layout` (the bytes), [`Log`] here (append, settle, commit), `serve` (requests of the shards),
-//! `read` (fetching), `segment` (the files), `upkeep` (recycling and relocation), `recovery` (after a crash).
+//! Reading order: `layout` and `record` (the bytes), [`Log`] here (append, settle), `commit` (batches), `serve` (requests of the
+//! shards), `archive` (what stays readable after it was settled), `reader` (fetching, and pages of history), `segments` (the
+//! files), `upkeep` (recycling and relocation), `retention` (what the archive gives up), `recovery` (after a crash),
+//! `checkpoint` (what makes it short).
 //!
 //! Invariants:
 //! - A failed write poisons the log: it is not tried again, and nothing is acknowledged until the log is opened anew.
@@ -14,13 +16,22 @@
 //! - A `Settled` record always stands after every copy of the message that it settles. Segments are retired oldest first,
 //!   so it can never vanish before the message.
 
+mod archive;
+mod checkpoint;
+mod commit;
 mod error;
 mod index;
 mod layout;
-mod read;
+mod reader;
+mod record;
 mod recovery;
+mod redactions;
+mod retention;
 mod segment;
+mod segments;
 mod serve;
+mod spares;
+mod tails;
 mod upkeep;
 
 #[cfg(test)]
@@ -32,14 +43,20 @@ use std::sync::atomic::Ordering::Relaxed;
 pub use error::LogError;
 pub use index::Pending;
 pub use layout::{LAYOUT_VERSION, Place};
+pub use reader::{Read, ReadDesk, Reader};
+pub use retention::ArchiveOptions;
 
-use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use crate::disk::{AlignedBuffer, Disk};
 use crate::limits;
-use crate::seam::{Record, RecordId, UserKey};
+use crate::seam::{Disposition, Record, RecordId, UserKey};
 use crate::stats::LogStats;
 use index::{Entry, Index};
-use layout::{BATCH_HEADER_BYTES, BatchHeader, Kind, RECORD_ALIGNMENT, RecordView};
-use segment::Segments;
+use layout::{BATCH_HEADER_BYTES, RECORD_ALIGNMENT};
+use reader::Selection;
+use record::{Kind, Links, RecordView};
+use redactions::Redactions;
+use segments::Segments;
+use tails::Tails;
 
 /// How a log is set up. The default is what [`crate::limits`] says.
 #[derive(Debug, Clone)]
@@ -52,6 +69,8 @@ pub struct LogOptions {
     pub record_bytes_max: usize,
     /// Segments that the log may hold on top of twice its pending records.
     pub slack_segments: u32,
+    /// Whether records may be archived, and for how long; `None` for a log of what is pending and nothing else.
+    pub archive: Option<ArchiveOptions>,
     /// Seed of the checksums of new segments; `None` for an unpredictable one, which is what protects from forged batches.
     pub salt: Option<u64>,
 }
@@ -63,6 +82,7 @@ impl Default for LogOptions {
             batch_bytes_max: limits::BATCH_BYTES_MAX,
             record_bytes_max: limits::RECORD_BYTES_MAX,
             slack_segments: limits::SLACK_SEGMENTS,
+            archive: None,
             salt: None,
         }
     }
@@ -79,7 +99,7 @@ impl LogOptions {
             );
             return Err(LogError::Options(what));
         }
-        let largest = BATCH_BYTES_AROUND + RecordView::bytes(self.record_bytes_max);
+        let largest = BATCH_BYTES_AROUND + RecordView::bytes_max(self.record_bytes_max);
         if self.batch_bytes_max.max(largest) as u64 + 2 * block > self.segment_bytes {
             let what = format!(
                 "a batch or record of {largest} bytes does not fit in a segment of {}",
@@ -99,6 +119,14 @@ pub struct Log<D: Disk> {
     options: LogOptions,
     segments: Segments<D>,
     index: Index,
+    tails: Tails,
+    redactions: Redactions,
+    /// The owners of whom nothing was left before this segment have been forgotten.
+    swept: u32,
+    reader: Reader<D>,
+    /// Where reads go instead.
+    desk: Option<Box<dyn ReadDesk>>,
+    checkpoints: checkpoint::Writer<D::File>,
     /// The batch under construction: room for its header, then its records. Empty if there is none.
     batch: AlignedBuffer,
     batch_records: u32,
@@ -122,15 +150,24 @@ impl<D: Disk> Log<D> {
     pub fn open(disk: D, options: LogOptions) -> Result<Self, LogError> {
         options.check()?;
         let mut segments = Segments::new(disk, options.segment_bytes, options.salt);
-        let recovered = recovery::recover(&mut segments)?;
+        let recovered = recovery::recover(&mut segments, options.archive.is_some())?;
         if segments.len() == 0 {
             segments.rotate(recovered.next_batch, recovered.chain, recovered.highest)?;
         }
+        let stats = Arc::<LogStats>::default();
+        let (disk, oldest) = segments.for_reading();
+        let swept = oldest.number();
         let log = Self {
             batch: AlignedBuffer::with_capacity(options.batch_bytes_max + limits::BLOCK_BYTES),
             options,
             segments,
             index: recovered.index,
+            tails: recovered.tails,
+            redactions: recovered.redactions,
+            swept,
+            reader: Reader::new(disk, oldest, Arc::clone(&stats)),
+            desk: None,
+            checkpoints: checkpoint::Writer::new(recovered.scanned),
             batch_records: 0,
             next_batch: recovered.next_batch,
             chain: recovered.chain,
@@ -138,7 +175,7 @@ impl<D: Disk> Log<D> {
             cursor: upkeep::Cursor::default(),
             written: 0,
             poison: None,
-            stats: Arc::default(),
+            stats,
         };
         log.publish();
         Ok(log)
@@ -148,30 +185,46 @@ impl<D: Disk> Log<D> {
     ///
     /// Errors: too large, an id that is not above all earlier ones of this user, or a poisoned log.
     pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
+        self.append_as(record, Disposition::Pending)
+    }
+
+    /// Adds a message to the batch under construction, to be pending, archived, or both.
+    ///
+    /// Errors: as [`Self::append`].
+    pub fn append_as(&mut self, record: &Record, disposition: Disposition) -> Result<(), LogError> {
         self.expect_sound()?;
         let (bytes, limit) = (record.payload.len(), self.options.record_bytes_max);
         if bytes > limit {
             return Err(LogError::TooLarge { bytes, limit });
         }
-        let last = self.index.pending(record.user).last;
-        if record.id <= last {
-            return Err(LogError::OutOfOrder {
-                user: record.user,
-                id: record.id,
-                last,
-            });
+        let (user, id, pending) = (record.user, record.id, disposition.is_pending());
+        let archived = disposition.is_archived() && self.options.archive.is_some();
+        if !pending && !archived {
+            return Ok(());
         }
+        let last_pending = if pending { self.index.pending(user).last } else { 0 };
+        let tail = self.tails.get(user).filter(|_| archived);
+        let last = last_pending.max(tail.map_or(0, |tail| tail.last()));
+        if id <= last {
+            return Err(LogError::OutOfOrder { user, id, last });
+        }
+        let links = if archived {
+            self.tails.next_links(user)
+        } else {
+            Links::default()
+        };
         self.stage_message(RecordView {
             kind: Kind::Message,
             version: record.version,
-            user: record.user,
-            id: record.id,
-            back: 0,
-            last: record.id,
+            pending,
+            user,
+            id,
+            links,
+            last: id,
             payload: &record.payload,
         })?;
-        self.highest = self.highest.max(record.id);
-        crosspoint_probes::log_append(record.user, record.id, bytes);
+        self.highest = self.highest.max(id);
+        crosspoint_probes::log_append(user, id, bytes);
         Ok(())
     }
 
@@ -193,37 +246,16 @@ impl<D: Disk> Log<D> {
                 self.stage(RecordView {
                     kind,
                     version: 0,
+                    pending: true,
                     user,
                     id: 0,
-                    back: 0,
+                    links: Links::default(),
                     last,
                     payload: &payload,
                 })?;
             }
         }
         Ok(())
-    }
-
-    /// Makes everything so far durable: one write. Without anything to write it does nothing.
-    ///
-    /// Errors: the write failed, now or earlier; the log is poisoned.
-    pub fn commit(&mut self) -> Result<(), LogError> {
-        self.expect_sound()?;
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        self.write_batch()
-    }
-
-    /// Commits, then writes an empty batch, so that damage to the last full one is not taken for a torn tail. For a clean
-    /// end; appending may go on afterwards.
-    pub fn seal(&mut self) -> Result<(), LogError> {
-        self.commit()?;
-        if !self.fits(0) {
-            return Ok(());
-        }
-        self.batch.extend(&[0; BATCH_HEADER_BYTES]);
-        self.write_batch()
     }
 
     /// How much is pending for a user, what is not yet committed included.
@@ -252,128 +284,58 @@ impl<D: Disk> Log<D> {
         self.poison.as_deref()
     }
 
-    /// Stages a message or a relocated one and makes the index point to it.
-    fn stage_message(&mut self, mut record: RecordView<'_>) -> Result<(), LogError> {
-        let before = self.index.before(record.user, record.id);
-        record.back = before.map_or(0, |entry| entry.place.packed());
+    /// The pending records of a user above `after`, oldest first: at most `records_max`, and about `bytes_max` of payload,
+    /// but at least one if there is any. The flag tells whether there are more. Commits first.
+    pub fn fetch(
+        &mut self,
+        user: UserKey,
+        after: RecordId,
+        records_max: u32,
+        bytes_max: u32,
+    ) -> Result<(Vec<Record>, bool), LogError> {
+        self.commit()?;
+        let selection = self.select(user, after, records_max, bytes_max);
+        Ok((self.reader.fetch(user, &selection)?, selection.more))
+    }
+
+    /// Reads go there from now on, or are done in place again; what was taken before is still answered.
+    pub fn send_reads_to(&mut self, desk: Option<Box<dyn ReadDesk>>) {
+        self.desk = desk;
+    }
+
+    fn select(&self, user: UserKey, after: RecordId, records_max: u32, bytes_max: u32) -> Selection {
+        let (entries, more) = self.index.select(user, after, records_max, bytes_max);
+        let oldest = entries.iter().map(|entry| entry.place.segment).min();
+        let segment = oldest.and_then(|number| self.segments.get(number));
+        let pin = segment.map(|segment| Arc::clone(&segment.pin));
+        Selection {
+            entries,
+            more,
+            _pin: pin,
+        }
+    }
+
+    /// Stages a message or a relocated one and makes index and archive point to it.
+    fn stage_message(&mut self, record: RecordView<'_>) -> Result<(), LogError> {
         let place = self.stage(record)?;
-        let length = RecordView::bytes(record.payload.len()) as u32;
-        let former = self.index.insert(
-            record.user,
-            Entry {
+        if record.archived() {
+            self.tails.push(&record, place);
+            self.segments.count_archived(place, record.id);
+            self.stats.archived.fetch_add(1, Relaxed);
+        }
+        if record.pending {
+            let entry = Entry {
                 id: record.id,
                 place,
-                length,
-            },
-            record.last,
-        );
-        if let Some(former) = former {
-            self.segments.count_dead(former.place, former.length);
+                length: record.bytes() as u32,
+                skips: record.skips() as u8,
+            };
+            if let Some(former) = self.index.insert(record.user, entry, record.last) {
+                self.segments.count_dead(former.place, former.length);
+            }
+            self.segments.count_live(place, entry.length);
         }
-        self.segments.count_live(place, length);
         Ok(())
-    }
-
-    /// Adds a record to the batch; commits it first, and starts a new segment, where there is no room.
-    fn stage(&mut self, record: RecordView<'_>) -> Result<Place, LogError> {
-        let bytes = RecordView::bytes(record.payload.len()) + RECORD_ALIGNMENT;
-        if !self.batch.is_empty() && self.batch.len() + bytes > self.options.batch_bytes_max {
-            self.commit()?;
-        }
-        if !self.fits(bytes) {
-            self.commit()?;
-            self.rotate()?;
-        }
-        if self.batch.is_empty() {
-            self.batch.extend(&[0; BATCH_HEADER_BYTES]);
-        }
-        let Some(active) = self.segments.active() else {
-            return Err(LogError::Poisoned("no segment is open".to_owned()));
-        };
-        let place = Place {
-            segment: active.number,
-            offset: active.filled as u32 + self.batch.len() as u32,
-        };
-        record.encode(active.salt, &mut self.batch);
-        self.batch_records += 1;
-        Ok(place)
-    }
-
-    fn fits(&self, bytes: usize) -> bool {
-        let batch = (self.batch.len().max(BATCH_HEADER_BYTES) + bytes).next_multiple_of(limits::BLOCK_BYTES) as u64;
-        self.segments
-            .active()
-            .is_some_and(|active| active.filled + batch <= active.capacity)
-    }
-
-    fn rotate(&mut self) -> Result<(), LogError> {
-        match self.segments.rotate(self.next_batch, self.chain, self.highest) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.poison(&error)),
-        }
-    }
-
-    /// The one write of a group commit.
-    fn write_batch(&mut self) -> Result<(), LogError> {
-        let Some(active) = self.segments.active() else {
-            return Ok(());
-        };
-        let header = BatchHeader {
-            check: 0,
-            segment: active.number,
-            batch: self.next_batch,
-            previous: self.chain,
-            length: 0,
-            records: self.batch_records,
-        };
-        let check = header.seal(self.batch.as_mut_slice(), active.salt);
-        self.batch.pad_to(limits::BLOCK_BYTES);
-        let bytes = self.batch.len();
-        crosspoint_probes::log_commit_begin(self.next_batch, self.batch_records, bytes);
-        let outcome = active.file.write_at(active.filled, self.batch.as_slice());
-        let durable = if outcome.is_ok() { bytes } else { 0 };
-        crosspoint_probes::log_commit_end(self.next_batch, self.batch_records, durable);
-        if let Err(source) = outcome {
-            let path = self.segments.path_of(active.number);
-            return Err(self.poison(&LogError::io("write", path)(source)));
-        }
-        self.chain = check;
-        self.committed();
-        Ok(())
-    }
-
-    fn committed(&mut self) {
-        let bytes = self.batch.len() as u64;
-        if let Some(active) = self.segments.active_mut() {
-            active.filled += bytes;
-        }
-        self.next_batch += 1;
-        self.written += bytes;
-        self.stats.commits.fetch_add(1, Relaxed);
-        self.stats.bytes.fetch_add(bytes, Relaxed);
-        self.stats.commit_bytes.record(bytes);
-        self.stats.records.fetch_add(u64::from(self.batch_records), Relaxed);
-        self.batch.clear();
-        self.batch_records = 0;
-        self.publish();
-    }
-
-    fn publish(&self) {
-        let (records, bytes) = self.index.totals();
-        self.stats.pending_records.store(records, Relaxed);
-        self.stats.pending_bytes.store(bytes, Relaxed);
-        self.stats.segments.store(self.segments.len() as u64, Relaxed);
-    }
-
-    fn poison(&mut self, cause: &LogError) -> LogError {
-        let cause = cause.to_string();
-        tracing::error!(
-            cause,
-            "the log has stopped: nothing is acknowledged until it is opened again"
-        );
-        self.stats.poisoned.store(true, Relaxed);
-        self.poison = Some(cause.clone());
-        LogError::Poisoned(cause)
     }
 
     fn expect_sound(&self) -> Result<(), LogError> {

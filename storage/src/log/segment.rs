@@ -1,297 +1,76 @@
-//! The files of the log: which are in use, which wait to be used again, and how one becomes the other.
+//! One file of the log: what it holds, and how a batch is read from it.
 //!
-//! ```text
-//!            zeros written                header written, renamed              nothing pending in it, renamed
-//! building.tmp ----------> spare-*.seg --------------------------> NNNNNNNNNN.seg ------------------> spare-*.seg
-//! ```
-//!
-//! Invariants:
-//! - The numbers of the segments in use are consecutive; only the last one is written to, only the first one is retired.
-//! - A file bears a segment's name only after its header is durable, so a segment without a valid header is damage.
-//! - Each step is made durable before the next one starts, so a crash leaves the picture above at one of its nodes.
+//! Invariant: only a batch that is whole, unharmed and of this segment is ever returned.
 
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::error::LogError;
-use super::layout::{BATCH_HEADER_BYTES, BatchHeader, Place, RECORD_ALIGNMENT, SegmentHeader};
-use crate::disk::{AlignedBuffer, Disk, DiskFile};
-use crate::limits::{BLOCK_BYTES, SPARE_SEGMENTS_MAX};
-
-const BUILDING_NAME: &str = "building.tmp";
-const ZERO_PIECE_BYTES: u64 = 1 << 20;
+use super::layout::{BATCH_HEADER_BYTES, BatchHeader, SegmentHeader};
+use crate::disk::DiskFile;
+use crate::limits::BLOCK_BYTES;
+use crate::seam::RecordId;
 
 /// One segment in use.
 #[derive(Debug)]
 pub(super) struct Segment<F> {
     pub number: u32,
-    pub file: F,
+    pub version: u32,
+    /// Open while it is written to, scanned or relocated from: a large archive would need too many descriptors.
+    pub file: Option<F>,
     pub salt: u64,
     /// Size of the file.
     pub capacity: u64,
+    /// Where the last batch stands; 0 if there is none.
+    pub last_batch: u64,
     /// End of the last batch; the next one goes here.
     pub filled: u64,
     pub live_records: u64,
     /// Bytes of the live records, with headers, without the padding of batches.
     pub live_bytes: u64,
+    /// Archived records, whoever may still read them.
+    pub archived: u64,
+    /// Highest id of an archived record.
+    pub newest: RecordId,
+    /// Held by whoever is about to read pending records from here.
+    pub pin: Arc<()>,
 }
 
-/// A spare that is not yet full of zeros.
-#[derive(Debug)]
-struct Building<F> {
-    file: F,
-    zeroed: u64,
-}
-
-/// All files of the log.
-#[derive(Debug)]
-pub(super) struct Segments<D: Disk> {
-    disk: D,
-    segment_bytes: u64,
-    salt: Option<u64>,
-    live: VecDeque<Segment<D::File>>,
-    spares: VecDeque<String>,
-    building: Option<Building<D::File>>,
-}
-
-impl<D: Disk> Segments<D> {
-    pub fn new(disk: D, segment_bytes: u64, salt: Option<u64>) -> Self {
+impl<F> Segment<F> {
+    /// A segment without batches.
+    pub fn new(header: &SegmentHeader, file: Option<F>) -> Self {
         Self {
-            disk,
-            segment_bytes,
-            salt,
-            live: VecDeque::new(),
-            spares: VecDeque::new(),
-            building: None,
-        }
-    }
-
-    /// Sorts out the folder: removes what was half built, notes the spares, returns the numbers in use in order.
-    pub fn survey(&mut self) -> Result<Vec<u32>, LogError> {
-        let names = self.disk.list().map_err(LogError::io("list", self.disk.place()))?;
-        let mut numbers = Vec::new();
-        for name in names {
-            if name.ends_with(".tmp") {
-                self.disk
-                    .remove(&name)
-                    .map_err(LogError::io("remove", self.path(&name)))?;
-            } else if let Some(number) = segment_number(&name) {
-                numbers.push(number);
-            } else if name.starts_with("spare-") {
-                self.adopt_spare(name)?;
-            }
-        }
-        numbers.sort_unstable();
-        self.spares.make_contiguous().sort_unstable();
-        Ok(numbers)
-    }
-
-    /// Opens a segment in use for recovery; nothing is checked but the length.
-    pub fn open(&self, number: u32) -> Result<(D::File, u64), LogError> {
-        let name = segment_name(number);
-        let file = self.disk.open(&name).map_err(LogError::io("open", self.path(&name)))?;
-        let length = file.length().map_err(LogError::io("read", self.path(&name)))?;
-        Ok((file, length))
-    }
-
-    pub fn push(&mut self, segment: Segment<D::File>) {
-        self.live.push_back(segment);
-    }
-
-    /// Folder and name, for messages.
-    pub fn path(&self, name: &str) -> String {
-        format!("{}/{name}", self.disk.place())
-    }
-
-    pub fn path_of(&self, number: u32) -> String {
-        self.path(&segment_name(number))
-    }
-
-    /// Makes durable what a former process may have left half-way: the last segment's bytes, and all names.
-    pub fn make_durable(&self, last: &Segment<D::File>) -> Result<(), LogError> {
-        last.file
-            .sync()
-            .map_err(LogError::io("synchronise", self.path_of(last.number)))?;
-        self.sync_directory()
-    }
-
-    pub fn len(&self) -> usize {
-        self.live.len()
-    }
-
-    pub fn oldest(&self) -> Option<&Segment<D::File>> {
-        self.live.front()
-    }
-
-    /// The segment that is written to.
-    pub fn active(&self) -> Option<&Segment<D::File>> {
-        self.live.back()
-    }
-
-    pub fn active_mut(&mut self) -> Option<&mut Segment<D::File>> {
-        self.live.back_mut()
-    }
-
-    pub fn get(&self, number: u32) -> Option<&Segment<D::File>> {
-        let first = self.live.front()?.number;
-        self.live.get(number.checked_sub(first)? as usize)
-    }
-
-    /// Live bytes of all segments.
-    pub fn live_bytes(&self) -> u64 {
-        self.live.iter().map(|segment| segment.live_bytes).sum()
-    }
-
-    pub fn count_live(&mut self, place: Place, length: u32) {
-        if let Some(segment) = self.at(place) {
-            segment.live_records += 1;
-            segment.live_bytes += aligned(length);
-        }
-    }
-
-    pub fn count_dead(&mut self, place: Place, length: u32) {
-        if let Some(segment) = self.at(place) {
-            segment.live_records -= 1;
-            segment.live_bytes -= aligned(length);
-        }
-    }
-
-    /// Starts the next segment, on a spare if there is one.
-    pub fn rotate(&mut self, first_batch: u64, chain: u64, highest: u64) -> Result<(), LogError> {
-        if self.spares.is_empty() {
-            self.build_spare(u64::MAX)?;
-        }
-        let Some(spare) = self.spares.pop_front() else {
-            return Err(LogError::Options("no spare segment could be made".to_owned()));
-        };
-        let number = self.live.back().map_or(1, |active| active.number + 1);
-        let salt = self.salt.unwrap_or_else(unpredictable);
-        let capacity = self.segment_bytes;
-        let header = SegmentHeader {
-            segment: number,
-            segment_bytes: capacity,
-            salt,
-            first_batch,
-            chain,
-            highest,
-        };
-        let file = self
-            .disk
-            .open(&spare)
-            .map_err(LogError::io("open", self.path(&spare)))?;
-        let mut block = AlignedBuffer::with_capacity(BLOCK_BYTES);
-        block.extend(&header.encode());
-        block.pad_to(BLOCK_BYTES);
-        file.write_at(0, block.as_slice())
-            .map_err(LogError::io("write", self.path(&spare)))?;
-        self.rename(&spare, &segment_name(number))?;
-        let filled = BLOCK_BYTES as u64;
-        self.live.push_back(Segment {
-            number,
+            number: header.segment,
+            version: header.version,
             file,
-            salt,
-            capacity,
-            filled,
+            salt: header.salt,
+            capacity: header.segment_bytes,
+            last_batch: 0,
+            filled: BLOCK_BYTES as u64,
             live_records: 0,
             live_bytes: 0,
-        });
-        Ok(())
-    }
-
-    /// Takes the oldest segment out of use. The caller has made sure that nothing in it is pending.
-    pub fn retire_oldest(&mut self) -> Result<(), LogError> {
-        let Some(segment) = self.live.pop_front() else {
-            return Ok(());
-        };
-        let name = segment_name(segment.number);
-        if self.spares.len() < SPARE_SEGMENTS_MAX && segment.capacity == self.segment_bytes {
-            let spare = format!("spare-{name}");
-            self.rename(&name, &spare)?;
-            self.spares.push_back(spare);
-            return Ok(());
+            archived: 0,
+            newest: 0,
+            pin: Arc::default(),
         }
-        self.disk
-            .remove(&name)
-            .map_err(LogError::io("remove", self.path(&name)))?;
-        self.sync_directory()
     }
 
-    /// Whether the next rotation would have to write zeros first.
-    pub fn needs_spare(&self) -> bool {
-        self.spares.is_empty()
+    pub fn is_pinned(&self) -> bool {
+        Arc::strong_count(&self.pin) > 1
+    }
+}
+
+/// The number of the oldest segment in use, for those who read on another thread: what they read from an older one has been
+/// retired meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Oldest(AtomicU32);
+
+impl Oldest {
+    pub fn number(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
     }
 
-    /// Writes up to `budget` bytes of zeros towards a spare segment.
-    pub fn build_spare(&mut self, budget: u64) -> Result<(), LogError> {
-        let path = self.path(BUILDING_NAME);
-        let mut building = match self.building.take() {
-            Some(building) => building,
-            None => {
-                let file = self
-                    .disk
-                    .create(BUILDING_NAME)
-                    .map_err(LogError::io("create", path.clone()))?;
-                Building { file, zeroed: 0 }
-            }
-        };
-        let end = building.zeroed.saturating_add(budget).min(self.segment_bytes);
-        let zeros = AlignedBuffer::zeroed(ZERO_PIECE_BYTES.min(self.segment_bytes) as usize);
-        while building.zeroed < end {
-            let piece = (self.segment_bytes - building.zeroed).min(zeros.len() as u64);
-            let bytes = &zeros.as_slice()[..piece as usize];
-            building
-                .file
-                .write_at(building.zeroed, bytes)
-                .map_err(LogError::io("write", path.clone()))?;
-            building.zeroed += piece;
-        }
-        if building.zeroed < self.segment_bytes {
-            self.building = Some(building);
-            return Ok(());
-        }
-        let after = self.live.back().map_or(0, |active| active.number);
-        let spare = format!("spare-new-{after:010}.seg");
-        self.rename(BUILDING_NAME, &spare)?;
-        self.spares.push_back(spare);
-        Ok(())
-    }
-
-    /// Gives up a half-built spare.
-    pub fn abandon_spare(&mut self) -> Result<(), LogError> {
-        self.building = None;
-        self.disk
-            .remove(BUILDING_NAME)
-            .map_err(LogError::io("remove", self.path(BUILDING_NAME)))
-    }
-
-    fn adopt_spare(&mut self, name: String) -> Result<(), LogError> {
-        let file = self.disk.open(&name).map_err(LogError::io("open", self.path(&name)))?;
-        let length = file.length().map_err(LogError::io("read", self.path(&name)))?;
-        if length == self.segment_bytes && self.spares.len() < SPARE_SEGMENTS_MAX {
-            self.spares.push_back(name);
-            return Ok(());
-        }
-        self.disk
-            .remove(&name)
-            .map_err(LogError::io("remove", self.path(&name)))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), LogError> {
-        self.disk
-            .rename(from, to)
-            .map_err(LogError::io("rename", self.path(from)))?;
-        self.sync_directory()
-    }
-
-    fn sync_directory(&self) -> Result<(), LogError> {
-        self.disk
-            .sync_directory()
-            .map_err(LogError::io("synchronise", self.disk.place()))
-    }
-
-    fn at(&mut self, place: Place) -> Option<&mut Segment<D::File>> {
-        let first = self.live.front()?.number;
-        self.live.get_mut(place.segment.checked_sub(first)? as usize)
+    pub fn set(&self, number: u32) {
+        self.0.store(number, Ordering::Release);
     }
 }
 
@@ -302,11 +81,15 @@ pub(super) fn read_batch<F: DiskFile>(
     offset: u64,
     into: &mut Vec<u8>,
 ) -> std::io::Result<Option<BatchHeader>> {
-    if offset + BLOCK_BYTES as u64 > segment.capacity {
+    let Some(file) = segment
+        .file
+        .as_ref()
+        .filter(|_| offset + BLOCK_BYTES as u64 <= segment.capacity)
+    else {
         return Ok(None);
-    }
+    };
     into.resize(BLOCK_BYTES, 0);
-    segment.file.read_at(offset, into)?;
+    file.read_at(offset, into)?;
     let Some(header) = BatchHeader::decode(into).filter(|header| header.segment == segment.number) else {
         return Ok(None);
     };
@@ -316,9 +99,7 @@ pub(super) fn read_batch<F: DiskFile>(
     }
     into.resize(length, 0);
     if length > BLOCK_BYTES {
-        segment
-            .file
-            .read_at(offset + BLOCK_BYTES as u64, &mut into[BLOCK_BYTES..])?;
+        file.read_at(offset + BLOCK_BYTES as u64, &mut into[BLOCK_BYTES..])?;
     }
     Ok(header.verify(into, segment.salt).then_some(header))
 }
@@ -327,16 +108,7 @@ pub(super) fn segment_name(number: u32) -> String {
     format!("{number:010}.seg")
 }
 
-fn segment_number(name: &str) -> Option<u32> {
+pub(super) fn segment_number(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".seg").filter(|digits| digits.len() == 10)?;
     digits.parse().ok().filter(|number| *number > 0)
-}
-
-fn aligned(length: u32) -> u64 {
-    u64::from(length).next_multiple_of(RECORD_ALIGNMENT as u64)
-}
-
-/// The standard library keys its hash maps from the system's random source.
-fn unpredictable() -> u64 {
-    RandomState::new().hash_one(0)
 }

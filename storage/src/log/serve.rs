@@ -3,13 +3,17 @@
 //! Invariants:
 //! - Requests take effect in the order of the group; a fetch sees what stands before it and nothing that stands after it.
 //! - Nothing is answered before what precedes it is durable; if it cannot become so, the answer is `Failed`.
-//! - The replies to one shard come in the order of its requests; neighbouring `Committed` are merged into one.
+//! - The replies to one shard come in the order of its requests; neighbouring `Committed` are merged into one. What must be read
+//!   is the exception if there is a desk for it: it comes from there, when it has been read.
+
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::Log;
 use super::error::LogError;
-use super::index::{Entry, Pending};
+use super::index::Pending;
+use super::reader::{Excerpt, Read};
 use crate::disk::Disk;
-use crate::seam::{JournalReply, JournalRequest, Token, UserKey};
+use crate::seam::{JournalReply, JournalRequest, Token};
 
 /// An answer that waits for the commit of batch `covered`.
 struct Answer {
@@ -22,11 +26,7 @@ struct Answer {
 enum Content {
     Durable,
     Pending(Pending),
-    Fetched {
-        user: UserKey,
-        entries: Vec<Entry>,
-        more: bool,
-    },
+    Read(Read),
     Failed(LogError),
 }
 
@@ -44,13 +44,13 @@ impl<D: Disk> Log<D> {
         let mut merge_into: Vec<Option<usize>> = Vec::new();
         for answer in answers {
             let shard = answer.shard;
+            let Some(reply) = self.answer(answer) else {
+                continue;
+            };
             if merge_into.len() <= shard {
                 merge_into.resize(shard + 1, None);
             }
-            match (
-                self.answer(answer),
-                merge_into[shard].and_then(|at| replies.get_mut(at)),
-            ) {
+            match (reply, merge_into[shard].and_then(|at| replies.get_mut(at))) {
                 (JournalReply::Committed { tokens }, Some((_, JournalReply::Committed { tokens: earlier }))) => {
                     earlier.extend(tokens);
                 }
@@ -64,27 +64,25 @@ impl<D: Disk> Log<D> {
     }
 
     fn take(&mut self, shard: usize, request: JournalRequest, answers: &mut Vec<Answer>) {
+        let durable = |outcome: Result<(), LogError>| outcome.map_or_else(Content::Failed, |()| Content::Durable);
         let (token, content) = match request {
             JournalRequest::Settle { user, ids } => {
                 // Not answered: if it fails, the log is poisoned, and the records are delivered again after a restart.
                 let _ = self.settle(user, &ids);
                 return;
             }
-            JournalRequest::Append { token, record } => (
+            JournalRequest::Append {
                 token,
-                self.append(&record).map_or_else(Content::Failed, |()| Content::Durable),
-            ),
+                record,
+                disposition,
+            } => (token, durable(self.append_as(&record, disposition))),
+            JournalRequest::Forget { token, user } => (token, durable(self.forget(user))),
+            JournalRequest::Redact { token, user, id } => (token, durable(self.redact(user, id))),
             JournalRequest::Flush { token } => (token, Content::Durable),
             JournalRequest::Pending { token, user } => (token, Content::Pending(self.pending(user))),
-            JournalRequest::Fetch {
-                token,
-                user,
-                after,
-                records_max,
-                bytes_max,
-            } => {
-                let (entries, more) = self.index.select(user, after, records_max, bytes_max);
-                (token, Content::Fetched { user, entries, more })
+            question => {
+                let Some(read) = self.read_for(question) else { return };
+                (read.token(), Content::Read(read))
             }
         };
         let content = match self.expect_sound() {
@@ -104,23 +102,49 @@ impl<D: Disk> Log<D> {
         });
     }
 
-    fn answer(&self, answer: Answer) -> JournalReply {
-        let token = answer.token;
-        let failed = |error: LogError| JournalReply::Failed {
-            token,
-            error: error.to_string(),
+    /// What must be read to answer; `None` if nothing.
+    fn read_for(&self, request: JournalRequest) -> Option<Read> {
+        Some(match request {
+            JournalRequest::Fetch {
+                token,
+                user,
+                after,
+                records_max,
+                bytes_max,
+            } => Read::fetch(token, user, self.select(user, after, records_max, bytes_max)),
+            JournalRequest::History {
+                token,
+                user,
+                span,
+                direction,
+                records_max,
+                bytes_max,
+            } => {
+                let excerpt = Excerpt {
+                    span,
+                    direction,
+                    records_max,
+                    bytes_max,
+                };
+                Read::page(token, user, self.chapter(user), excerpt)
+            }
+            JournalRequest::Extent { token, user } => Read::extent(token, user, self.chapter(user)),
+            _ => return None,
+        })
+    }
+
+    /// `None` if the answer comes from somewhere else.
+    fn answer(&mut self, answer: Answer) -> Option<JournalReply> {
+        let (shard, token) = (answer.shard, answer.token);
+        let content = match answer.content {
+            failed @ Content::Failed(_) => failed,
+            content if answer.covered < self.next_batch => content,
+            _ => {
+                let error = self.expect_sound().err();
+                Content::Failed(error.unwrap_or(LogError::Poisoned("not written".to_owned())))
+            }
         };
-        if let Content::Failed(error) = answer.content {
-            return failed(error);
-        }
-        if answer.covered >= self.next_batch {
-            return failed(
-                self.expect_sound()
-                    .err()
-                    .unwrap_or(LogError::Poisoned("not written".to_owned())),
-            );
-        }
-        match answer.content {
+        Some(match content {
             Content::Durable => JournalReply::Committed { tokens: vec![token] },
             Content::Pending(Pending { records, bytes, last }) => JournalReply::Pending {
                 token,
@@ -128,11 +152,25 @@ impl<D: Disk> Log<D> {
                 bytes,
                 last,
             },
-            Content::Fetched { user, entries, more } => match self.read_all(user, &entries) {
-                Ok(records) => JournalReply::Fetched { token, records, more },
-                Err(error) => failed(error),
+            Content::Read(read) => return self.read(shard, read),
+            Content::Failed(error) => JournalReply::Failed {
+                token,
+                error: error.to_string(),
             },
-            Content::Failed(error) => failed(error),
-        }
+        })
+    }
+
+    fn read(&mut self, shard: usize, read: Read) -> Option<JournalReply> {
+        let read = match &mut self.desk {
+            Some(desk) => match desk.take(shard, read) {
+                Ok(()) => return None,
+                Err(read) => {
+                    self.stats.reads_in_place.fetch_add(1, Relaxed);
+                    read
+                }
+            },
+            None => read,
+        };
+        Some(self.reader.answer(read))
     }
 }

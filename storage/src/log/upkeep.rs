@@ -1,20 +1,26 @@
 //! Keeping the log small: retiring dead segments, moving the living out of old ones, preparing the next one.
 //!
 //! Invariants:
-//! - A segment is retired only when nothing in it is pending, by the word of what is already durable.
+//! - A segment is retired only when nothing in it is pending, by the word of what is already durable, nobody is about to read
+//!   pending records from it, and the archive does not claim it.
 //! - A relocated record is copied and its copy is durable before the segment of the original can be retired; on
 //!   recovery the newest copy wins, so at any moment a pending record is there exactly once.
-//! - The log holds at most `slack_segments` + twice its pending records (and what is written during one relocation), because
-//!   each step of relocation reads [`RELOCATION_PACE`] times what was appended and frees more than half of it.
+//! - The log holds at most `slack_segments` + twice its pending records (and what is written during one relocation), or as much
+//!   as the archive may have, whichever is more, because each step of relocation reads [`RELOCATION_PACE`] times what was appended and frees more than half of it.
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::checkpoint::State;
 use super::error::LogError;
-use super::layout::{Kind, RecordView, Records};
+use super::record::{Kind, Links, RecordView, Records};
+use super::retention::Claim;
 use super::segment::read_batch;
 use super::{Log, Place};
 use crate::disk::Disk;
-use crate::limits::{BLOCK_BYTES, RELOCATION_BYTES_MIN, RELOCATION_PACE, ZERO_BYTES_MIN};
+use crate::limits::{
+    BLOCK_BYTES, CHECKPOINT_PIECE_BYTES, RELOCATION_BYTES_MIN, RELOCATION_PACE, RETIRED_SEGMENTS_A_STEP_MAX,
+    ZERO_BYTES_MIN,
+};
 
 /// The oldest segment is mostly dead when its living are at most this part of it.
 const MOSTLY_DEAD: u64 = 8;
@@ -26,6 +32,16 @@ pub(super) struct Cursor {
     offset: u64,
     /// The living of this segment cannot be read: it stays as it is.
     stuck: bool,
+}
+
+impl Cursor {
+    fn at_start_of(segment: u32) -> Self {
+        Self {
+            segment,
+            offset: BLOCK_BYTES as u64,
+            stuck: false,
+        }
+    }
 }
 
 impl<D: Disk> Log<D> {
@@ -47,14 +63,25 @@ impl<D: Disk> Log<D> {
         if written > 0 {
             self.prepare_spare((written * RELOCATION_PACE).max(ZERO_BYTES_MIN));
         }
+        if self.options.archive.is_some() {
+            self.write_checkpoint(written);
+        }
         self.publish();
         Ok(())
     }
 
     fn retire_dead(&mut self) -> Result<(), LogError> {
-        while self.segments.len() > 1 && self.segments.oldest().is_some_and(|oldest| oldest.live_records == 0) {
+        for _ in 0..RETIRED_SEGMENTS_A_STEP_MAX.min(self.segments.len().saturating_sub(1)) {
+            let Some(oldest) = self.segments.oldest() else { break };
+            let (archived, claim) = (oldest.archived, self.claim(oldest));
+            if oldest.live_records > 0 || oldest.is_pinned() || claim == Claim::Retained {
+                break;
+            }
             if let Err(error) = self.segments.retire_oldest() {
                 return Err(self.poison(&error));
+            }
+            if archived > 0 {
+                self.forget_retired();
             }
         }
         Ok(())
@@ -64,12 +91,16 @@ impl<D: Disk> Log<D> {
         let Some(oldest) = self.segments.oldest() else {
             return false;
         };
-        if self.segments.len() < 3 || (self.cursor.stuck && self.cursor.segment == oldest.number) {
+        let claim = self.claim(oldest);
+        let fewest = if claim == Claim::Aged { 2 } else { 3 };
+        let stuck = self.cursor.stuck && self.cursor.segment == oldest.number;
+        if self.segments.len() < fewest || oldest.live_records == 0 || stuck || claim == Claim::Retained {
             return false;
         }
         let usable = self.options.segment_bytes - BLOCK_BYTES as u64;
         let allowed = 2 * self.segments.live_bytes().div_ceil(usable) + u64::from(self.options.slack_segments);
-        self.segments.len() as u64 > allowed || oldest.live_bytes * MOSTLY_DEAD <= oldest.filled
+        let is_large = self.segments.len() as u64 > allowed;
+        is_large || claim == Claim::Aged || oldest.live_bytes * MOSTLY_DEAD <= oldest.filled
     }
 
     /// Reads on in the oldest segment, about `budget` bytes, and copies what is pending there.
@@ -79,11 +110,11 @@ impl<D: Disk> Log<D> {
         };
         let (number, end) = (oldest.number, oldest.filled);
         if self.cursor.segment != number {
-            self.cursor = Cursor {
-                segment: number,
-                offset: BLOCK_BYTES as u64,
-                stuck: false,
-            };
+            self.cursor = Cursor::at_start_of(number);
+        }
+        if self.segments.open_oldest().is_err() {
+            self.give_up();
+            return Ok(());
         }
         let stop = end.min(self.cursor.offset + budget);
         let mut batch = Vec::new();
@@ -113,13 +144,15 @@ impl<D: Disk> Log<D> {
             .index
             .find(record.user, record.id)
             .is_some_and(|entry| entry.place == place);
-        if record.kind == Kind::Settled || !is_pending {
+        if !matches!(record.kind, Kind::Message | Kind::Relocated) || !is_pending {
             return Ok(());
         }
         let last = self.index.pending(record.user).last;
         self.stats.relocated.fetch_add(1, Relaxed);
         self.stage_message(RecordView {
             kind: Kind::Relocated,
+            pending: true,
+            links: Links::default(),
             last,
             ..record
         })
@@ -147,6 +180,24 @@ impl<D: Disk> Log<D> {
         if let Err(error) = self.segments.build_spare(budget) {
             tracing::warn!(%error, "cannot prepare the next segment of the log");
             let _ = self.segments.abandon_spare();
+        }
+    }
+
+    /// Without a checkpoint the next start takes longer: no reason to stop.
+    fn write_checkpoint(&mut self, written: u64) {
+        let state = State {
+            next_batch: self.next_batch,
+            chain: self.chain,
+            highest: self.highest,
+            segments: &self.segments,
+            index: &self.index,
+            tails: &self.tails,
+            redactions: &self.redactions,
+        };
+        let piece = (written * RELOCATION_PACE).max(CHECKPOINT_PIECE_BYTES);
+        match self.checkpoints.step(&state, written, piece) {
+            Ok(finished) => _ = self.stats.checkpoints.fetch_add(u64::from(finished), Relaxed),
+            Err(error) => tracing::warn!(%error, "cannot write a checkpoint of the log"),
         }
     }
 }

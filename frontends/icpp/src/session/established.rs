@@ -1,7 +1,8 @@
 //! A client in its session: what it says, a frame at a time, and the state that stays while it is idle.
 //!
 //! Invariants:
-//! - Whatever is written carries the newest acknowledgement; if nothing else does, ACCEPTED does, once a turn.
+//! - Whatever is written carries the newest acknowledgement; if nothing else does, ACCEPTED does: in the turn in which a message became
+//!   durable, and a little later for what did not have to.
 //! - While the client is away nothing is written to the outbox.
 
 use bytes::Bytes;
@@ -22,6 +23,12 @@ use super::unacked::{Inbound, Outbound};
 use super::write::Place;
 use super::{contacts, outbound};
 
+/// How long an acknowledgement that nobody waits for may wait for another frame, in milliseconds.
+const ACCEPTED_LATER_MS: u64 = 100;
+
+/// How long a client that has acknowledged everything keeps the memory for what it might get, in milliseconds.
+const REST_AFTER_MS: u64 = 3_000;
+
 /// A client in its session. Small: there are many, and most are idle.
 pub(super) struct Established {
     /// Full.
@@ -35,6 +42,7 @@ pub(super) struct Established {
     pub(super) heard_ms: u64,
     pub(super) pace: Pace,
     pub(super) flags: SessionFlags,
+    pub(super) due: Due,
     /// The request that SYNC was.
     pub(super) sync: u32,
     /// Presence that is kept back.
@@ -47,11 +55,36 @@ pub(super) struct Established {
     pub(super) returning: Option<Box<Returning>>,
 }
 
+/// Not at any time.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// When a session has something to do by itself ([`Now::ms`](crosspoint_engine::session::Now)); [`NEVER`] for nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    /// What is safe and has not been said is said.
+    pub(super) accepted_ms: u64,
+    /// Memory that only a busy client needs is given back.
+    pub(super) rest_ms: u64,
+    /// The pace allows more, and reading goes on.
+    pub(super) ready_ms: u64,
+    /// The drain's second phase.
+    pub(super) drained_ms: u64,
+}
+
+impl Default for Due {
+    fn default() -> Due {
+        Due {
+            accepted_ms: NEVER,
+            rest_ms: NEVER,
+            ready_ms: NEVER,
+            drained_ms: NEVER,
+        }
+    }
+}
+
 /// What a session is in the middle of.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SessionFlags {
-    /// Reading waits for the pace to allow more.
-    pub(super) throttled: bool,
     /// The shard gives it nothing that the log can keep.
     pub(super) held: bool,
     /// Nobody looks at the client's screen.
@@ -75,6 +108,7 @@ impl Established {
             heard_ms: now_ms,
             pace: Pace::default(),
             flags: SessionFlags::default(),
+            due: Due::default(),
             sync: 0,
             deferred: None,
             token: None,
@@ -91,7 +125,7 @@ impl Established {
 
     /// Whether reading waits.
     pub(super) fn holds(&self) -> bool {
-        self.flags.throttled || self.flags.away || self.flags.returning
+        self.due.ready_ms != NEVER || self.flags.away || self.flags.returning
     }
 
     /// The acknowledgement for the header of a frame about to be written.
@@ -152,6 +186,10 @@ impl Established {
         }
         if !records.is_empty() {
             cx.actions.push(Action::Settle(records));
+        }
+        if self.due.rest_ms == NEVER && self.outbound.is_restless() {
+            self.due.rest_ms = cx.now.ms + REST_AFTER_MS;
+            self.arm(config, cx);
         }
         if self.flags.held && self.outbound.has_room(&config.limits) {
             self.flags.held = false;
@@ -223,6 +261,18 @@ impl Established {
             _ => return Flow::Fail(Code::Malformed),
         }
         Flow::Next
+    }
+
+    /// Frames that nobody waits for are safe: that is said with the next frame, when much has gathered, or a little later.
+    pub(super) fn accept_later(&mut self, config: &IcppConfig, place: Place, cx: &mut Context<'_>) {
+        let unsaid = self.inbound.ack().wrapping_sub(self.said_ack);
+        if unsaid >= config.limits.window.div_ceil(2) {
+            return self.accept(place, cx);
+        }
+        if unsaid > 0 && self.due.accepted_ms == NEVER && !self.flags.away {
+            self.due.accepted_ms = cx.now.ms + ACCEPTED_LATER_MS;
+            self.arm(config, cx);
+        }
     }
 
     /// Says how many frames are safe, if nothing has said it yet.

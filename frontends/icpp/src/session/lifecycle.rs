@@ -14,7 +14,7 @@ use crate::codec::hello::Authed;
 use crate::codec::{Code, Flags, Refusal, Verb, write_frame};
 use crate::config::IcppConfig;
 
-use super::established::Established;
+use super::established::{Due, Established, NEVER};
 use super::login::Login;
 use super::write::Place;
 use super::{Flow, IcppSession, State, outbound};
@@ -60,14 +60,14 @@ impl IcppSession {
             return;
         };
         established.heard_ms = cx.now.ms;
-        established.accept(place, cx);
+        established.accept_later(&self.config, place, cx);
         if let Some(ready_ms) = established
             .pace
             .charge(bytes, frames, cx.now.ms, self.config.limits.pace)
         {
-            established.flags.throttled = true;
+            established.due.ready_ms = ready_ms;
             cx.actions.push(Action::Pause);
-            cx.actions.push(Action::WakeAt(ready_ms));
+            established.arm(&self.config, cx);
         }
     }
 
@@ -117,7 +117,7 @@ impl IcppSession {
         };
         established.address = address;
         established.flags.away = false;
-        established.flags.throttled = false;
+        established.due = Due::default();
         established.flags.returning = true;
         established.fingerprint = login.fingerprint.or(established.fingerprint);
         let (ack, request, last_word) = (login.resume_ack, login.request, login.last_word.take());
@@ -216,7 +216,7 @@ impl IcppSession {
 
     fn wake(&self, cx: &mut Context<'_>) {
         if let State::Established(established) = &self.state {
-            cx.actions.push(Action::WakeAt(established.silent_until(&self.config)));
+            established.arm(&self.config, cx);
         }
     }
 
@@ -373,9 +373,18 @@ impl Established {
             held: self.flags.held,
             ..Default::default()
         };
+        self.due = Due::default();
         self.sync = 0;
         self.returning = None;
         self.deferred.get_or_insert_default();
+    }
+
+    /// Asks to be woken when the first thing is due.
+    pub(super) fn arm(&self, config: &IcppConfig, cx: &mut Context<'_>) {
+        let due = &self.due;
+        let times = [due.accepted_ms, due.rest_ms, due.ready_ms, due.drained_ms];
+        let first = times.into_iter().fold(self.silent_until(config), u64::min);
+        cx.actions.push(Action::WakeAt(first));
     }
 
     /// When the client's silence becomes too long.
@@ -388,7 +397,7 @@ impl Established {
     }
 
     fn on_tick(&mut self, config: &IcppConfig, place: Place, cx: &mut Context<'_>) -> Flow {
-        if self.flags.draining {
+        if cx.now.ms >= self.due.drained_ms {
             let ack = self.ack();
             let drain = Drain {
                 phase: 2,
@@ -397,17 +406,25 @@ impl Established {
             write_frame(cx.outbox, place.push(Verb::Drain, ack), |out| drain.write(out));
             return Flow::Fail(Code::Shutdown);
         }
-        if std::mem::take(&mut self.flags.throttled) {
-            cx.actions.push(Action::Continue);
-        }
         if self.flags.away {
             return Flow::Next;
         }
-        let until_ms = self.silent_until(config);
-        if cx.now.ms >= until_ms {
+        if cx.now.ms >= self.due.accepted_ms {
+            self.due.accepted_ms = NEVER;
+            self.accept(place, cx);
+        }
+        if cx.now.ms >= self.due.rest_ms {
+            self.due.rest_ms = NEVER;
+            self.outbound.rest();
+        }
+        if cx.now.ms >= self.due.ready_ms {
+            self.due.ready_ms = NEVER;
+            cx.actions.push(Action::Continue);
+        }
+        if cx.now.ms >= self.silent_until(config) {
             return Flow::Fail(Code::IdleTimeout);
         }
-        cx.actions.push(Action::WakeAt(until_ms));
+        self.arm(config, cx);
         Flow::Next
     }
 
@@ -438,6 +455,7 @@ impl Established {
                 redirect.write(out, urls);
             });
         }
-        cx.actions.push(Action::WakeAt(cx.now.ms + time_ms));
+        self.due.drained_ms = cx.now.ms + time_ms;
+        self.arm(config, cx);
     }
 }

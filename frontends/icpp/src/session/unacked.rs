@@ -16,9 +16,6 @@ use crosspoint_engine::store::RecordId;
 
 use crate::limits::Limits;
 
-/// A buffer that has grown beyond this is given back when it is empty.
-const TEXT_BYTES_KEPT: usize = 4096;
-
 /// Frames of the client's.
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
@@ -123,11 +120,19 @@ impl Outbound {
         }
         self.text.drain(..bytes);
         self.acked += newly as u64;
-        if self.text.is_empty() && self.text.capacity() > TEXT_BYTES_KEPT {
-            self.text = VecDeque::new();
-            self.frames = VecDeque::new();
-        }
         Ok(())
+    }
+
+    /// Whether it has memory that it does not need now.
+    pub(super) fn is_restless(&self) -> bool {
+        self.frames.is_empty() && self.text.capacity() > 0
+    }
+
+    /// Gives that back.
+    pub(super) fn rest(&mut self) {
+        if self.frames.is_empty() {
+            (self.frames, self.text) = (VecDeque::new(), VecDeque::new());
+        }
     }
 
     /// Whether the client is to acknowledge before it gets more of what the log can keep.

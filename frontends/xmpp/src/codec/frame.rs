@@ -128,6 +128,9 @@ impl<'a> Stanza<'a> {
     }
 }
 
+/// A namespace and a local name; see [`Scanner::names`](super::Scanner::names).
+pub type Name<'a> = (&'a [u8], &'a [u8]);
+
 /// A first-level child of a stanza; see [`Scanner::children`](super::Scanner::children).
 #[derive(Clone, Debug)]
 pub struct Child<'a> {

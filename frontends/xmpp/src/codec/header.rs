@@ -149,11 +149,13 @@ pub(super) fn stream(work: &Work, header: &str) -> Stream {
         start,
         end: start + u32::from(work.head.tag.len),
     };
+    let content = if server { SERVER } else { CLIENT };
     Stream {
         name: name.text(header).into(),
+        default_is_content: default == content,
         default,
         prefixes,
-        content: if server { SERVER } else { CLIENT },
+        content,
     }
 }
 

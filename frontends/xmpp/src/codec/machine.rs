@@ -8,7 +8,7 @@
 use memchr::memchr;
 
 use super::fault::{Fault, Flaw, Limit};
-use super::find::first_of;
+use super::find::Ends;
 use super::limits::ScanLimits;
 use super::state::{Cursor, Done, State, Step};
 use super::token::{name, reference, skip_space};
@@ -29,7 +29,10 @@ impl Machine<'_> {
     pub fn run(&mut self) -> Result<Option<Done>, Fault> {
         loop {
             let step = match self.at.state {
-                State::Content => self.content()?,
+                State::Content => match self.usual() {
+                    Some(done) => return Ok(Some(done)),
+                    None => self.content()?,
+                },
                 State::Attributes => self.attributes()?,
                 State::Equals => self.equals()?,
                 State::Quote => self.quote()?,
@@ -45,7 +48,7 @@ impl Machine<'_> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn content(&mut self) -> Result<Step, Fault> {
         if self.input.get(self.at.pos) != Some(&b'<') && !self.text()? {
             return Ok(Step::More);
@@ -64,7 +67,7 @@ impl Machine<'_> {
     fn text(&mut self) -> Result<bool, Fault> {
         let (bytes, start) = (self.input, self.at.pos);
         let mut at = self.at.probe.max(start);
-        while let Some(found) = first_of([b'<', b'&', b'>'], &bytes[at..]) {
+        while let Some(found) = Ends::TEXT.first(&bytes[at..]) {
             at += found;
             match bytes[at] {
                 b'<' => {
@@ -119,7 +122,7 @@ impl Machine<'_> {
         Ok(Step::More)
     }
 
-    #[inline]
+    #[inline(never)]
     fn start_tag(&mut self) -> Result<Step, Fault> {
         let start = self.at.pos;
         let Some(found) = name(self.input, start + 1, self.limits.name_bytes_max)? else {
@@ -178,7 +181,7 @@ impl Machine<'_> {
             _ => return false,
         };
         match (
-            first_of([quote, b'<', b'&'], &bytes[start..]),
+            Ends::first_in_value(quote, &bytes[start..]),
             self.work.attributes.last_mut(),
         ) {
             (Some(len), Some(attribute)) if bytes[start + len] == quote => {
@@ -250,7 +253,7 @@ impl Machine<'_> {
     fn value(&mut self, quote: u8) -> Result<Step, Fault> {
         let (bytes, start) = (self.input, self.at.pos);
         let mut at = self.at.probe.max(start);
-        while let Some(found) = first_of([quote, b'<', b'&'], &bytes[at..]) {
+        while let Some(found) = Ends::first_in_value(quote, &bytes[at..]) {
             at += found;
             match bytes[at] {
                 b'<' => return Err(Flaw::Tag.into()),
@@ -352,7 +355,7 @@ impl Machine<'_> {
 
     /// The innermost element is complete: its content ended at `inner_end`, it at `end`.
     #[inline]
-    fn element_end(&mut self, inner_end: usize, end: usize) -> Step {
+    pub(super) fn element_end(&mut self, inner_end: usize, end: usize) -> Step {
         let Some(open) = self.work.open.pop() else {
             return Step::Done(Done::StreamEnd);
         };

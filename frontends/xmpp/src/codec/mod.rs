@@ -53,13 +53,14 @@ mod scan;
 mod state;
 mod token;
 pub mod tree;
+mod usual;
 mod value;
 mod work;
 pub mod write;
 
 pub use cut::{Cut, cut};
 pub use fault::{Fault, Flaw, Limit};
-pub use frame::{Attribute, Attributes, Child, Frame, Header, Rest, Scan, Stanza};
+pub use frame::{Attribute, Attributes, Child, Frame, Header, Name, Rest, Scan, Stanza};
 pub use limits::ScanLimits;
 pub use reserialise::reserialise;
 pub use scan::Scanner;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fault::{Fault, Flaw, Limit};
-use super::frame::{Child, Frame, Header, Scan, Stanza};
+use super::frame::{Child, Frame, Header, Name, Scan, Stanza};
 use super::limits::ScanLimits;
 use super::machine::Machine;
 use super::state::{Cursor, Done};
@@ -147,6 +147,14 @@ impl Scanner {
         let raw = stanza.raw;
         let records = self.work.as_ref().map_or(&[][..], |work| &work.children);
         records.iter().map(move |record| self.child(raw, record))
+    }
+
+    /// Namespace and local name of each child, for who wants no more of most of them than [`Scanner::children`] has in these
+    /// two; `None` for one whose namespace is not written as it is meant.
+    pub fn names<'s, 'a: 's>(&'s self, stanza: &Stanza<'a>) -> impl Iterator<Item = Option<Name<'s>>> + use<'s, 'a> {
+        let raw = stanza.raw.as_bytes();
+        let records = self.work.as_ref().map_or(&[][..], |work| &work.children);
+        records.iter().map(move |record| self.name(raw, record))
     }
 
     /// The prefixes that the stream header declared, with their namespaces.
@@ -289,13 +297,33 @@ impl Scanner {
             head_end: head.head_end as usize,
             body_end: head.body_end as usize,
             self_closing: head.body_end as usize == raw.len(),
-            verbatim: prefix.is_none()
-                && head.inherited == 0
-                && self.namespace(head.default, raw) == self.content_namespace(),
+            verbatim: prefix.is_none() && head.inherited == 0 && self.is_content(head.default, raw),
             has_rest: head.rest,
         }
     }
 
+    /// Whether it is the namespace that a verbatim stanza is in.
+    #[inline]
+    fn is_content(&self, reference: NamespaceRef, raw: &str) -> bool {
+        match (&self.stream, reference) {
+            (Some(stream), NamespaceRef::STREAM_DEFAULT) => stream.default_is_content,
+            _ => self.namespace(reference, raw) == self.content_namespace(),
+        }
+    }
+
+    #[inline]
+    fn name<'s, 'a: 's>(&'s self, raw: &'a [u8], record: &ChildRecord) -> Option<Name<'s>> {
+        let namespace = match (record.namespace.place(), &self.stream, &self.work) {
+            (Place::Stanza(span), _, Some(work)) if work.head.plain => span.of(raw),
+            (Place::StreamDefault, Some(stream), _) => stream.default.as_bytes(),
+            _ => return None,
+        };
+        let start = record.start + 1 + u32::from(record.colon) + u32::from(record.colon > 0);
+        let end = record.start + 1 + u32::from(record.len);
+        Some((namespace, Span { start, end }.of(raw)))
+    }
+
+    #[inline]
     fn child<'a>(&self, raw: &'a str, record: &ChildRecord) -> Child<'a> {
         let tag = Tag {
             start: record.start,
@@ -320,6 +348,7 @@ impl Scanner {
         }
     }
 
+    #[inline]
     fn namespace<'a>(&self, reference: NamespaceRef, raw: &'a str) -> Cow<'a, str> {
         let inherited = match (reference.place(), &self.stream) {
             (Place::Stanza(span), _) => {
@@ -345,6 +374,7 @@ fn value(span: Span, raw: &str) -> Option<Value<'_>> {
     (span != Span::NONE).then(|| Value::from_raw(span.text(raw)))
 }
 
+#[inline]
 fn prefix_and_local(tag: Tag, raw: &str) -> (Option<&str>, &str) {
     let start = tag.start + 1;
     let name = Span {

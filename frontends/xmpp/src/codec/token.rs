@@ -57,7 +57,7 @@ pub(super) fn name(bytes: &[u8], from: usize, max: u32) -> Result<Option<NameEnd
 
 /// The end of the ASCII NCName at `from`; `from` itself if there is none.
 #[inline(always)]
-fn ascii_part(bytes: &[u8], from: usize) -> usize {
+pub(super) fn ascii_part(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     if at < bytes.len() && CLASS[bytes[at] as usize] & START != 0 {
         at += 1;
@@ -174,17 +174,38 @@ fn entity(rest: &[u8]) -> Result<Option<usize>, Fault> {
 /// white space other than a space.
 #[inline]
 pub(super) fn text(bytes: &[u8]) -> Result<(&str, bool), Fault> {
-    // One pass that the compiler turns into vector code. White space is rare enough to be looked at again.
-    let (mut low, mut union) = (false, 0u8);
-    for &byte in bytes {
-        low |= byte < b' ';
-        union |= byte;
-    }
+    let (controls, wide) = glance(bytes);
     let text = std::str::from_utf8(bytes).map_err(|_| Fault::UnsupportedEncoding)?;
-    if (low && has_control(bytes)) || (union >= 0x80 && has_noncharacter(bytes)) {
+    // White space is rare enough to be looked at again.
+    if (controls && has_control(bytes)) || (wide && has_noncharacter(bytes)) {
         return Err(Flaw::Character.into());
     }
-    Ok((text, !low))
+    Ok((text, !controls))
+}
+
+/// Whether some byte is below the space, and whether some byte is not ASCII.
+#[inline]
+fn glance(bytes: &[u8]) -> (bool, bool) {
+    const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
+    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Eight bytes a step, which the compiler makes sixteen and more. What a byte below the space borrows can only be seen
+    // above it.
+    let (mut below, mut union) = (0, 0);
+    let mut look = |block: [u8; 8]| {
+        let block = u64::from_ne_bytes(block);
+        below |= block.wrapping_sub(SPACES) & !block;
+        union |= block;
+    };
+    let (blocks, rest) = bytes.as_chunks();
+    for block in blocks {
+        look(*block);
+    }
+    match bytes.last_chunk() {
+        // Some of it a second time, instead of its end byte by byte.
+        Some(last) => look(*last),
+        None => rest.iter().for_each(|byte| look([*byte; 8])),
+    }
+    (below & TOPS != 0, union & TOPS != 0)
 }
 
 /// Whether there is a control character other than XML's white space.
@@ -236,3 +257,24 @@ static CLASS: [u8; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glance_sees_what_a_look_at_each_byte_sees() {
+        for length in 1..40 {
+            for place in 0..length {
+                for byte in 0..=0xff {
+                    let mut bytes = vec![b' '; length];
+                    bytes[place] = byte;
+                    let expected = (byte < b' ', byte >= 0x80);
+                    assert_eq!(glance(&bytes), expected, "{byte} at {place} of {length}");
+                }
+            }
+        }
+        assert_eq!(glance(&[0xff; 20]), (false, true));
+        assert_eq!(glance(b""), (false, false));
+    }
+}

@@ -85,6 +85,7 @@ impl NamespaceRef {
         }
     }
 
+    #[inline]
     pub fn place(self) -> Place {
         match self {
             NamespaceRef(span) if span.start != u32::MAX => Place::Stanza(span),
@@ -276,6 +277,8 @@ pub(super) struct Stream {
     pub prefixes: Box<[(Box<str>, Cow<'static, str>)]>,
     /// `jabber:client` or `jabber:server`: what a verbatim stanza is in.
     pub content: &'static str,
+    /// The default namespace is that one.
+    pub default_is_content: bool,
 }
 
 impl Stream {
@@ -310,6 +313,7 @@ impl Stream {
             default: Cow::Borrowed(super::CLIENT),
             prefixes: Box::default(),
             content: super::CLIENT,
+            default_is_content: true,
         }
     }
 }

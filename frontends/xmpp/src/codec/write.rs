@@ -87,6 +87,11 @@ pub fn attribute(out: &mut Vec<u8>, name: &str, value: &str) {
     out.push(b'"');
 }
 
+/// Writes a value without its quotes, escaped for either kind of them.
+pub fn value(out: &mut Vec<u8>, value: &str) {
+    escape(out, value, true);
+}
+
 /// Writes ` name="value"` with a value that is escaped already, in quotes that it does not hold.
 pub fn raw_attribute(out: &mut Vec<u8>, name: &str, value: Value<'_>) {
     let raw = value.raw().as_bytes();

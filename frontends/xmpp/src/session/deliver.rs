@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing is allocated here but what the outbox needs to grow.
 
-use crosspoint_engine::envelope::{Envelope, Kind, QueryKind};
+use crosspoint_engine::envelope::{Envelope, Kind, MessageKind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::Form;
 
@@ -27,9 +27,10 @@ fn copy(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, direction: &str) {
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
     write::attribute(out, "from", own.bare_str().as_bytes());
-    write::address(out, "to", own);
+    out.extend_from_slice(b" to=\"");
+    write::address(out, own);
     kind_attribute(out, envelope.kind);
-    out.extend_from_slice(b"><");
+    out.extend_from_slice(b"\"><");
     out.extend_from_slice(direction.as_bytes());
     out.extend_from_slice(b" xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>");
     stanza(out, envelope, own, Some(CLIENT));
@@ -40,22 +41,34 @@ fn copy(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, direction: &str) {
 }
 
 fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
-    let name = kind::name(envelope.kind);
     let content = &envelope.content;
     let addresses = envelope.from.as_str().len() + envelope.to.as_str().len();
     out.reserve(FRAME_BYTES + addresses + envelope.id.len() + content.head.len() + content.body.len());
-    out.push(b'<');
-    out.extend_from_slice(name.as_bytes());
-    if let Some(namespace) = namespace {
-        write::attribute(out, "xmlns", namespace.as_bytes());
+    match (envelope.kind, namespace) {
+        // What stands between two values goes out in one piece.
+        (Kind::Message(_), None) => out.extend_from_slice(b"<message from=\""),
+        (Kind::Presence(_), None) => out.extend_from_slice(b"<presence from=\""),
+        (kind, namespace) => {
+            out.push(b'<');
+            out.extend_from_slice(kind::name(kind).as_bytes());
+            if let Some(namespace) = namespace {
+                write::attribute(out, "xmlns", namespace.as_bytes());
+            }
+            out.extend_from_slice(b" from=\"");
+        }
     }
-    write::address(out, "from", &envelope.from);
-    write::address(out, "to", &envelope.to);
+    write::address(out, &envelope.from);
+    out.extend_from_slice(b"\" to=\"");
+    write::address(out, &envelope.to);
     kind_attribute(out, envelope.kind);
     if !envelope.id.is_empty() {
-        write::attribute(out, "id", &envelope.id);
+        out.extend_from_slice(b"\" id=\"");
+        write::value(out, &envelope.id);
     }
-    out.extend_from_slice(&content.head);
+    out.push(b'"');
+    if !content.head.is_empty() {
+        out.extend_from_slice(&content.head);
+    }
     if content.body.is_empty() && envelope.error.is_none() && envelope.stamp_ms.is_none() {
         return out.extend_from_slice(b"/>");
     }
@@ -67,7 +80,11 @@ fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&
     if let Some(stamp_ms) = envelope.stamp_ms {
         delay(out, stamp_ms, own);
     }
-    crate::codec::write_tail(out, name);
+    match envelope.kind {
+        Kind::Message(_) => out.extend_from_slice(b"</message>"),
+        Kind::Presence(_) => out.extend_from_slice(b"</presence>"),
+        Kind::Query(_) => out.extend_from_slice(b"</iq>"),
+    }
 }
 
 /// XEP-0203: when the server took the message into its care.
@@ -79,10 +96,15 @@ fn delay(out: &mut Vec<u8>, stamp_ms: u64, own: &Jid) {
     out.extend_from_slice(b"'/>");
 }
 
+/// Appends the type, if it is told, behind an attribute's value whose last quote is still missing, and leaves out its own.
 fn kind_attribute(out: &mut Vec<u8>, kind: Kind) {
-    let value = kind::value(kind);
-    if !value.is_empty() {
-        write::plain_attribute(out, "type", value.as_bytes());
+    match (kind, kind::value(kind)) {
+        (Kind::Message(MessageKind::Chat), _) => out.extend_from_slice(b"\" type=\"chat"),
+        (_, "") => {}
+        (_, value) => {
+            out.extend_from_slice(b"\" type=\"");
+            out.extend_from_slice(value.as_bytes());
+        }
     }
 }
 

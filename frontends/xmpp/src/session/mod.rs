@@ -126,11 +126,11 @@ impl XmppSession {
         size_of::<XmppSession>() - size_of::<Scanner>() + self.scanner.memory_bytes() + state
     }
 
-    fn frame(&mut self, frame: Frame<'_>, run: &mut Run<'_>, consumed: usize, cx: &mut Context<'_>) -> Flow {
+    fn frame(&mut self, frame: &Frame<'_>, run: &mut Run<'_>, consumed: usize, cx: &mut Context<'_>) -> Flow {
         let config = &*self.shared.config;
         match &mut self.state {
-            State::Negotiating(negotiation) => negotiation.on_frame(&frame, &self.scanner, &self.shared, consumed, cx),
-            State::Established(established) => established.on_frame(&frame, &self.scanner, config, run, consumed, cx),
+            State::Negotiating(negotiation) => negotiation.on_frame(frame, &self.scanner, &self.shared, consumed, cx),
+            State::Established(established) => established.on_frame(frame, &self.scanner, config, run, consumed, cx),
             State::Ended => Flow::Finish,
         }
     }
@@ -156,13 +156,15 @@ impl Session for XmppSession {
             lifecycle::wake_after_rest(established, cx);
         }
         while at < input.len() && !self.holds() {
-            let flow = match self.scanner.scan(&input[at..]) {
+            // A frame is large, and stays where the scanner has put it.
+            let scanned = self.scanner.scan(&input[at..]);
+            let flow = match &scanned {
                 Ok(Scan::Partial) => break,
                 Ok(Scan::Frame { frame, consumed }) => {
                     at += consumed;
-                    self.frame(frame, &mut run, consumed, cx)
+                    self.frame(frame, &mut run, *consumed, cx)
                 }
-                Err(fault) => Flow::Fail(fault.into()),
+                Err(fault) => Flow::Fail((*fault).into()),
             };
             match flow {
                 Flow::Next => {}

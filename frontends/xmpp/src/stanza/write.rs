@@ -18,20 +18,28 @@ pub(crate) fn attribute(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     plain_attribute(out, name, value);
 }
 
-/// Appends ` name="address"`. Of an address only the resource may hold what needs escaping: RFC 6122 appendix A.5 keeps
-/// the characters that XML gives a meaning, and those that XML does not know, out of nodes and domains.
+/// Appends a value without its quotes, escaped where needed.
 #[inline]
-pub(crate) fn address(out: &mut Vec<u8>, name: &str, address: &Jid) {
+pub(crate) fn value(out: &mut Vec<u8>, value: &[u8]) {
+    if !is_plain(value) {
+        return codec::write::value(out, &String::from_utf8_lossy(value));
+    }
+    out.extend_from_slice(value);
+}
+
+/// Appends an address as a value without its quotes. Only the resource may hold what needs escaping: RFC 6122 appendix A.5
+/// keeps the characters that XML gives a meaning, and those that XML does not know, out of nodes and domains.
+#[inline]
+pub(crate) fn address(out: &mut Vec<u8>, address: &Jid) {
     let text = address.as_str().as_bytes();
     if !is_plain(&text[address.bare_str().len()..]) {
-        return codec::write::attribute(out, name, address.as_str());
+        return codec::write::value(out, address.as_str());
     }
-    plain_attribute(out, name, text);
+    out.extend_from_slice(text);
 }
 
 /// Appends ` name="value"` with a value that is known to be plain.
-#[inline]
-pub(crate) fn plain_attribute(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+fn plain_attribute(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.push(b' ');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"=\"");
@@ -128,15 +136,12 @@ mod tests {
     #[test]
     fn addresses_are_escaped_in_their_resources_and_never_need_it_elsewhere() {
         for (address, expected) in [
-            ("juliet@c.lit/balcony", " to=\"juliet@c.lit/balcony\""),
-            (
-                "juliet@c.lit/a<b>&'\"",
-                " to=\"juliet@c.lit/a&lt;b&gt;&amp;&apos;&quot;\"",
-            ),
-            ("c.lit", " to=\"c.lit\""),
+            ("juliet@c.lit/balcony", "juliet@c.lit/balcony"),
+            ("juliet@c.lit/a<b>&'\"", "juliet@c.lit/a&lt;b&gt;&amp;&apos;&quot;"),
+            ("c.lit", "c.lit"),
         ] {
             let mut out = Vec::new();
-            super::address(&mut out, "to", &address.parse().unwrap());
+            super::address(&mut out, &address.parse().unwrap());
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
         for c in (0..=0x7f).chain([0xfffe, 0xffff]).filter_map(char::from_u32) {

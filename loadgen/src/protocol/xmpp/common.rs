@@ -4,6 +4,7 @@ use crosspoint_xmpp::codec::{ScanLimits, Scanner, Value};
 
 use super::{Filler, STREAMS};
 use crate::plan::{Mechanism, Plan, Scenario, Security};
+use crate::protocol::address::number;
 
 /// See the module.
 #[derive(Debug)]
@@ -76,44 +77,14 @@ impl Common {
 
     /// The number of one of our users, by an address of his.
     pub(super) fn user_of(&self, address: Value<'_>) -> Option<u32> {
-        number(address.raw(), &self.prefix, &self.domain)
+        number(address.raw().as_bytes(), &self.prefix, &self.domain)
     }
 
     /// The number of one of our rooms, by its address or an occupant's.
     pub(super) fn room_of(&self, address: Value<'_>) -> Option<u32> {
-        number(address.raw(), ROOM_PREFIX, &self.rooms)
+        number(address.raw().as_bytes(), ROOM_PREFIX, &self.rooms)
     }
 }
 
 /// Rooms are called this and a number.
 pub(super) const ROOM_PREFIX: &str = "loadgen-room-";
-
-/// `prefix NUMBER @ domain`, perhaps with a resource.
-fn number(address: &str, prefix: &str, domain: &str) -> Option<u32> {
-    let (node, rest) = address.split_once('@')?;
-    let rest = rest.strip_prefix(domain)?;
-    if !(rest.is_empty() || rest.starts_with('/')) {
-        return None;
-    }
-    node.strip_prefix(prefix)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_known_by_their_addresses() {
-        assert_eq!(number("u17@localhost/x", "u", "localhost"), Some(17));
-        assert_eq!(number("u17@localhost", "u", "localhost"), Some(17));
-        for other in [
-            "u17@localhosts",
-            "v17@localhost",
-            "u@localhost",
-            "localhost",
-            "u1x@localhost",
-        ] {
-            assert_eq!(number(other, "u", "localhost"), None, "{other}");
-        }
-    }
-}

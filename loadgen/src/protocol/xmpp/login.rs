@@ -9,12 +9,13 @@
 //! Invariant: a session is ready only when the server has answered a ping that was sent after everything else, so the
 //! server has worked off all of the login.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use crosspoint_xmpp::codec::{Element, Scanner, Stanza};
 
 use super::common::Common;
-use super::scram::{self, Hash, Salted, Scram};
 use super::{Event, Management, Refusal, SASL, SM, STREAMS, TLS, Wants, heard, write};
-use crate::plan::Mechanism;
+use crate::protocol::scram::{self, Salted, Scram};
 
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
@@ -102,14 +103,15 @@ impl Login {
                 self.authenticate(&tree(stanza, scanner)?, user, common, out)?;
             }
             Stage::Proving(Some(scram)) if stanza.is("challenge", SASL) => {
-                let response = scram.last(stanza.body(), &common.password, salted).map_err(refused)?;
+                let challenge = decoded(stanza)?;
+                let response = scram.last(&challenge, &common.password, salted).map_err(refused)?;
+                let response = BASE64.encode(response);
                 write::text(out, &["<response xmlns='", SASL, "'>", &response, "</response>"]);
             }
             Stage::Proving(scram) if stanza.is("success", SASL) => {
-                scram
-                    .as_ref()
-                    .map_or(Ok(()), |scram| scram.verify(stanza.body()))
-                    .map_err(refused)?;
+                if let Some(scram) = scram {
+                    scram.verify(&decoded(stanza)?).map_err(refused)?;
+                }
                 self.stage = Stage::ToBind;
                 common.header(out);
                 return Ok(Said::Restart);
@@ -157,13 +159,7 @@ impl Login {
         let mechanisms = mechanisms.ok_or_else(|| Refusal::NotOffered("any mechanism to log in by".into()))?;
         let offered: Vec<_> = mechanisms.children().map(|mechanism| mechanism.text()).collect();
         let has = |name: &str| offered.iter().any(|offered| offered == name);
-        let (name, hash) = match common.mechanism {
-            Mechanism::Best if has("SCRAM-SHA-256") => ("SCRAM-SHA-256", Some(Hash::Sha256)),
-            Mechanism::Best if has("SCRAM-SHA-1") => ("SCRAM-SHA-1", Some(Hash::Sha1)),
-            Mechanism::Best | Mechanism::Plain => ("PLAIN", None),
-            Mechanism::ScramSha1 => ("SCRAM-SHA-1", Some(Hash::Sha1)),
-            Mechanism::ScramSha256 => ("SCRAM-SHA-256", Some(Hash::Sha256)),
-        };
+        let (name, hash) = scram::choose(common.mechanism, has);
         if !has(name) {
             let encryption = if self.encrypted { "" } else { " without encryption" };
             return Err(Refusal::NotOffered(format!(
@@ -178,6 +174,7 @@ impl Login {
             Some(scram) => scram.first(),
             None => scram::plain(&user, &common.password),
         };
+        let first = BASE64.encode(first);
         write::text(
             out,
             &["<auth xmlns='", SASL, "' mechanism='", name, "'>", &first, "</auth>"],
@@ -289,6 +286,12 @@ fn settling(stanza: &Stanza<'_>, scanner: &Scanner, common: &Common, out: &mut V
 
 fn tree<'a>(stanza: &Stanza<'a>, scanner: &Scanner) -> Result<Element<'a>, Refusal> {
     scanner.tree(stanza).map_err(super::broken_rule)
+}
+
+/// What a step of SASL holds (RFC 6120 section 6.4).
+fn decoded(stanza: &Stanza<'_>) -> Result<Vec<u8>, Refusal> {
+    let decoded = BASE64.decode(stanza.body().trim());
+    decoded.map_err(|error| refused(error.into()))
 }
 
 fn refused(error: anyhow::Error) -> Refusal {

@@ -14,7 +14,6 @@
 mod common;
 mod heard;
 mod login;
-mod scram;
 mod shape;
 mod write;
 
@@ -26,8 +25,8 @@ pub use common::Common;
 use crosspoint_xmpp::codec::{Fault, Frame, Scan, Scanner, Stanza};
 
 use self::login::{Kept, Login};
-use self::scram::Salted;
 use self::shape::Shape;
+use super::scram::Salted;
 use super::{Client, Event, Filler, MARK_BYTES, Mark, Presence, Refusal, To, Wants};
 use crate::plan::Plan;
 
@@ -68,6 +67,7 @@ struct Management {
 }
 
 impl Client for Xmpp {
+    const ACKS_ALL: bool = true;
     type Common = Common;
 
     fn common(plan: &Plan) -> anyhow::Result<Common> {
@@ -346,15 +346,4 @@ fn handled(stanza: &Stanza<'_>) -> Result<u32, Refusal> {
 
 fn broken_rule(fault: Fault) -> Refusal {
     Refusal::Stream(format!("it sent what is not XMPP: {fault}"))
-}
-
-impl Refusal {
-    /// With the name of the user.
-    fn of(self, user: &str) -> Self {
-        match self {
-            Self::Login(why) => Self::Login(format!("{user}: {why}")),
-            Self::Stream(why) => Self::Stream(format!("{user}: {why}")),
-            Self::NotOffered(what) => Self::NotOffered(what),
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::common::{Common, ROOM_PREFIX};
 use super::{Mark, Presence, To};
+use crate::protocol::address::Decimal;
 
 /// `<message to='u1@localhost' type='chat' id='MARK'><body>TEXT</body></message>`
 #[inline]
@@ -31,7 +32,7 @@ fn head(common: &Common, to: To, out: &mut Vec<u8>) {
         To::Room(number) => (&common.to_room, number),
     };
     out.extend_from_slice(before.as_bytes());
-    decimal(number, out);
+    out.extend_from_slice(Decimal::of(number).bytes());
     out.extend_from_slice(behind.as_bytes());
 }
 
@@ -95,41 +96,12 @@ pub fn ping(common: &Common, id: &str, out: &mut Vec<u8>) {
 /// XEP-0198 section 4.
 pub fn ack(heard: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(b"<a xmlns='urn:xmpp:sm:3' h='");
-    decimal(heard, out);
+    out.extend_from_slice(Decimal::of(heard).bytes());
     out.extend_from_slice(b"'/>");
 }
 
 pub fn text(out: &mut Vec<u8>, pieces: &[&str]) {
     for piece in pieces {
         out.extend_from_slice(piece.as_bytes());
-    }
-}
-
-#[inline]
-fn decimal(mut number: u32, out: &mut Vec<u8>) {
-    let mut digits = [0; 10];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[first..]);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_whole() {
-        for number in [0, 7, 10, 99, 12_345, u32::MAX] {
-            let mut out = Vec::new();
-            decimal(number, &mut out);
-            assert_eq!(str::from_utf8(&out).unwrap(), number.to_string());
-        }
     }
 }

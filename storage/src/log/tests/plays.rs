@@ -243,17 +243,3 @@ fn options_that_contradict_each_other_are_refused() {
         assert!(matches!(Log::open(MemDisk::new(), options), Err(LogError::Options(_))));
     }
 }
-
-#[test]
-fn each_record_points_back_to_the_same_users_previous_pending_one() {
-    let disk = MemDisk::new();
-    let mut log = open(disk.clone());
-    log.append(&record(JULIET, 1, 8)).unwrap();
-    log.append(&record(ROMEO, 2, 8)).unwrap();
-    log.append(&record(JULIET, 3, 8)).unwrap();
-    log.commit().unwrap();
-    let batch = &disk.content(FIRST)[BLOCK_BYTES..];
-    let back = |at: usize| u64::from_le_bytes(batch[at + 32..at + 40].try_into().unwrap());
-    assert_eq!((back(48), back(104)), (0, 0));
-    assert_eq!(back(160), 1 << 32 | (BLOCK_BYTES as u64 + 48));
-}

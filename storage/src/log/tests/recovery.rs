@@ -131,12 +131,12 @@ fn a_damaged_or_shortened_segment_header_is_reported() {
 fn a_log_of_a_later_version_is_reported_as_such() {
     let disk = three_segments();
     disk.edit(FIRST, |bytes| {
-        bytes[8] = 2;
+        bytes[8] = 3;
         let check = xxhash_rust::xxh3::xxh3_64(&bytes[..56]);
         bytes[56..64].copy_from_slice(&check.to_le_bytes());
     });
     let report = refusal(disk);
-    assert!(report.contains("version 2") && report.contains("version 1"), "{report}");
+    assert!(report.contains("version 3") && report.contains("version 2"), "{report}");
 }
 
 #[test]

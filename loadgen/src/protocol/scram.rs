@@ -1,4 +1,5 @@
-//! SCRAM from the client's side (RFC 5802, RFC 7677), without channel binding; and PLAIN (RFC 4616).
+//! SCRAM from the client's side (RFC 5802, RFC 7677), without channel binding; and PLAIN (RFC 4616). What goes over the
+//! wire is here as the mechanisms define it; a protocol that wants it in base64 sees to that.
 //!
 //! Pure: the nonce is an argument. The client checks the server's signature, so that a run against a server that does
 //! not know the password fails.
@@ -9,6 +10,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+
+use crate::plan::Mechanism;
 
 /// Rounds that a server may ask for; more would stall the whole run.
 const ITERATIONS_MAX: u32 = 1_000_000;
@@ -61,7 +64,7 @@ pub struct Salted {
     password: Vec<u8>,
 }
 
-/// One exchange. `first` and `last` give what goes into `<auth/>` and `<response/>`, in base64.
+/// One exchange: `first`, the server's challenge, `last`, the server's outcome.
 #[derive(Debug)]
 pub struct Scram {
     hash: Hash,
@@ -82,15 +85,15 @@ impl Scram {
     }
 
     pub fn first(&self) -> String {
-        BASE64.encode(format!("n,,{}", self.first_bare))
+        format!("n,,{}", self.first_bare)
     }
 
     /// Answers the server's challenge. What an earlier exchange has put into `kept` is used if it is still right.
-    pub fn last(&mut self, challenge: &str, password: &str, kept: &mut Option<Box<Salted>>) -> Result<String> {
-        let challenge = String::from_utf8(BASE64.decode(challenge.trim())?)?;
-        let nonce = attribute(&challenge, "r=")?;
-        let salt = BASE64.decode(attribute(&challenge, "s=")?)?;
-        let iterations: u32 = attribute(&challenge, "i=")?.parse()?;
+    pub fn last(&mut self, challenge: &[u8], password: &str, kept: &mut Option<Box<Salted>>) -> Result<String> {
+        let challenge = str::from_utf8(challenge)?;
+        let nonce = attribute(challenge, "r=")?;
+        let salt = BASE64.decode(attribute(challenge, "s=")?)?;
+        let iterations: u32 = attribute(challenge, "i=")?.parse()?;
         ensure!(nonce.starts_with(&self.nonce), "the server changed our nonce");
         ensure!(
             (1..=ITERATIONS_MAX).contains(&iterations),
@@ -117,13 +120,12 @@ impl Scram {
             .collect();
         let server_key = self.hash.hmac(salted, b"Server Key")?;
         self.signature = self.hash.hmac(&server_key, signed.as_bytes())?;
-        Ok(BASE64.encode(format!("{without_proof},p={}", BASE64.encode(proof))))
+        Ok(format!("{without_proof},p={}", BASE64.encode(proof)))
     }
 
-    /// Checks what came with `<success/>`.
-    pub fn verify(&self, outcome: &str) -> Result<()> {
-        let outcome = String::from_utf8(BASE64.decode(outcome.trim())?)?;
-        let signature = BASE64.decode(attribute(&outcome, "v=")?)?;
+    /// Checks what came with the server's consent.
+    pub fn verify(&self, outcome: &[u8]) -> Result<()> {
+        let signature = BASE64.decode(attribute(str::from_utf8(outcome)?, "v=")?)?;
         if self.signature.is_empty() || signature != self.signature {
             bail!("the server does not know the password");
         }
@@ -131,9 +133,21 @@ impl Scram {
     }
 }
 
-/// What goes into `<auth/>` for PLAIN, in base64.
+/// All that is said for PLAIN.
 pub fn plain(user: &str, password: &str) -> String {
-    BASE64.encode(format!("\0{user}\0{password}"))
+    format!("\0{user}\0{password}")
+}
+
+/// The mechanism to use, and its hash function if it is a SCRAM; `has` says what is offered. It is the caller's to see
+/// whether the one returned is.
+pub fn choose(wanted: Mechanism, has: impl Fn(&str) -> bool) -> (&'static str, Option<Hash>) {
+    match wanted {
+        Mechanism::Best if has("SCRAM-SHA-256") => ("SCRAM-SHA-256", Some(Hash::Sha256)),
+        Mechanism::Best if has("SCRAM-SHA-1") => ("SCRAM-SHA-1", Some(Hash::Sha1)),
+        Mechanism::Best | Mechanism::Plain => ("PLAIN", None),
+        Mechanism::ScramSha1 => ("SCRAM-SHA-1", Some(Hash::Sha1)),
+        Mechanism::ScramSha256 => ("SCRAM-SHA-256", Some(Hash::Sha256)),
+    }
 }
 
 /// 18 random bytes in base64, which holds no comma.
@@ -162,9 +176,8 @@ mod tests {
 
     fn exchange(hash: Hash, nonce: &str, challenge: &str, outcome: &str) -> (String, Result<()>) {
         let mut scram = Scram::new(hash, "user", nonce.to_owned());
-        let last = scram.last(&BASE64.encode(challenge), "pencil", &mut None).unwrap();
-        let last = String::from_utf8(BASE64.decode(last).unwrap()).unwrap();
-        (last, scram.verify(&BASE64.encode(outcome)))
+        let last = scram.last(challenge.as_bytes(), "pencil", &mut None).unwrap();
+        (last, scram.verify(outcome.as_bytes()))
     }
 
     #[test]
@@ -202,7 +215,7 @@ mod tests {
         let mut kept = None;
         let mut last = |challenge: &str, password: &str| {
             let mut scram = Scram::new(Hash::Sha256, "user", "abc".to_owned());
-            scram.last(&BASE64.encode(challenge), password, &mut kept).unwrap()
+            scram.last(challenge.as_bytes(), password, &mut kept).unwrap()
         };
         let first = last("r=abcd,s=QSXCR+Q6sek8bf92,i=10", "pencil");
         assert_eq!(last("r=abcd,s=QSXCR+Q6sek8bf92,i=10", "not asked"), first);
