@@ -102,13 +102,17 @@ async def kill_9_of_the_server_while_the_reader_is_away(server):
             promised[index].append(number)
             if all(len(one) > 50 for one in promised):
                 enough.set()
-        for number in range(900):
-            for index, sender in enumerate(senders):
-                pending = sender.client.post(phones.jid("r%d" % index), str(number))
-                pending.future.add_done_callback(
-                    lambda done, index=index, number=number: done.cancelled() or done.exception() or accepted(index, number))
+
+        async def load(index, client):
+            for number in range(900):
+                client.post(phones.jid("r%d" % index), str(number)).future.add_done_callback(
+                    lambda done, number=number: done.cancelled() or done.exception() or accepted(index, number))
+                await asyncio.sleep(0.001 * (number % 10 == 0))
+        loads = [asyncio.ensure_future(load(index, sender.client)) for index, sender in enumerate(senders)]
         await asyncio.wait_for(enough.wait(), 20)
         server.kill()
+        for task in loads:
+            task.cancel()
         kept = [list(one) for one in promised]
         for sender in senders:
             await sender.gone()
