@@ -98,6 +98,7 @@ impl World {
             scram_iterations: ITERATIONS_MIN,
             secret: [7; 32],
             remembered: Remembered::new([1; 32]),
+            archive: false,
         });
         let metrics = Metrics::new(usize::from(shards));
         let config = Arc::new(config());

@@ -101,6 +101,7 @@ cells! {
         delivered: "counter", "crosspoint_deliveries_total", "Envelopes handed to sessions.";
         bounced: "counter", "crosspoint_bounces_total", "Envelopes returned as errors.";
         stored: "counter", "crosspoint_messages_stored_total", "Messages appended to the log.";
+        archived: "counter", "crosspoint_messages_archived_total", "Messages appended to the archive that wait for nobody.";
         settled: "counter", "crosspoint_messages_settled_total", "Stored messages that were confirmed.";
         queue_full: "counter", "crosspoint_queue_full_total", "Messages refused because the addressee's offline queue is full.";
         shed: "counter", "crosspoint_shed_total", "Presence and typing dropped for slow readers.";

@@ -10,7 +10,7 @@
 //! - What a handler says has happened is durable: `then` is called after the commit.
 
 use bytes::Bytes;
-pub use crosspoint_storage::seam::{BookWrite, Row, Table};
+pub use crosspoint_storage::seam::{BookWrite, Direction, Row, Span, Table};
 
 use crate::admitting::AllowList;
 use crate::blocking::BlockList;
@@ -18,6 +18,7 @@ use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
 use crate::session::{Context, Now, Peer, Session, TlsFacts};
+use crate::store::RecordId;
 
 /// A protocol's front-end, as one shard holds it.
 pub trait Frontend: Send {
@@ -100,6 +101,20 @@ pub type Then = Box<dyn FnOnce(Result<(), Condition>, &mut dyn Host) + Send>;
 /// Called once with the rows of a look-up.
 pub type ThenRows = Box<dyn FnOnce(Result<Vec<Row>, Condition>, &mut dyn Host) + Send>;
 
+/// A page of what was said to a user and by the user.
+#[derive(Debug, Clone)]
+pub struct HistoryPage {
+    /// Oldest first, each with its identity in the log; contents as their writers wrote them.
+    pub messages: Vec<(RecordId, Envelope)>,
+    /// Nothing of the span lies beyond.
+    pub complete: bool,
+    /// Where the next page begins, exclusively; 0 if nothing was there.
+    pub edge: RecordId,
+}
+
+/// Called once with a page of history.
+pub type ThenHistory = Box<dyn FnOnce(Result<HistoryPage, Condition>, &mut dyn Host) + Send>;
+
 /// What a handler may ask of the shard. `user` is always a bare address whose home is this shard: the addressee of a query
 /// to a bare address, or the sender of a query to the domain. For others the look-ups answer `None`.
 pub trait Host {
@@ -164,6 +179,12 @@ pub trait Host {
 
     /// Copies of what the user's other sessions send and receive go to this session, or no more (XEP-0280).
     fn set_copies(&mut self, session: &Jid, enabled: bool);
+
+    /// A page of the user's history, of at most so many messages. `FeatureNotImplemented` without an archive.
+    fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory);
+
+    /// The same message in neutral words, by the front-end that wrote it; `None` if nothing of it can be said.
+    fn neutral(&self, envelope: &Envelope) -> Option<Envelope>;
 
     /// Looks up one row (none or one is given to `then`).
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows);

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use crosspoint_storage::book::{BookCore, BookError};
 use crosspoint_storage::disk::FileDisk;
 use crosspoint_storage::keeper::KeeperOptions;
+pub use crosspoint_storage::log::ArchiveOptions;
 use crosspoint_storage::log::{Log, LogError, LogOptions};
 use crosspoint_storage::seam::{BookRead, BookWrite, ReplySink, Table};
 use crosspoint_storage::{BookKeeper, LogKeeper};
@@ -79,6 +80,8 @@ pub struct Plan {
     pub logins: LoginRates,
     /// PBKDF2 iterations of new passwords.
     pub scram_iterations: u32,
+    /// How long messages are kept after they were delivered; `None`: not at all.
+    pub archive: Option<ArchiveOptions>,
     /// Where the shards count; made for as many shards.
     pub metrics: Arc<Metrics>,
 }
@@ -185,7 +188,11 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
     std::fs::create_dir_all(&plan.data).map_err(|error| StartError::Folder(plan.data.clone(), error))?;
     let mut book = BookCore::open(book_path(&plan.data)).map_err(StartError::Book)?;
     let disk = FileDisk::open(log_path(&plan.data)).map_err(|error| StartError::Folder(log_path(&plan.data), error))?;
-    let log = Log::open(disk, LogOptions::default()).map_err(StartError::Log)?;
+    let options = LogOptions {
+        archive: plan.archive.clone(),
+        ..LogOptions::default()
+    };
+    let log = Log::open(disk, options).map_err(StartError::Log)?;
     let setup = Arc::new(Setup {
         domain: plan.domain.clone(),
         table: SlotTable::even(count),
@@ -196,6 +203,7 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
         scram_iterations: plan.scram_iterations,
         secret: installation_secret(&mut book).map_err(StartError::Book)?,
         remembered: Remembered::new(fresh_secret()),
+        archive: plan.archive.is_some(),
     });
     assemble(&plan, &frontends, setup, log, book)
 }

@@ -263,6 +263,7 @@ impl Shard {
             then(result, shard);
             if gone {
                 shard.forget_messages(&user);
+                shard.forget_history(&user);
                 shard.account_changed(&user);
             }
         });

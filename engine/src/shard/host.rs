@@ -12,7 +12,7 @@ use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
-use crate::service::{Admission, Host, Then, ThenRows};
+use crate::service::{Admission, Direction, Host, Span, Then, ThenHistory, ThenRows};
 use crate::session::Now;
 use crate::slots::UserKey;
 
@@ -122,6 +122,14 @@ impl Host for Shard {
         if let Some(resource) = self.resource_at(session) {
             resource.copies = enabled;
         }
+    }
+
+    fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory) {
+        self.read_history(user, span, direction, messages_max, then);
+    }
+
+    fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
+        self.in_neutral_words(envelope)
     }
 
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows) {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every request is answered once, by whatever outcome; its entry is taken out then.
 
-use crosspoint_storage::seam::{BookReply, JournalReply, Record, Row, Token};
+use crosspoint_storage::seam::{BookReply, JournalReply, Record, RecordId, Row, Token};
 use slab::Slab;
 
 use super::mail::KeyReply;
@@ -36,6 +36,12 @@ pub(super) enum Outcome {
     Rows(Vec<Vec<Row>>),
     /// A page of pending messages.
     Records(Vec<Record>, bool),
+    /// A page of history, oldest first; whether that is all, and where the next one begins.
+    Page {
+        records: Vec<Record>,
+        complete: bool,
+        edge: RecordId,
+    },
     /// Whether a login may be tried, and what was paid for it.
     Admitted(Option<Attempt>),
     /// Whether a password opens an account.
@@ -118,8 +124,21 @@ impl Shard {
                 Some(Waiting::Then(then)) => then(self, Outcome::Records(records, more)),
                 _ => {}
             },
-            // Nobody asks for history yet.
-            JournalReply::Page { token, .. } | JournalReply::Extent { token, .. } => drop(self.ledger.take(token)),
+            JournalReply::Page {
+                token,
+                records,
+                complete,
+                edge,
+            } => {
+                let page = Outcome::Page {
+                    records,
+                    complete,
+                    edge,
+                };
+                self.resolve(token, page);
+            }
+            // Nobody asks how far a history reaches.
+            JournalReply::Extent { token, .. } => drop(self.ledger.take(token)),
             JournalReply::Failed { token, error } => {
                 tracing::error!(shard = self.id, error, "the log could not serve a request");
                 self.journal_failed(token);

@@ -76,6 +76,9 @@ impl Shard {
                 self.deliver(other, &routed.envelope, Form::CopySent, None);
             }
         }
+        if !routed.envelope.to.same_bare(&routed.envelope.from) {
+            self.archive(uid, &routed.envelope);
+        }
         self.dispatch(routed);
     }
 
@@ -107,6 +110,9 @@ impl Shard {
             }
         } else {
             self.accept(routed.ticket);
+            if envelope.stamp_ms.is_none() {
+                self.archive(uid, envelope);
+            }
         }
         for id in targets {
             if let Some(record) = record {

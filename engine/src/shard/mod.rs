@@ -15,6 +15,7 @@ mod actions;
 mod allows;
 mod blocks;
 mod calls;
+mod history;
 mod host;
 mod ledger;
 mod loading;
@@ -86,6 +87,8 @@ pub struct Setup {
     pub secret: [u8; 32],
     /// Passwords that were right lately.
     pub remembered: Remembered,
+    /// Whether messages are kept after they were delivered.
+    pub archive: bool,
 }
 
 impl Setup {

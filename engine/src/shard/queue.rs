@@ -9,7 +9,7 @@
 //! - A record is handed to a second session only when every session that held it is gone.
 //! - Draining keeps the order of the record ids; what arrives meanwhile queues behind.
 
-use crosspoint_storage::seam::{Disposition, JournalRequest, RECORD_ID_SHIFT, Record};
+use crosspoint_storage::seam::{JournalRequest, RECORD_ID_SHIFT, Record};
 
 use super::ledger::{Outcome, Waiting};
 use super::table::SessionId;
@@ -119,6 +119,12 @@ impl Queue {
 }
 
 impl Shard {
+    /// The identity of the next record.
+    pub(super) fn next_record(&mut self) -> RecordId {
+        self.record_last = next_record(self.record_last, self.now.unix_ms);
+        self.record_last
+    }
+
     /// Makes a message durable as pending for a user. The ticket is answered after the commit.
     pub(super) fn append(
         &mut self,
@@ -130,7 +136,7 @@ impl Shard {
             return Err(Condition::InternalServerError);
         }
         let limits = &self.setup.limits;
-        let Some(user) = self.users.get_mut(uid) else {
+        let Some(user) = self.users.get(uid) else {
             return Err(Condition::InternalServerError);
         };
         // Who is there and takes what comes may be behind for a while.
@@ -144,8 +150,10 @@ impl Shard {
             return Err(Condition::ServiceUnavailable);
         }
         let payload = store::encode(envelope, envelope.stamp_ms.unwrap_or(self.now.unix_ms));
-        self.record_last = next_record(self.record_last, self.now.unix_ms);
-        let id = self.record_last;
+        let id = self.next_record();
+        let Some(user) = self.users.get_mut(uid) else {
+            return Err(Condition::InternalServerError);
+        };
         user.queue.records += 1;
         user.queue.bytes += payload.len() as u64;
         user.queue.last = id;
@@ -158,7 +166,7 @@ impl Shard {
         };
         self.metrics.stored.add(1);
         let token = self.ledger.enter(Waiting::Appended(ticket));
-        let disposition = Disposition::Pending;
+        let disposition = self.disposition(envelope);
         self.outgoing.journal.push(JournalRequest::Append {
             token,
             record,

@@ -61,11 +61,15 @@ impl Shard {
         }
     }
 
+    /// By the front-end that wrote it.
+    pub(super) fn in_neutral_words(&self, envelope: &Envelope) -> Option<Envelope> {
+        let writer = self.codecs.iter().position(|codec| *codec == envelope.content.codec)?;
+        self.frontends[writer].as_deref()?.neutral(envelope)
+    }
+
     fn translated(&mut self, envelope: &Envelope) -> Option<Envelope> {
         if !self.translation.as_ref().is_some_and(|known| known.is_of(envelope)) {
-            let writer = self.codecs.iter().position(|codec| *codec == envelope.content.codec);
-            let front = writer.and_then(|writer| self.frontends[writer].as_deref());
-            let neutral = front.and_then(|front| front.neutral(envelope));
+            let neutral = self.in_neutral_words(envelope);
             self.translation = Some(Translation {
                 original: envelope.content.clone(),
                 id: envelope.id.clone(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
-//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · resume TOKEN · renew PASSWORD
+//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
 //! sleeps under its own address as token when its line is cut.
@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind};
 use crosspoint_engine::jid::Jid;
-use crosspoint_engine::service::{Admission, Cipher, Frontend, Host};
+use crosspoint_engine::service::{Admission, Cipher, Direction, Frontend, Host, Span};
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 
 /// The domain of all plays.
@@ -271,7 +271,25 @@ impl Frontend for LineFront {
         let line = String::from_utf8_lossy(&query.id).into_owned();
         let (verb, whom) = line.split_once(' ').unwrap_or((&line, ""));
         let (user, session) = (query.from.to_bare(), query.from.clone());
-        let answer = query.answer(Default::default());
+        let mut answer = query.answer(Default::default());
+        if verb == "read" {
+            // What was said, and with `read NAME` only what was said before the last page.
+            let told: crosspoint_engine::service::ThenHistory = Box::new(move |page, host| {
+                let page = page.expect("plays have an archive");
+                let ids: Vec<_> = page
+                    .messages
+                    .iter()
+                    .map(|(_, said)| String::from_utf8_lossy(&said.id))
+                    .collect();
+                answer.id = format!("read {} {} edge {}", ids.join(","), page.complete, page.edge).into();
+                host.send(answer);
+            });
+            let span = match whom.parse() {
+                Ok(before) => Span::ALL.before(before),
+                Err(_) => Span::ALL,
+            };
+            return host.history(&user, span, Direction::Backward, 3, told);
+        }
         let then: crosspoint_engine::service::Then = Box::new(move |result, host| match result {
             Ok(()) => host.send(answer),
             Err(condition) => host.refuse(query, condition),

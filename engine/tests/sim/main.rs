@@ -8,6 +8,7 @@
 mod client;
 mod crash;
 mod delivery;
+mod history;
 mod offline;
 mod presence;
 mod pressure;

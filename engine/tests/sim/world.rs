@@ -16,7 +16,7 @@ use crosspoint_engine::shard::{Item, KeyRequest, Order, Registration, Seat, Sess
 use crosspoint_engine::slots::SlotTable;
 use crosspoint_storage::book::BookCore;
 use crosspoint_storage::disk::MemDisk;
-use crosspoint_storage::log::{Log, LogOptions, Read, ReadDesk, Reader};
+use crosspoint_storage::log::{ArchiveOptions, Log, LogOptions, Read, ReadDesk, Reader};
 use crosspoint_storage::seam::{BookRequest, JournalRequest};
 
 use super::client::{DOMAIN, LineFront, address};
@@ -126,6 +126,7 @@ impl World {
             scram_iterations: keys::ITERATIONS_MIN,
             secret: [0; 32],
             remembered: Remembered::new([1; 32]),
+            archive: true,
         });
         let mut world = World {
             dice,
@@ -603,6 +604,7 @@ fn open_log(disk: MemDisk) -> (Log<MemDisk>, Reader<MemDisk>, Reads) {
         batch_bytes_max: 8 * 1024,
         record_bytes_max: 4 * 1024,
         salt: Some(1),
+        archive: Some(ArchiveOptions::default()),
         ..LogOptions::default()
     };
     let mut log = Log::open(disk, options).expect("what was durable can be opened");

@@ -171,7 +171,7 @@ fn message_id<'t>(author: &Jid, text: &'t [u8], otherwise: &[u8]) -> (MessageId,
 
 /// The extensions of a message that was written by a client, without those that only the server may say.
 pub(crate) fn honest(extensions: &[u8]) -> Option<Vec<u8>> {
-    let forged = |tag| matches!(tag, tag::COPY | tag::CONDITION | tag::FOREIGN_ID);
+    let forged = |tag| matches!(tag, tag::COPY | tag::CONDITION | tag::FOREIGN_ID | tag::VERB);
     if !Exts::new(extensions).flatten().any(|ext| forged(ext.tag)) {
         return None;
     }

@@ -5,16 +5,18 @@
 //! Invariant: every query is answered by exactly one answer without MORE, or refused.
 
 use crosspoint_engine::admitting::AllowList;
-use crosspoint_engine::envelope::{Condition, Envelope};
+use crosspoint_engine::envelope::{Codec, Condition, Envelope};
 use crosspoint_engine::jid::{JID_BYTES_MAX, Jid};
 use crosspoint_engine::roster::item::{GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
 use crosspoint_engine::roster::{Item, Since, Subscription};
-use crosspoint_engine::service::{Admission, Host, Then};
+use crosspoint_engine::service::{Admission, Direction, HistoryPage, Host, Span, Then, ThenHistory};
 
 use crate::codec::contacts::{Contact, List, Roster, contact_flag, list_op, roster_op};
+use crate::codec::sync::{History, Synced};
 use crate::codec::{Flags, Verb};
 use crate::limits::Limits;
 use crate::parts;
+use crate::session::outbound;
 
 /// Answers a query.
 pub(crate) fn on_query(query: Envelope, limits: &Limits, host: &mut dyn Host) {
@@ -24,12 +26,63 @@ pub(crate) fn on_query(query: Envelope, limits: &Limits, host: &mut dyn Host) {
         Some((Verb::Roster, _)) => roster(&query, host),
         Some((Verb::Block, _)) => block(&query, limits, host),
         Some((Verb::Allow, _)) => allow(&query, limits, host),
+        Some((Verb::History, _)) => history(&query, limits, host),
         Some(_) => Err(Condition::FeatureNotImplemented),
         None => Err(Condition::BadRequest),
     };
     if let Err(condition) = outcome {
         host.refuse(query, condition);
     }
+}
+
+/// A page of what was said: the messages, then where the next page begins.
+fn history(query: &Envelope, limits: &Limits, host: &mut dyn Host) -> Result<(), Condition> {
+    let asked = History::read(&query.content.body).map_err(|_| Condition::BadRequest)?;
+    let with = match asked.with {
+        "" => None,
+        with => Some(Jid::parse(with).map_err(|_| Condition::JidMalformed)?),
+    };
+    let (span, direction) = match (asked.forwards, asked.bound) {
+        (true, bound) => (Span::ALL.after(bound), Direction::Forward),
+        (false, 0) => (Span::ALL, Direction::Backward),
+        (false, bound) => (Span::ALL.before(bound), Direction::Backward),
+    };
+    let limit = match asked.limit {
+        0 => limits.history_page,
+        limit => limit.min(limits.history_page),
+    };
+    let (query, bound) = (query.clone(), asked.bound);
+    let user = query.to.to_bare();
+    let then: ThenHistory = Box::new(move |page, host| match page {
+        Ok(page) => send_history(&query, &page, with.as_ref(), bound, host),
+        Err(condition) => host.refuse(query, condition),
+    });
+    host.history(&user, span, direction, limit.into(), then);
+    Ok(())
+}
+
+fn send_history(query: &Envelope, page: &HistoryPage, with: Option<&Jid>, bound: u64, host: &mut dyn Host) {
+    for (record, envelope) in &page.messages {
+        let concerns = |with: &Jid| envelope.from.same_bare(with) || envelope.to.same_bare(with);
+        if !with.is_none_or(concerns) {
+            continue;
+        }
+        let own = matches!(envelope.content.codec, Codec::Icpp | Codec::Neutral);
+        let neutral = if own { None } else { host.neutral(envelope) };
+        let said = if own { Some(envelope) } else { neutral.as_ref() };
+        if let Some(body) = said.and_then(|said| outbound::item(said, *record)) {
+            answer(query, Verb::Items, Flags::MORE, body, host);
+        }
+    }
+    let synced = Synced {
+        // The session knows it.
+        epoch: 0,
+        offset: if page.edge == 0 { bound } else { page.edge },
+        more: !page.complete,
+    };
+    let mut body = Vec::new();
+    synced.write(&mut body);
+    answer(query, Verb::Synced, Flags::NONE, body, host);
 }
 
 /// Sends an answer, or one part of it.

@@ -165,6 +165,7 @@ fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
         registrations: config.accounts.registration_rate(),
         logins: config.limits.login_rates(),
         scram_iterations: config.accounts.scram_iterations,
+        archive: config.archive.options(),
         metrics,
     }
 }

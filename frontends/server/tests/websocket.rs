@@ -177,6 +177,7 @@ fn plan(scratch: &Scratch) -> Plan {
         listener,
     };
     Plan {
+        archive: None,
         domain: DOMAIN.parse().unwrap(),
         shards: 1,
         pin: false,

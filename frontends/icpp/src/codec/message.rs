@@ -75,6 +75,8 @@ pub mod tag {
     pub const CONDITION: u16 = 0x000A;
     /// A kind of NOTE beside a message.
     pub const STATE: u16 = 0x000B;
+    /// In ITEMS: the verb that it was, if it was not DELIVER.
+    pub const VERB: u16 = 0x000C;
 }
 
 /// The body of a message, borrowed.
@@ -175,9 +177,9 @@ fn known(ext: Ext<'_>) -> Result<bool, Fault> {
         }
         tag::RECEIPT_WANTED if ext.value.is_empty() => Ok(true),
         tag::REF if ext.value.len() == 16 => Ok(true),
-        tag::COPY | tag::STATE if ext.value.len() == 1 => Ok(true),
+        tag::COPY | tag::STATE | tag::VERB if ext.value.len() == 1 => Ok(true),
         tag::CONDITION if ext.value.len() == 2 => Ok(true),
-        tag::RECEIPT_WANTED | tag::REF | tag::COPY | tag::STATE | tag::CONDITION => Err(Fault::Malformed),
+        tag::RECEIPT_WANTED | tag::REF | tag::COPY | tag::STATE | tag::VERB | tag::CONDITION => Err(Fault::Malformed),
         _ => Ok(false),
     }
 }

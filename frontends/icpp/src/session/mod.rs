@@ -19,7 +19,7 @@ mod inbound;
 mod lifecycle;
 mod login;
 mod opening;
-mod outbound;
+pub(crate) mod outbound;
 mod unacked;
 mod write;
 

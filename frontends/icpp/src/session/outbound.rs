@@ -189,7 +189,15 @@ impl Established {
             }
             (None, Some((verb, flags))) => {
                 let header = place.answer(verb, flags, id, ack);
-                write_frame(cx.outbox, header, |out| out.extend_from_slice(&envelope.content.body));
+                let epoch = self.epoch;
+                write_frame(cx.outbox, header, |out| {
+                    let start = out.len();
+                    out.extend_from_slice(&envelope.content.body);
+                    if verb == Verb::Synced && out.len() >= start + 8 {
+                        // What answers knows no epoch.
+                        out[start..start + 8].copy_from_slice(&epoch.to_le_bytes());
+                    }
+                });
             }
             (None, None) => place.refuse(cx.outbox, id, ack, &Refusal::new(Code::Internal)),
         }
@@ -207,40 +215,59 @@ pub(super) fn catch_up(session: &mut Established, place: Place, cx: &mut Context
 
 /// Appends a message in the form that this session is to see. Gives its verb, or nothing if it has none.
 fn write_message(out: &mut Vec<u8>, delivery: &Delivery<'_>, place: Place, ack: u32, now_ms: u64) -> Option<Verb> {
-    let Kind::Message(message) = delivery.envelope.kind else {
+    with_parts(delivery.envelope, |parts| {
+        write_parts(out, parts, delivery, place, ack, now_ms)
+    })
+}
+
+/// The body of an ITEMS for a message of the archive; nothing if it has no words here.
+pub(crate) fn item(envelope: &Envelope, record: RecordId) -> Option<Vec<u8>> {
+    with_parts(envelope, |parts| {
+        let mut extensions = parts.extensions.to_vec();
+        if parts.verb != Verb::Deliver {
+            ext::write(&mut extensions, tag::VERB, &[parts.verb as u8]);
+        }
+        let mut body = Vec::new();
+        Message {
+            stamp: record,
+            to: envelope.to.as_str(),
+            from: envelope.from.as_str(),
+            extensions: &extensions,
+            ..parts.message()
+        }
+        .write(&mut body);
+        body
+    })
+}
+
+/// What a message is in this protocol, whoever wrote it.
+fn with_parts<R>(envelope: &Envelope, use_them: impl FnOnce(&Parts<'_>) -> R) -> Option<R> {
+    let Kind::Message(message) = envelope.kind else {
         return None;
     };
     let kind = neutral::deliver_kind(message);
-    if delivery.envelope.content.codec == Codec::Neutral {
-        let said = Neutral::read(&delivery.envelope.content.body);
-        let spoken = neutral::from_neutral(delivery.envelope, said, kind);
+    if envelope.content.codec == Codec::Neutral {
+        let said = Neutral::read(&envelope.content.body);
+        let spoken = neutral::from_neutral(envelope, said, kind);
         let came_back = kind == kind::ERROR;
-        let parts = Parts {
+        return Some(use_them(&Parts {
             verb: if came_back { Verb::Deliver } else { spoken.verb },
             id: spoken.id,
             kind: if came_back { kind } else { spoken.kind },
             extensions: &spoken.extensions,
             payload: spoken.payload.as_bytes(),
-        };
-        return Some(write_parts(out, &parts, delivery, place, ack, now_ms));
+        }));
     }
-    let parts = Parts::of(&delivery.envelope.content)?;
-    let parts = match (parts.verb, kind) {
+    let parts = Parts::of(&envelope.content)?;
+    let (verb, kind) = match (parts.verb, kind) {
         // Nobody waits for what may be lost.
         (Verb::Note, kind::ERROR) => return None,
         // It came back, whatever it was.
-        (_, kind::ERROR) => Parts {
-            verb: Verb::Deliver,
-            kind,
-            ..parts
-        },
-        (Verb::Send, _) => Parts {
-            verb: Verb::Deliver,
-            ..parts
-        },
-        _ => parts,
+        (_, kind::ERROR) => (Verb::Deliver, kind),
+        (Verb::Send, _) => (Verb::Deliver, parts.kind),
+        (verb, _) => (verb, parts.kind),
     };
-    Some(write_parts(out, &parts, delivery, place, ack, now_ms))
+    Some(use_them(&Parts { verb, kind, ..parts }))
 }
 
 fn write_parts(

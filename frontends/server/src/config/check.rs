@@ -21,6 +21,8 @@ pub const DRAIN_DEADLINE_S_MAX: u64 = 3_600;
 /// Keys whose value must be above 0.
 pub(super) const POSITIVE: &[&str] = &[
     "accounts.registrations_per_hour",
+    "archive.days",
+    "archive.gib",
     "limits.connections_per_shard",
     "limits.logins",
     "limits.logins_per_account",

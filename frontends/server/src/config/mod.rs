@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use crosspoint_engine::guard::{LoginRates, Rate};
 use crosspoint_engine::limits::Limits;
 use crosspoint_engine::scram::keys::ITERATIONS_DEFAULT;
+use crosspoint_engine::switch::ArchiveOptions;
 use crosspoint_icpp::limits::Limits as IcppLimits;
 use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub mod layers;
 mod place;
 #[cfg(test)]
 mod tests;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,8 @@ pub struct Config {
     pub icpp: Icpp,
     /// Certificate.
     pub tls: Tls,
+    /// What is kept after it was delivered.
+    pub archive: Archive,
     /// How accounts are made.
     pub accounts: Accounts,
     /// The administrator's port.
@@ -128,6 +133,18 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+}
+
+/// The `[archive]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Archive {
+    /// Whether messages are kept after they were delivered, so that users can read what was said.
+    pub enabled: bool,
+    /// How long, in days.
+    pub days: u64,
+    /// How much disk the log may take before the oldest messages go, in GiB.
+    pub gib: u64,
 }
 
 /// The `[accounts]` table.
@@ -254,6 +271,7 @@ impl Default for Config {
             xmpp: Xmpp::default(),
             icpp: Icpp::default(),
             tls: Tls::default(),
+            archive: Archive::default(),
             accounts: Accounts::default(),
             admin: Admin::default(),
             log: Log::default(),
@@ -296,6 +314,27 @@ impl Default for Icpp {
             redirect_to: Vec::new(),
             redirect_node: String::new(),
         }
+    }
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        let options = ArchiveOptions::default();
+        Archive {
+            enabled: false,
+            days: options.age_ms / DAY_MS,
+            gib: options.bytes >> 30,
+        }
+    }
+}
+
+impl Archive {
+    /// For the log; `None`: nothing is kept.
+    pub fn options(&self) -> Option<ArchiveOptions> {
+        self.enabled.then(|| ArchiveOptions {
+            age_ms: self.days.saturating_mul(DAY_MS),
+            bytes: self.gib.saturating_mul(1 << 30),
+        })
     }
 }
 

@@ -8,7 +8,9 @@ use crosspoint_engine::blocking::BlockList;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::roster::Roster;
-use crosspoint_engine::service::{Admission, BookWrite, Host, Row, Table, Then, ThenRows};
+use crosspoint_engine::service::{
+    Admission, BookWrite, Direction, Host, Row, Span, Table, Then, ThenHistory, ThenRows,
+};
 use crosspoint_engine::session::Now;
 use crosspoint_xmpp::features::{FeatureConfig, Features};
 
@@ -243,6 +245,14 @@ impl Host for FakeHost {
     fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then) {
         let user = user.clone();
         self.commit(move |host| host.change_blocks(&user, addresses, false), then);
+    }
+
+    fn history(&mut self, _user: &Jid, _span: Span, _direction: Direction, _max: u32, then: ThenHistory) {
+        then(Err(Condition::FeatureNotImplemented), self);
+    }
+
+    fn neutral(&self, _envelope: &Envelope) -> Option<Envelope> {
+        None
     }
 
     fn admission(&self, _user: &Jid) -> Option<&AllowList> {

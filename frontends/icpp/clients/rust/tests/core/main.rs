@@ -1,0 +1,8 @@
+//! Plays of the core with a scripted server: no sockets, no clock, no chance.
+
+mod elsewhere;
+mod hostile;
+mod login;
+mod peer;
+mod reliability;
+mod world;
