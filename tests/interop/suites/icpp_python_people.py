@@ -575,3 +575,46 @@ async def a_session_moves_from_one_transport_to_another(server):
             await juliet.heard("by " + scheme)
         resumed = [one.resumed for one in juliet.happened if isinstance(one, Connected)]
         expect_equal(resumed, [False, True, True, True, True], "resumed")
+
+
+@play(seconds=60)
+async def history_with_an_archive(server):
+    """Both ends can page through what was said, in both directions, after a kill -9, and only with whom they said it."""
+    settings = {"environment": {"CROSSPOINT_ARCHIVE_ENABLED": "true"}}
+    other = type(server)(server.folder.with_name(server.folder.name + "-archive"), settings=settings)
+    try:
+        await asyncio.to_thread(other.start)
+        async with Phones(other) as phones:
+            romeo, juliet, nurse = [await phones.online(stem) for stem in ("romeo", "juliet", "nurse")]
+            for number in range(25):
+                await romeo.client.send(juliet.address, "r%d" % number)
+                await juliet.heard("r%d" % number)
+            await nurse.client.send(juliet.address, "Madam!")
+            await juliet.client.send(romeo.address, "Ay me!")
+            await romeo.heard("Ay me!")
+            said = ["r%d" % number for number in range(25)] + ["Ay me!"]
+            for _ in range(2):
+                for reader, peer in ((romeo, juliet), (juliet, romeo)):
+                    expect_equal(await pages(reader, peer.address, newer=False), said, "backwards for " + reader.address)
+                    expect_equal(await pages(reader, peer.address, newer=True), said, "forwards for " + reader.address)
+                expect_equal((await pages(juliet, "", newer=True)), said[:25] + ["Madam!", "Ay me!"], "with everybody")
+                expect_equal(await pages(nurse, romeo.address, newer=True), [], "with whom she never spoke")
+                await asyncio.to_thread(other.kill)
+                await asyncio.to_thread(other.start)
+    finally:
+        if other.child and other.child.running():
+            await asyncio.to_thread(other.stop)
+
+
+async def pages(phone, peer, newer):
+    """All of a history, read seven at a time, in the order in which it was said."""
+    texts, bound = [], 0
+    for _ in range(20):
+        page = await asyncio.wait_for(phone.client.history(peer, bound=bound, limit=7, newer=newer), WAIT_SECONDS)
+        expect(len(page.messages) <= 7, "a page of %d" % len(page.messages))
+        found = [one.text for one in page.messages]
+        texts = texts + found if newer else found + texts
+        if not page.more:
+            return texts
+        bound = page.bound
+    raise AssertionError("a history without end")
