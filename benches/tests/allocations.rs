@@ -30,11 +30,11 @@ const BOUNDS: &[(&str, u64)] = &[
     ("offline", 848),
     ("login", 9815),
     ("icpp-scan", 0),
-    ("icpp-volatile", 0),
-    ("icpp-volatile-cross-shard", 0),
-    ("icpp-volatile-alone", 0),
-    ("icpp-durable", 0),
-    ("icpp-durable-cross-shard", 0),
+    ("icpp-volatile", 7),
+    ("icpp-volatile-cross-shard", 7),
+    ("icpp-volatile-alone", 100),
+    ("icpp-durable", 169),
+    ("icpp-durable-cross-shard", 354),
 ];
 
 #[test]

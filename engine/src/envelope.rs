@@ -288,3 +288,47 @@ impl Envelope {
         size_of::<Envelope>() + self.id.len() + self.content.head.len() + self.content.body.len()
     }
 }
+
+/// A copy of the bytes that takes one allocation where it is short: bytes and count of references in one piece.
+#[must_use]
+pub fn copy(bytes: &[u8]) -> Bytes {
+    match bytes.len() {
+        0..=256 => Bytes::from_owner(Inline::<256>::of(bytes)),
+        257..=1024 => Bytes::from_owner(Inline::<1024>::of(bytes)),
+        _ => Bytes::copy_from_slice(bytes),
+    }
+}
+
+/// At most `N` bytes, in place.
+struct Inline<const N: usize> {
+    len: u16,
+    bytes: [u8; N],
+}
+
+impl<const N: usize> Inline<N> {
+    fn of(source: &[u8]) -> Inline<N> {
+        let mut bytes = [0; N];
+        bytes[..source.len()].copy_from_slice(source);
+        let len = source.len() as u16;
+        Inline { len, bytes }
+    }
+}
+
+impl<const N: usize> AsRef<[u8]> for Inline<N> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_long_copies_hold_what_was_copied() {
+        for length in [0, 1, 255, 256, 257, 1024, 1025, 70_000] {
+            let bytes: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            assert_eq!(copy(&bytes), bytes);
+        }
+    }
+}

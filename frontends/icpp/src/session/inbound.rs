@@ -6,7 +6,7 @@
 //! Invariants: a [`Run`] never hands out bytes that were not in its input; the payload is not looked at.
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Codec, Content, Envelope, Hints, Kind, MessageKind};
+use crosspoint_engine::envelope::{Codec, Content, Envelope, Hints, Kind, MessageKind, copy};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, Context};
 
@@ -52,9 +52,7 @@ impl<'i> Run<'i> {
             return Bytes::new();
         }
         let (input, frame) = (self.input, self.frame);
-        let (start, shared) = self
-            .shared
-            .get_or_insert_with(|| (frame, Bytes::copy_from_slice(&input[frame..])));
+        let (start, shared) = self.shared.get_or_insert_with(|| (frame, copy(&input[frame..])));
         let offset = frame - *start;
         shared.slice(offset + from..offset + to)
     }

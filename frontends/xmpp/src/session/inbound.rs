@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::Condition;
+use crosspoint_engine::envelope::{Condition, copy};
 use crosspoint_engine::jid::Jid;
 use memchr::memrchr;
 
@@ -21,36 +21,6 @@ pub(crate) struct Run<'i> {
     shared: Option<(usize, Bytes)>,
     /// The last addressee: who writes several stanzas at once writes them to the same one, as a rule.
     last: Option<Jid>,
-}
-
-/// A copy of the bytes that takes one allocation where it is short: bytes and count of references in one piece.
-fn copy(bytes: &[u8]) -> Bytes {
-    match bytes.len() {
-        0..=256 => Bytes::from_owner(Inline::<256>::of(bytes)),
-        257..=1024 => Bytes::from_owner(Inline::<1024>::of(bytes)),
-        _ => Bytes::copy_from_slice(bytes),
-    }
-}
-
-/// At most `N` bytes, in place.
-struct Inline<const N: usize> {
-    len: u16,
-    bytes: [u8; N],
-}
-
-impl<const N: usize> Inline<N> {
-    fn of(source: &[u8]) -> Inline<N> {
-        let mut bytes = [0; N];
-        bytes[..source.len()].copy_from_slice(source);
-        let len = source.len() as u16;
-        Inline { len, bytes }
-    }
-}
-
-impl<const N: usize> AsRef<[u8]> for Inline<N> {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
 }
 
 impl<'i> Run<'i> {
@@ -174,14 +144,6 @@ mod tests {
         assert_eq!(one.as_str(), "b@c.lit/a&amp;z");
         let two = run.address(written("b@c.lit/a&amp;z")).unwrap();
         assert_eq!(two.as_str(), "b@c.lit/a&z");
-    }
-
-    #[test]
-    fn short_and_long_copies_hold_what_was_copied() {
-        for length in [0, 1, 255, 256, 257, 1024, 1025, 70_000] {
-            let bytes: Vec<u8> = (0..length).map(|index| index as u8).collect();
-            assert_eq!(copy(&bytes), bytes);
-        }
     }
 
     #[test]
