@@ -346,6 +346,7 @@ impl World {
             Order::Pause(_) => {}
             Order::StartTls(_) => panic!("scenes do not encrypt"),
             Order::Move { .. } | Order::Attach(..) => panic!("clients connect where they live"),
+            Order::Connect { .. } => panic!("scenes open no connections"),
         }
     }
 
@@ -407,11 +408,13 @@ fn icpp_config() -> IcppConfig {
         listeners: vec![crosspoint_icpp::config::Listener {
             cipher: None,
             private: true,
+            trunk: false,
         }],
         limits,
         tickets: Tickets::new([7; 32], 0),
         drain_ms: 0,
         drain_to: None,
+        trunk: None,
     }
 }
 

@@ -28,6 +28,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod metrics;
 pub mod neutral;
+pub mod relay;
 pub mod roster;
 pub use crosspoint_rt as rt;
 pub mod scram;

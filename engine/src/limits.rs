@@ -18,6 +18,13 @@ pub struct Limits {
     pub outbox_soft_bytes: usize,
     /// Outbox bytes above which a session ends with a policy error.
     pub outbox_hard_bytes: usize,
+    /// The soft bound of the outbox of a connection that carries the bytes of many.
+    pub carrier_soft_bytes: usize,
+    /// The hard bound of such an outbox.
+    pub carrier_hard_bytes: usize,
+    /// Bytes that a passenger may leave unread before its client is asked to wait; it ends with a policy error at 64 times as
+    /// many.
+    pub passenger_unread_bytes: usize,
     /// Offline messages of one user.
     pub queue_records: u64,
     /// Offline bytes of one user.
@@ -47,6 +54,9 @@ impl Limits {
         unauthenticated_per_address: 2_000,
         outbox_soft_bytes: 256 * 1024,
         outbox_hard_bytes: 4 * 1024 * 1024,
+        carrier_soft_bytes: 4 * 1024 * 1024,
+        carrier_hard_bytes: 64 * 1024 * 1024,
+        passenger_unread_bytes: 256 * 1024,
         queue_records: 1_000,
         queue_bytes: 4 * 1024 * 1024,
         queue_page_records: 64,
@@ -62,6 +72,9 @@ impl Limits {
     pub const fn check(&self) -> Result<(), &'static str> {
         if self.outbox_soft_bytes >= self.outbox_hard_bytes {
             return Err("outbox_soft_bytes must be below outbox_hard_bytes");
+        }
+        if self.carrier_soft_bytes >= self.carrier_hard_bytes {
+            return Err("carrier_soft_bytes must be below carrier_hard_bytes");
         }
         if self.queue_page_bytes as usize > self.outbox_hard_bytes - self.outbox_soft_bytes {
             return Err(

@@ -16,8 +16,10 @@ use crate::admitting::AllowList;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
+use crate::relay::{Parcel, RelayHost};
 use crate::roster::Roster;
 use crate::session::{Context, Now, Peer, Session, TlsFacts};
+use crate::shard::SessionId;
 use crate::store::RecordId;
 
 /// The same envelope (a message or presence) with a neutral content and an identifier that is text; `None` if nothing of it can be
@@ -47,6 +49,47 @@ pub trait Frontend: Send {
 
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
+
+    /// A session of this front-end carries another: makes the passenger's session, by what its carrier has noted. `None`:
+    /// it is not let in.
+    fn open_passenger(
+        &mut self,
+        key: u16,
+        peer: &Peer,
+        note: &Bytes,
+        cx: &mut Context<'_>,
+    ) -> Option<Box<dyn Session>> {
+        let _ = (key, peer, note, cx);
+        None
+    }
+
+    /// A connection asked for by [`RelayHost::connect`] is there: makes its session. `None`: it is closed again.
+    fn connected(&mut self, key: u32, id: SessionId, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
+        let _ = (key, id, cx);
+        None
+    }
+
+    /// It could not be made.
+    fn connect_failed(&mut self, key: u32, host: &mut dyn RelayHost) {
+        let _ = (key, host);
+    }
+
+    /// A session has pushed [`Action::Relay`](crate::session::Action::Relay).
+    fn on_relay(&mut self, from: SessionId, parcel: Parcel, host: &mut dyn RelayHost) {
+        let _ = (from, parcel, host);
+    }
+
+    /// Called some ten times a second.
+    fn on_tick(&mut self, host: &mut dyn RelayHost) {
+        let _ = host;
+    }
+
+    /// The switch is being drained. `Some`: this front-end sees its sessions off by itself, and those that are left after
+    /// so many milliseconds are dismissed. `None`: all are, now.
+    fn on_drain(&mut self, host: &mut dyn RelayHost) -> Option<u64> {
+        let _ = host;
+        None
+    }
 }
 
 /// What lies between a socket and a session's plain bytes, sans-IO: encryption, framing, or both. Implemented by the

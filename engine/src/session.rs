@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use crate::envelope::Envelope;
 use crate::jid::Jid;
+use crate::relay::Parcel;
 use crate::roster::Item;
 use crate::scram::AccountKeys;
 use crate::service::Admission;
@@ -231,6 +232,51 @@ pub enum Action {
     WakeAt(u64),
     /// Write out what is in the outbox, then close the transport; the session is over. Nothing may follow.
     Close,
+    /// Go to this shard, with the transport and without an account: what a carrier does that is to serve that shard.
+    /// Answered there by `Placed`, or here by `Farewell`. Leave further input unread until then, as with `Authenticated`.
+    Place {
+        /// Its number.
+        shard: u16,
+    },
+    /// Open a session that travels in this one (`shard/passengers.rs`): it has no transport of its own and writes into
+    /// this session's outbox. A key that is taken already is ignored. Answered by `PassengerGone` if it is not let in.
+    Embark {
+        /// The carrier's name for it; not 0.
+        key: u16,
+        /// Where its client is. The listener is the carrier's.
+        peer: Peer,
+        /// What else the front-end must know to make its session.
+        note: Bytes,
+    },
+    /// Bytes have arrived for a passenger. Whole frames: what it leaves unread is kept for it, within a bound.
+    Feed {
+        /// Which.
+        key: u16,
+        /// What.
+        bytes: Bytes,
+    },
+    /// A passenger's client is gone: as if its transport was lost.
+    Disembark {
+        /// Which.
+        key: u16,
+    },
+    /// Whether a passenger's client is behind in reading: presence and typing are shed, messages go through the log.
+    HoldPassenger {
+        /// Which.
+        key: u16,
+        /// Behind, or not any more.
+        held: bool,
+    },
+    /// Something of the carrier's for a passenger's session. It gets `Relayed`.
+    Tell {
+        /// Which.
+        key: u16,
+        /// What.
+        parcel: Parcel,
+    },
+    /// Something for this shard's front-end, which knows what to do with it
+    /// ([`Frontend::on_relay`](crate::service::Frontend::on_relay)).
+    Relay(Parcel),
 }
 
 /// What a shard tells a session.
@@ -304,6 +350,24 @@ pub enum Event {
     Lost,
     /// The shard ends this session: write the protocol's goodbye, `Return` what is unconfirmed, push `Close`.
     Farewell(Farewell),
+    /// Answer to `Place`: this is the shard.
+    Placed,
+    /// A passenger of this session is over, or was not let in; its key is free.
+    PassengerGone {
+        /// Which.
+        key: u16,
+        /// It was not let in.
+        refused: bool,
+    },
+    /// A passenger reads more slowly than its client writes: let the client wait, or no more.
+    PassengerBehind {
+        /// Which.
+        key: u16,
+        /// Behind, or not any more.
+        behind: bool,
+    },
+    /// From the carrier of this session, or from the front-end.
+    Relayed(Parcel),
 }
 
 /// Why a bind was refused.

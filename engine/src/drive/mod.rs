@@ -13,6 +13,7 @@
 //! - A panic inside a call closes the session whose input was being handled.
 //! - When the keepers or another shard are behind, nobody reads a socket until they have caught up.
 
+mod connect;
 mod link;
 mod listen;
 mod meter;

@@ -102,7 +102,7 @@ async fn handshake(station: Rc<Station>, link: Rc<Link>) {
 }
 
 /// Waits for a future, but not for ever.
-async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
+pub(super) async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut over = pin!(rt::sleep(time));
     poll_fn(|context| {

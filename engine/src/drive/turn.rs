@@ -6,9 +6,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::Station;
 use super::link::{Buffers, Carried, Link, State, Written};
 use super::reader;
+use super::{Station, connect};
 use crate::metrics::Doing;
 use crate::rt::{self, Socket};
 use crate::shard::{Adopt, Item, Order, SessionId};
@@ -197,6 +197,9 @@ impl Station {
             }
             Order::Move { from, shard, adopt } => self.begin_move(from, shard, adopt),
             Order::Attach(id, transport) => self.settle_in(id, transport),
+            Order::Connect { frontend, key, address } => {
+                rt::spawn(connect::connect(self.clone(), frontend, key, address))
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use crate::jid::Jid;
 use crate::scram::AccountKeys;
 use crate::scram::keys::{self, SALT_BYTES};
 use crate::service::Then;
-use crate::session::{Event, RegisterFault};
+use crate::session::{Event, Farewell, RegisterFault};
 use crate::slots::UserKey;
 use crate::store;
 
@@ -168,7 +168,11 @@ impl Shard {
             self.attempt_succeeded(attempt, &account);
             return self.come_home(id, account.detached());
         }
-        if let Some(adopt) = self.depart(id, account.detached()) {
+        if self.sessions.get(id).is_some_and(|entry| entry.is_carried()) {
+            // Its carrier is on this shard for the accounts that live here.
+            return self.dismiss(id, Farewell::Internal);
+        }
+        if let Some(adopt) = self.depart(id, Some(account.detached())) {
             self.orders.push(Order::Move {
                 from: id,
                 shard: home,

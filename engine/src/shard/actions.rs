@@ -51,6 +51,13 @@ impl Shard {
             Action::Continue => self.pause(id, false),
             Action::WakeAt(at_ms) => self.arm(id, at_ms),
             Action::Close => self.close(id),
+            Action::Place { shard } => self.place(id, shard),
+            Action::Embark { key, peer, note } => self.embark(id, key, &peer, &note),
+            Action::Feed { key, bytes } => self.feed(id, key, &bytes),
+            Action::Disembark { key } => self.disembark(id, key),
+            Action::HoldPassenger { key, held } => self.hold_passenger(id, key, held),
+            Action::Tell { key, parcel } => self.tell_passenger(id, key, parcel),
+            Action::Relay(parcel) => self.relay(id, parcel),
         }
     }
 
@@ -108,11 +115,18 @@ impl Shard {
 
     /// Records that are not held for anybody to resend are settled when the socket has their bytes.
     fn settle_when_flushed(&mut self, id: SessionId, records: Vec<RecordId>) {
+        let waiting = self
+            .sessions
+            .get(self.sessions.writer_of(id))
+            .map_or(0, |entry| entry.outbox.len());
         let Some(entry) = self.sessions.get_mut(id) else { return };
-        if entry.outbox.is_empty() || entry.sleeps_until.is_some() {
-            self.settle(id, &records);
-        } else {
-            entry.on_flush.extend(records);
+        if waiting == 0 || entry.sleeps_until.is_some() {
+            return self.settle(id, &records);
+        }
+        let first = entry.on_flush.is_empty();
+        entry.on_flush.extend(records);
+        if first {
+            self.await_flush(id);
         }
     }
 
@@ -214,7 +228,7 @@ impl Shard {
         let Some(old_entry) = self.sessions.get_mut(old_id) else {
             return;
         };
-        let had_transport = old_entry.sleeps_until.is_none();
+        let had_transport = old_entry.sleeps_until.is_none() && !old_entry.is_carried();
         let (address, token) = (old_entry.address.take(), old_entry.token.take());
         old_entry.user = None;
         old_entry.closing = true;

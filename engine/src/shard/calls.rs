@@ -27,6 +27,9 @@ impl Shard {
         if entry.generation != id.generation || entry.closing {
             return None;
         }
+        if entry.is_carried() {
+            return self.call_passenger(id, f);
+        }
         if entry.outbox.capacity() == 0 {
             entry.outbox = self.sessions.spare.pop().unwrap_or_default();
         }
@@ -44,14 +47,19 @@ impl Shard {
                 Some(result)
             }
             Err(_) => {
-                self.scratch.clear();
-                self.metrics.panics.add(1);
-                tracing::error!(shard = self.id, session = id.index, "a session panicked and was closed");
+                self.note_panic(id);
                 self.orders.push(Order::Close(id));
                 self.remove(id);
                 None
             }
         }
+    }
+
+    /// A session's own code has panicked: nothing that it asked for is done.
+    pub(super) fn note_panic(&mut self, id: SessionId) {
+        self.scratch.clear();
+        self.metrics.panics.add(1);
+        tracing::error!(shard = self.id, session = id.index, "a session panicked and was closed");
     }
 
     pub(super) fn event(&mut self, id: SessionId, event: Event) {
@@ -65,8 +73,11 @@ impl Shard {
             self.backlog
                 .push_back((id, std::mem::replace(&mut self.scratch, empty)));
         }
+        // What a passenger has written is its carrier's to send.
+        let id = self.sessions.writer_of(id);
         let limits = &self.setup.limits;
         let Some(entry) = self.sessions.get_mut(id) else { return };
+        let (soft, hard) = entry.outbox_bounds(limits);
         let waiting = entry.outbox.len();
         if waiting > 0 && !entry.dirty && entry.sleeps_until.is_none() {
             entry.dirty = true;
@@ -76,10 +87,10 @@ impl Shard {
             self.sessions.spare.push(buffer);
             return;
         }
-        if waiting > limits.outbox_soft_bytes {
+        if waiting > soft {
             entry.above_soft = true;
         }
-        if waiting > limits.outbox_hard_bytes && !entry.closing && !entry.dismissed {
+        if waiting > hard && !entry.closing && !entry.dismissed {
             self.metrics.slow_closed.add(1);
             self.dismiss(id, Farewell::Policy);
         }
@@ -107,7 +118,7 @@ impl Shard {
         let Some(entry) = self.sessions.get(id) else {
             return false;
         };
-        if (entry.above_soft || entry.held_back) && record.is_none() && sheddable(envelope) {
+        if record.is_none() && self.is_slow(id) && sheddable(envelope) {
             self.metrics.shed.add(1);
             return true;
         }
@@ -122,9 +133,9 @@ impl Shard {
 
     /// Whether this session must not be given more than it has.
     pub(super) fn is_slow(&self, id: SessionId) -> bool {
-        self.sessions
-            .get(id)
-            .is_none_or(|entry| entry.above_soft || entry.held_back)
+        self.sessions.get(id).is_none_or(|entry| {
+            entry.above_soft || entry.held_back || (entry.tie.is_some() && self.sessions.is_carrier_slow(entry))
+        })
     }
 }
 

@@ -166,6 +166,7 @@ impl Shard {
             user.pins += 1;
         }
         self.event(id, Event::Homed);
+        self.offer_unread(id);
     }
 
     /// Something of this user's is under way: it stays in memory.

@@ -112,8 +112,8 @@ pub struct Adopt {
     pub listener: usize,
     /// Where it comes from.
     pub address: IpAddr,
-    /// Who it has proved to be; bare.
-    pub account: Jid,
+    /// Who it has proved to be; bare. `None`: nobody, it comes to carry others.
+    pub account: Option<Jid>,
     /// What it paid for the proof, to be given back.
     pub attempt: Option<Box<Attempt>>,
 }

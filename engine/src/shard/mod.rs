@@ -15,15 +15,18 @@ mod actions;
 mod allows;
 mod blocks;
 mod calls;
+mod feeding;
 mod history;
 mod host;
 mod ledger;
 mod loading;
 mod mail;
 mod messages;
+mod passengers;
 mod presence;
 mod queries;
 mod queue;
+mod relay;
 mod roster_ops;
 mod router;
 mod sessions;
@@ -183,6 +186,8 @@ pub struct Shard {
     outgoing: Outgoing,
     record_last: RecordId,
     draining: bool,
+    /// Until when front-ends see their sessions off by themselves.
+    drain_until: Option<u64>,
     /// The log takes no more: nothing that needs it is accepted.
     log_failed: bool,
 }
@@ -228,6 +233,7 @@ impl Shard {
             record_last: seat.record_floor,
             setup: seat.setup,
             draining: false,
+            drain_until: None,
             log_failed: false,
         }
     }
@@ -261,6 +267,7 @@ impl Shard {
     /// Time has passed: timers, idle users. Called some ten times a second.
     pub fn tick(&mut self) {
         self.expire_timers();
+        self.tick_frontends();
         self.expire_idle_users();
         let now = self.now.ms;
         self.heirs.retain(|_, (_, until)| *until > now);
@@ -272,9 +279,7 @@ impl Shard {
     /// Says goodbye to everybody and lets nobody in.
     pub fn drain(&mut self) {
         self.draining = true;
-        for id in self.sessions.ids() {
-            self.dismiss(id, crate::session::Farewell::Shutdown);
-        }
+        self.begin_drain();
         self.run();
     }
 

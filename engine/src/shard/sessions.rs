@@ -8,7 +8,7 @@
 //! ```
 //! Invariant: a connection that moves or closes is named in an [`Order`] exactly once, and its session's id is void then.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::mail::{Adopt, Transport};
 use super::table::{Entry, SessionId};
@@ -43,6 +43,15 @@ pub enum Order {
     },
     /// A moved connection is here: give it this transport.
     Attach(SessionId, Option<Transport>),
+    /// Open a connection, then call [`Shard::connected`] or [`Shard::connect_failed`].
+    Connect {
+        /// Index of the front-end that asks.
+        frontend: usize,
+        /// Echoed.
+        key: u32,
+        /// Where to.
+        address: SocketAddr,
+    },
 }
 
 /// A connection that is not let in.
@@ -67,21 +76,20 @@ impl Shard {
         let id = self
             .sessions
             .insert(Box::new(Entry::new(peer.address, frontend, listener)));
-        let Some(mut front) = self.frontends.get_mut(frontend).and_then(Option::take) else {
+        let made = self.lend_frontend(frontend, |front, shard| {
+            let entry = shard.sessions.get_mut(id)?;
+            let mut cx = Context {
+                now: shard.now,
+                random: &mut *shard.random,
+                outbox: &mut entry.outbox,
+                actions: &mut shard.scratch,
+            };
+            Some(front.open(peer, &mut cx))
+        });
+        let Some(session) = made.flatten() else {
             self.remove(id);
             return Err(Refused::Full);
         };
-        let session = {
-            let entry = self.sessions.get_mut(id).expect("inserted above");
-            let mut cx = Context {
-                now: self.now,
-                random: &mut *self.random,
-                outbox: &mut entry.outbox,
-                actions: &mut self.scratch,
-            };
-            front.open(peer, &mut cx)
-        };
-        self.frontends[frontend] = Some(front);
         if let Some(entry) = self.sessions.get_mut(id) {
             entry.session = Some(session);
         }
@@ -105,7 +113,7 @@ impl Shard {
         self.unauthenticated_leave(peer);
     }
 
-    fn admit(&mut self, peer: &Peer) -> Result<(), Refused> {
+    pub(super) fn admit(&mut self, peer: &Peer) -> Result<(), Refused> {
         if self.draining {
             return Err(Refused::Draining);
         }
@@ -136,6 +144,9 @@ impl Shard {
     pub(super) fn pause(&mut self, id: SessionId, paused: bool) {
         let Some(entry) = self.sessions.get_mut(id) else { return };
         entry.paused = paused;
+        if entry.is_carried() {
+            return self.offer_unread(id);
+        }
         self.orders.push(match paused {
             true => Order::Pause(id),
             false => Order::Continue(id),
@@ -153,6 +164,8 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(id) else { return };
         entry.outbox = Vec::new();
         entry.on_flush = Vec::new();
+        self.strand(id);
+        let Some(entry) = self.sessions.get(id) else { return };
         if entry.closing {
             self.remove(id);
         } else {
@@ -170,12 +183,14 @@ impl Shard {
     pub fn flushed(&mut self, id: SessionId, written: usize) {
         self.metrics.bytes_out.add(written as u64);
         self.metrics.writes.add(1);
-        let soft = self.setup.limits.outbox_soft_bytes;
         let Some(entry) = self.sessions.get_mut(id) else { return };
+        let (soft, _) = entry.outbox_bounds(&self.setup.limits);
         entry.dirty = false;
         let mut settled = Vec::new();
+        let mut carried = Vec::new();
         if entry.outbox.is_empty() {
             settled = std::mem::take(&mut entry.on_flush);
+            carried = entry.take_awaiting();
             let buffer = std::mem::take(&mut entry.outbox);
             if self.sessions.spare.len() < SPARE_OUTBOXES_MAX && buffer.capacity() <= SPARE_OUTBOX_BYTES_MAX {
                 self.sessions.spare.push(buffer);
@@ -184,10 +199,14 @@ impl Shard {
         if !settled.is_empty() {
             self.settle(id, &settled);
         }
+        carried
+            .into_iter()
+            .for_each(|passenger| self.passenger_flushed(passenger));
         let Some(entry) = self.sessions.get_mut(id) else { return };
         if entry.above_soft && entry.outbox.len() < soft / 2 {
             entry.above_soft = false;
             self.event(id, Event::Drained);
+            self.carrier_drained(id);
         }
         self.continue_queue(id);
         self.run();
@@ -227,8 +246,9 @@ impl Shard {
             return;
         }
         entry.closing = true;
-        let had_transport = entry.sleeps_until.is_none();
+        let had_transport = entry.sleeps_until.is_none() && !entry.is_carried();
         self.unbind(id);
+        self.strand(id);
         if had_transport {
             // The outbox is written out by the driver, which then calls `closed`.
             self.orders.push(Order::Close(id));
@@ -247,6 +267,7 @@ impl Shard {
         self.unbind(id);
         if let Some(entry) = self.sessions.remove(id) {
             self.leave_unauthenticated(&entry);
+            self.untie(entry.tie);
         }
     }
 
@@ -256,8 +277,8 @@ impl Shard {
         }
     }
 
-    /// Takes a session off this shard, for its home.
-    pub(super) fn depart(&mut self, id: SessionId, account: Jid) -> Option<Box<Adopt>> {
+    /// Takes a session off this shard, for its account's home, or for where it is to carry others.
+    pub(super) fn depart(&mut self, id: SessionId, account: Option<Jid>) -> Option<Box<Adopt>> {
         let entry = self.sessions.remove(id)?;
         self.leave_unauthenticated(&entry);
         Some(Box::new(Adopt {
@@ -274,16 +295,20 @@ impl Shard {
     /// A session arrives at its home.
     pub(super) fn adopt(&mut self, adopt: Adopt) {
         self.metrics.moved.add(1);
-        self.attempt_succeeded(adopt.attempt, &adopt.account);
+        if let Some(account) = &adopt.account {
+            self.attempt_succeeded(adopt.attempt, account);
+        }
         let mut entry = Box::new(Entry::new(adopt.address, adopt.frontend, adopt.listener));
         entry.session = Some(adopt.session);
         entry.authenticated = true;
         let id = self.sessions.insert(entry);
         self.orders.push(Order::Attach(id, adopt.transport));
         if self.draining {
-            self.dismiss(id, Farewell::Shutdown);
-        } else {
-            self.come_home(id, adopt.account);
+            return self.dismiss(id, Farewell::Shutdown);
+        }
+        match adopt.account {
+            Some(account) => self.come_home(id, account),
+            None => self.event(id, Event::Placed),
         }
     }
 

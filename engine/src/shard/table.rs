@@ -5,9 +5,11 @@
 //! - A place is not used again before the driver has taken the orders about whoever had it: it finds connections by place.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use bytes::Bytes;
 
+use super::passengers::Tie;
 use super::user::UserId;
 use crate::guard::Attempt;
 use crate::jid::Jid;
@@ -36,7 +38,9 @@ pub(super) struct Entry {
     pub(super) on_flush: Vec<RecordId>,
     pub(super) wake_at: u64,
     /// Set while sleeping: when it ends.
-    pub(super) sleeps_until: Option<u64>,
+    pub(super) sleeps_until: Option<NonZeroU64>,
+    /// Boxed: few carry others or are carried.
+    pub(super) tie: Option<Box<Tie>>,
     pub(super) peer: IpAddr,
     pub(super) frontend: u8,
     pub(super) listener: u8,
@@ -47,6 +51,8 @@ pub(super) struct Entry {
     pub(super) dismissed: bool,
     pub(super) dirty: bool,
     pub(super) above_soft: bool,
+    /// Carries the bytes of many: the larger bounds hold.
+    pub(super) bulk: bool,
     /// Its client is to acknowledge first.
     pub(super) held_back: bool,
 }
@@ -158,6 +164,7 @@ impl Entry {
             on_flush: Vec::new(),
             wake_at: u64::MAX,
             sleeps_until: None,
+            tie: None,
             peer,
             frontend: frontend as u8,
             listener: listener as u8,
@@ -168,6 +175,7 @@ impl Entry {
             dismissed: false,
             dirty: false,
             above_soft: false,
+            bulk: false,
             held_back: false,
         }
     }

@@ -3,6 +3,8 @@
 //! Invariant: timers are checked lazily. A key in the wheel says only that this place may be due; the session itself says
 //! when it is.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
 
 use super::Shard;
@@ -21,7 +23,11 @@ impl Shard {
     pub(super) fn put_to_sleep(&mut self, id: SessionId, token: Bytes, until: u64) {
         let Some(entry) = self.sessions.get_mut(id) else { return };
         entry.token = Some(Box::new(token));
-        if entry.sleeps_until.replace(until).is_none() {
+        if entry
+            .sleeps_until
+            .replace(NonZeroU64::new(until).unwrap_or(NonZeroU64::MIN))
+            .is_none()
+        {
             self.sessions.sleeping += 1;
         }
         self.arm(id, until);
@@ -47,7 +53,7 @@ impl Shard {
     /// Timers are checked lazily: what was re-armed later is armed again here.
     fn timer_due(&mut self, id: SessionId) {
         let Some(entry) = self.sessions.get_mut(id) else { return };
-        let at = entry.sleeps_until.unwrap_or(entry.wake_at);
+        let at = entry.sleeps_until.map_or(entry.wake_at, NonZeroU64::get);
         if at == u64::MAX {
             return;
         }

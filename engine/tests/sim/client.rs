@@ -6,6 +6,9 @@
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
 //! sleeps under its own address as token when its line is cut.
+//!
+//! A line of the second listener carries others. It says `place SHARD · embark KEY · disembark KEY · hold KEY · release KEY ·
+//! wake KEY`, and `KEY:command` for a passenger, whose events begin with `KEY:` as well.
 
 use std::any::Any;
 use std::fmt::Write as _;
@@ -13,8 +16,10 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind};
 use crosspoint_engine::jid::Jid;
+use crosspoint_engine::relay::{Parcel, RelayHost};
 use crosspoint_engine::service::{Admission, Cipher, Direction, Frontend, Host, Span};
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
+use crosspoint_engine::shard::SessionId;
 
 /// The domain of all plays.
 pub const DOMAIN: &str = "verona.lit";
@@ -29,6 +34,10 @@ pub fn address(short: &str) -> Jid {
 
 #[derive(Default)]
 pub struct LineSession {
+    /// Of a passenger; else 0.
+    key: u16,
+    /// Reads no further for now.
+    resting: bool,
     reliable: bool,
     bound: Option<Jid>,
     sent: u64,
@@ -86,6 +95,14 @@ impl LineSession {
                 envelope.hints = Hints::STORE;
                 cx.actions.push(Action::Route { envelope, seq: None });
             }
+            "rest" => {
+                self.resting = true;
+                cx.actions.push(Action::Pause);
+            }
+            "relay" => cx.actions.push(Action::Relay(Parcel {
+                label: 0,
+                bytes: Bytes::copy_from_slice(first.as_bytes()),
+            })),
             "panic" => panic!("a play wants to see what a panic does"),
             "ack" => {
                 let records = self.unacknowledged.drain(..).filter_map(|(record, _)| record).collect();
@@ -148,8 +165,11 @@ impl LineSession {
     }
 }
 
-fn say(cx: &mut Context<'_>, line: std::fmt::Arguments<'_>) {
+fn say(key: u16, cx: &mut Context<'_>, line: std::fmt::Arguments<'_>) {
     let mut text = String::new();
+    if key != 0 {
+        let _ = write!(text, "{key}:");
+    }
     let _ = writeln!(text, "{line}");
     cx.outbox.extend_from_slice(text.as_bytes());
 }
@@ -161,6 +181,9 @@ impl Session for LineSession {
             if !line.ends_with(b"\n") {
                 break;
             }
+            if self.resting {
+                break;
+            }
             consumed += line.len();
             self.command(std::str::from_utf8(line).expect("plays are text").trim_end(), cx);
         }
@@ -168,15 +191,25 @@ impl Session for LineSession {
     }
 
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) {
+        let key = self.key;
         match event {
-            Event::Homed => say(cx, format_args!("homed")),
+            Event::Relayed(parcel) if parcel.label == 1 => {
+                self.resting = false;
+                cx.actions.push(Action::Continue);
+            }
+            Event::Relayed(parcel) => say(
+                key,
+                cx,
+                format_args!("relayed {}", String::from_utf8_lossy(&parcel.bytes)),
+            ),
+            Event::Homed => say(key, cx, format_args!("homed")),
             Event::Bound { address, .. } => {
                 if self.reliable {
                     cx.actions.push(Action::Resumable {
                         token: address.as_bytes().clone(),
                     });
                 }
-                say(cx, format_args!("bound {address}"));
+                say(key, cx, format_args!("bound {address}"));
                 self.bound = Some(address);
             }
             Event::Resumed { old, address } => {
@@ -184,22 +217,24 @@ impl Session for LineSession {
                 *self = LineSession {
                     bound: Some(address),
                     reliable: true,
+                    key: self.key,
                     ..*old
                 };
-                say(cx, format_args!("resumed"));
+                say(key, cx, format_args!("resumed"));
             }
-            Event::PasswordChecked(good) => say(cx, format_args!("judged {good}")),
-            Event::AuthUnavailable { throttled } => say(cx, format_args!("unavailable {throttled}")),
-            Event::Synced { after } => say(cx, format_args!("synced {after}")),
-            Event::ResumeFailed => say(cx, format_args!("unknown")),
+            Event::PasswordChecked(good) => say(key, cx, format_args!("judged {good}")),
+            Event::AuthUnavailable { throttled } => say(key, cx, format_args!("unavailable {throttled}")),
+            Event::ResumeFailed => say(key, cx, format_args!("unknown")),
+            Event::Synced { after } => say(key, cx, format_args!("synced {after}")),
             Event::Accepted(seqs) => {
                 for seq in seqs {
-                    say(cx, format_args!("accepted {seq}"));
+                    say(key, cx, format_args!("accepted {seq}"));
                 }
             }
             Event::RosterPush { item, removed, .. } => {
                 let state = item.state.subscription();
                 say(
+                    key,
                     cx,
                     format_args!(
                         "push {} {state:?}{}",
@@ -213,7 +248,7 @@ impl Session for LineSession {
                 cx.actions.push(Action::Detach { token, seconds: 60 });
             }
             Event::Lost | Event::Farewell(_) => {
-                say(cx, format_args!("bye"));
+                say(key, cx, format_args!("bye"));
                 self.give_back(cx);
             }
             _ => {}
@@ -222,21 +257,22 @@ impl Session for LineSession {
 
     fn on_deliver(&mut self, delivery: &Delivery<'_>, cx: &mut Context<'_>) {
         let Envelope { from, kind, id, .. } = delivery.envelope;
+        let key = self.key;
         let from = from.as_str().replace(&format!("@{DOMAIN}"), "");
         match kind {
             Kind::Message(MessageKind::Error) if delivery.envelope.error.is_some() => {
-                say(cx, format_args!("error {from} {}", String::from_utf8_lossy(id)));
+                say(key, cx, format_args!("error {from} {}", String::from_utf8_lossy(id)));
             }
             Kind::Message(_) => {
-                say(cx, format_args!("message {from} {}", String::from_utf8_lossy(id)));
+                say(key, cx, format_args!("message {from} {}", String::from_utf8_lossy(id)));
                 if self.reliable {
                     self.unacknowledged.push((delivery.record, delivery.envelope.clone()));
                 } else if let Some(record) = delivery.record {
                     cx.actions.push(Action::SettleWhenWritten(vec![record]));
                 }
             }
-            Kind::Presence(kind) => say(cx, format_args!("{kind:?} {from}")),
-            Kind::Query(kind) => say(cx, format_args!("{kind:?} {}", String::from_utf8_lossy(id))),
+            Kind::Presence(kind) => say(key, cx, format_args!("{kind:?} {from}")),
+            Kind::Query(kind) => say(key, cx, format_args!("{kind:?} {}", String::from_utf8_lossy(id))),
         }
     }
 
@@ -247,16 +283,126 @@ impl Session for LineSession {
     }
 }
 
+/// Carries others.
+pub struct CarrierSession;
+
+impl Session for CarrierSession {
+    fn on_input(&mut self, input: &[u8], cx: &mut Context<'_>) -> usize {
+        for line in std::str::from_utf8(input).expect("plays are text").lines() {
+            if let Some((key, command)) = line.split_once(':') {
+                let bytes = Bytes::from(format!("{command}\n"));
+                let key = key.parse().expect("a key");
+                cx.actions.push(Action::Feed { key, bytes });
+                continue;
+            }
+            let (verb, number) = line.split_once(' ').expect("two words");
+            let key: u16 = number.parse().expect("a number");
+            cx.actions.push(match verb {
+                "place" => Action::Place { shard: key },
+                "embark" => Action::Embark {
+                    key,
+                    peer: Peer {
+                        address: [192, 0, 2, 1].into(),
+                        tls: None,
+                        listener: 1,
+                    },
+                    note: Bytes::new(),
+                },
+                "disembark" => Action::Disembark { key },
+                "hold" => Action::HoldPassenger { key, held: true },
+                "release" => Action::HoldPassenger { key, held: false },
+                "wake" => Action::Tell {
+                    key,
+                    parcel: Parcel::bare(1),
+                },
+                _ => panic!("no such command: {line}"),
+            });
+        }
+        input.len()
+    }
+
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Placed => say(0, cx, format_args!("placed")),
+            Event::PassengerGone { key, refused } => say(0, cx, format_args!("gone {key} {refused}")),
+            Event::PassengerBehind { key, behind } => say(0, cx, format_args!("behind {key} {behind}")),
+            Event::Lost => cx.actions.push(Action::Close),
+            Event::Farewell(_) => {
+                say(0, cx, format_args!("bye"));
+                cx.actions.push(Action::Close);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_deliver(&mut self, _delivery: &Delivery<'_>, _cx: &mut Context<'_>) {}
+
+    fn on_tick(&mut self, _cx: &mut Context<'_>) {}
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
 /// The front-end of [`LineSession`]; its queries are the host's deeds.
-pub struct LineFront;
+#[derive(Default)]
+pub struct LineFront {
+    pub spoke: Vec<SessionId>,
+    pub patience_ms: Option<u64>,
+}
 
 impl Frontend for LineFront {
     fn codec(&self) -> Codec {
         Codec::Neutral
     }
 
-    fn open(&mut self, _peer: &Peer, _cx: &mut Context<'_>) -> Box<dyn Session> {
-        Box::<LineSession>::default()
+    fn open(&mut self, peer: &Peer, _cx: &mut Context<'_>) -> Box<dyn Session> {
+        match peer.listener {
+            0 => Box::<LineSession>::default(),
+            _ => Box::new(CarrierSession),
+        }
+    }
+
+    fn open_passenger(
+        &mut self,
+        key: u16,
+        _peer: &Peer,
+        _note: &Bytes,
+        _cx: &mut Context<'_>,
+    ) -> Option<Box<dyn Session>> {
+        let session = LineSession {
+            key,
+            ..LineSession::default()
+        };
+        // One key is refused, for a play.
+        (key != 13).then(|| Box::new(session) as Box<dyn Session>)
+    }
+
+    fn connected(&mut self, key: u32, _id: SessionId, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
+        say(0, cx, format_args!("connected {key}"));
+        Some(Box::<LineSession>::default())
+    }
+
+    /// The first word asks for a connection; the others go to all that have spoken, and an echo to who said it.
+    fn on_relay(&mut self, from: SessionId, parcel: Parcel, host: &mut dyn RelayHost) {
+        if parcel.bytes == "connect" {
+            return host.connect(7, ([127, 0, 0, 1], 1).into());
+        }
+        if !self.spoke.contains(&from) {
+            self.spoke.push(from);
+        }
+        for other in self.spoke.iter().filter(|other| **other != from) {
+            host.write(*other, &mut |outbox| {
+                outbox.extend_from_slice(b"overheard ");
+                outbox.extend_from_slice(&parcel.bytes);
+                outbox.push(b'\n');
+            });
+        }
+        assert!(host.tell(from, parcel));
+    }
+
+    fn on_drain(&mut self, _host: &mut dyn RelayHost) -> Option<u64> {
+        self.patience_ms
     }
 
     fn cipher(&mut self, _listener: usize) -> Option<Box<dyn Cipher>> {

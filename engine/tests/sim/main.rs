@@ -10,6 +10,7 @@ mod crash;
 mod delivery;
 mod history;
 mod offline;
+mod passengers;
 mod presence;
 mod pressure;
 mod routing;

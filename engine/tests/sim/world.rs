@@ -34,6 +34,9 @@ pub const LIMITS: Limits = Limits {
     queue_page_bytes: 1000,
     outbox_soft_bytes: 300,
     outbox_hard_bytes: 3000,
+    carrier_soft_bytes: 600,
+    carrier_hard_bytes: 30_000,
+    passenger_unread_bytes: 200,
     ..Limits::DEFAULT
 };
 
@@ -92,6 +95,8 @@ pub struct World {
     pages: BookCore,
     wires: Vec<Wire>,
     now_ms: u64,
+    /// How long the front-ends see their sessions off by themselves.
+    patience_ms: Option<u64>,
     setup: Arc<Setup>,
 }
 
@@ -143,6 +148,7 @@ impl World {
             pages,
             wires: Vec::new(),
             now_ms: 0,
+            patience_ms: None,
             setup,
         };
         world.start();
@@ -157,7 +163,10 @@ impl World {
                 Shard::new(Seat {
                     id: id as u16,
                     setup: self.setup.clone(),
-                    frontends: vec![Box::new(LineFront)],
+                    frontends: vec![Box::new(LineFront {
+                        patience_ms: self.patience_ms,
+                        ..LineFront::default()
+                    })],
                     random: Box::new(Dice(self.dice.roll())),
                     metrics: metrics.shard(id),
                     record_floor: self.log.highest_id(),
@@ -197,14 +206,24 @@ impl World {
     /// A connection that has said nothing.
     pub fn connect(&mut self) -> Line {
         let shard = self.dice.below(self.shards.len());
+        self.connect_to(shard, 0)
+    }
+
+    fn connect_to(&mut self, shard: usize, listener: usize) -> Line {
         let peer = Peer {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             tls: None,
-            listener: 0,
+            listener,
         };
         let now = self.now();
         self.shards[shard].begin(now);
-        let id = self.shards[shard].open(0, 0, &peer).expect("there is room");
+        let id = self.shards[shard].open(0, listener, &peer).expect("there is room");
+        let line = self.string(shard, id);
+        self.carry(shard);
+        line
+    }
+
+    fn string(&mut self, shard: usize, id: SessionId) -> Line {
         self.wires.push(Wire {
             at: Some((shard, id)),
             alive: true,
@@ -212,7 +231,52 @@ impl World {
             typed: VecDeque::new(),
             heard: Vec::new(),
         });
-        self.carry(shard);
+        Line(self.wires.len() - 1)
+    }
+
+    /// Two lines to the same shard.
+    pub fn neighbours(&mut self) -> (Line, Line) {
+        let shard = self.dice.below(self.shards.len());
+        (self.connect_to(shard, 0), self.connect_to(shard, 0))
+    }
+
+    /// A line that carries others, wherever it arrives, goes to where somebody lives.
+    pub fn carrier(&mut self, to_home_of: &str) -> Line {
+        let shard = self.dice.below(self.shards.len());
+        let line = self.connect_to(shard, 1);
+        self.type_in(line, &format!("place {}", self.home(to_home_of)));
+        self.until(line, "placed");
+        line
+    }
+
+    /// Which shard somebody lives on.
+    pub fn home(&self, name: &str) -> u16 {
+        self.setup.table.home(&address(name))
+    }
+
+    /// Where a line has ended up.
+    pub fn shard_of(&self, line: Line) -> Option<u16> {
+        self.wires[line.0].at.map(|(shard, _)| shard as u16)
+    }
+
+    /// A passenger gets in, logs in and binds.
+    pub fn board(&mut self, carrier: Line, key: u16, name: &str, reliable: bool) {
+        let reliable = if reliable { " reliable" } else { "" };
+        self.type_in(carrier, &format!("embark {key}"));
+        self.type_in(carrier, &format!("{key}:login {name}{reliable}"));
+        self.until(carrier, &format!("{key}:homed"));
+        self.type_in(carrier, &format!("{key}:bind balcony"));
+        self.until(carrier, &format!("{key}:bound"));
+    }
+
+    /// From the next start on, front-ends see their sessions off by themselves.
+    pub fn be_patient(&mut self, ms: u64) {
+        self.patience_ms = Some(ms);
+        self.start();
+    }
+
+    /// The line that was strung last.
+    pub fn last_line(&self) -> Line {
         Line(self.wires.len() - 1)
     }
 
@@ -556,6 +620,13 @@ impl World {
                     self.flush(shard, id);
                 } else {
                     self.shards[shard].lost(id);
+                }
+            }
+            Order::Connect { frontend, key, .. } => {
+                let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+                if let Some(id) = self.shards[shard].connected(frontend, key, peer) {
+                    self.string(shard, id);
+                    self.flush(shard, id);
                 }
             }
             Order::StartTls(_) | Order::Pause(_) | Order::Continue(_) => {}

@@ -10,6 +10,7 @@ use crosspoint_engine::service::Cipher;
 
 use crate::limits::Limits;
 use crate::ticket::Tickets;
+use crate::trunk::TrunkConfig;
 
 /// Makes the server's end of a connection's cipher; `None` when there is no certificate.
 pub type CipherFactory = Arc<dyn Fn() -> Option<Box<dyn Cipher>> + Send + Sync>;
@@ -29,6 +30,8 @@ pub struct IcppConfig {
     pub tickets: Tickets,
     /// How long a drain lets clients go by themselves, in milliseconds.
     pub drain_ms: u64,
+    /// What trunks must know, where there are any.
+    pub trunk: Option<Arc<TrunkConfig>>,
     /// Where clients are sent in a drain; nowhere if empty.
     pub drain_to: Option<Target>,
 }
@@ -49,6 +52,8 @@ pub struct Listener {
     pub cipher: Option<CipherFactory>,
     /// Whether passwords may be shown on it: it is encrypted, by us or by a proxy in front, or loopback.
     pub private: bool,
+    /// Front-ends connect here with their trunks, and no clients.
+    pub trunk: bool,
 }
 
 impl IcppConfig {

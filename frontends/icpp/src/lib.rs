@@ -11,8 +11,9 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
-#[cfg(feature = "front")]
 pub mod config;
+#[cfg(feature = "front")]
+pub mod edge;
 #[cfg(feature = "front")]
 mod front;
 #[cfg(feature = "front")]
@@ -24,9 +25,13 @@ mod parts;
 #[cfg(feature = "front")]
 mod queries;
 #[cfg(feature = "front")]
+pub mod redirect;
+#[cfg(feature = "front")]
 pub mod session;
 #[cfg(feature = "front")]
 pub mod ticket;
+#[cfg(feature = "front")]
+pub mod trunk;
 
 #[cfg(feature = "front")]
 pub use config::IcppConfig;

@@ -438,6 +438,12 @@ fn trunks() {
     };
     assert_eq!(written(header, |out| open.write(out)), golden);
     assert_eq!(Open::read(body(&golden)), Ok(open));
+    let hold = Header {
+        slot: 9,
+        ..Header::push(Verb::Hold, 0)
+    };
+    let golden = with_length(bytes("00000000 15 00 0900 00000000 00000000 01"));
+    assert_eq!(written(hold, |out| out.push(1)), golden);
     let node = Node {
         node: "fe1",
         urls: "a b",

@@ -1,4 +1,5 @@
-//! From the configuration to the ICPP front-end: its listeners, its tickets' key, where it sends clients.
+//! From the configuration to the ICPP front-end: its listeners, its tickets' key, where it sends clients; and to the
+//! front-end role.
 //!
 //! Invariant: [`addresses`], [`forms`] and the front-end's listeners are in one order, that of [`Kind::ALL`].
 
@@ -12,11 +13,13 @@ use crosspoint_http::websocket::Endpoint;
 use crosspoint_icpp::IcppConfig;
 use crosspoint_icpp::codec::whole;
 use crosspoint_icpp::config::{CipherFactory, Listener, Target};
+use crosspoint_icpp::edge::{EdgeConfig, EdgeFigures, EdgeListener};
 use crosspoint_icpp::ticket::Tickets;
+use crosspoint_icpp::trunk::{ClusterKey, Nodes, TrunkConfig};
 use sha2::{Digest, Sha256};
 
 use crate::cipher::Certificates;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::websocket;
 
 /// What a WebSocket client asks for (SPEC.md section 1).
@@ -29,18 +32,32 @@ enum Kind {
     Tls,
     WebSocket,
     WebSocketTls,
+    Trunks,
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Clear, Kind::Tls, Kind::WebSocket, Kind::WebSocketTls];
+    const ALL: [Kind; 5] = [
+        Kind::Clear,
+        Kind::Tls,
+        Kind::WebSocket,
+        Kind::WebSocketTls,
+        Kind::Trunks,
+    ];
 
     fn addresses(self, config: &Config) -> &[SocketAddr] {
         let icpp = &config.icpp;
+        let trunks = self == Kind::Trunks;
+        match (config.role, self) {
+            (Role::Backend, _) if !trunks => return &[],
+            (Role::Frontend, _) if trunks => return &[],
+            _ => {}
+        }
         match self {
             Kind::Clear => &icpp.listen,
             Kind::Tls => &icpp.listen_tls,
             Kind::WebSocket => &icpp.listen_ws,
             Kind::WebSocketTls => &icpp.listen_wss,
+            Kind::Trunks => &icpp.trunk_listen,
         }
     }
 
@@ -50,6 +67,7 @@ impl Kind {
             Kind::Tls => "TLS",
             Kind::WebSocket => "WebSocket in the clear",
             Kind::WebSocketTls => "WebSocket in TLS",
+            Kind::Trunks => "trunks",
         }
     }
 }
@@ -100,15 +118,22 @@ impl Ciphers {
         }
     }
 
-    fn listener(&self, kind: Kind) -> Listener {
-        let cipher = match kind {
-            Kind::Clear => None,
+    fn of_kind(&self, kind: Kind) -> Option<CipherFactory> {
+        match kind {
+            Kind::Clear | Kind::Trunks => None,
             Kind::Tls => Some(self.tls.clone()),
             Kind::WebSocket => Some(self.websocket.clone()),
             Kind::WebSocketTls => Some(self.websocket_tls.clone()),
-        };
+        }
+    }
+
+    fn listener(&self, kind: Kind) -> Listener {
         // In the clear on other addresses than loopback only behind a proxy, which `check` sees to.
-        Listener { cipher, private: true }
+        Listener {
+            cipher: self.of_kind(kind),
+            private: true,
+            trunk: kind == Kind::Trunks,
+        }
     }
 }
 
@@ -118,6 +143,15 @@ impl Ciphers {
 /// The cluster's key cannot be read, or the system has no random bytes.
 pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers) -> Result<IcppConfig> {
     let icpp = &config.icpp;
+    let trunk = match Kind::Trunks.addresses(config) {
+        [] => None,
+        _ => Some(Arc::new(TrunkConfig {
+            node: icpp.node.clone(),
+            key: trunk_key(config)?,
+            shards: config.shard_count() as u16,
+            nodes: Nodes::default(),
+        })),
+    };
     let target = Target {
         node: icpp.redirect_node.clone(),
         urls: icpp.redirect_to.clone(),
@@ -126,11 +160,43 @@ pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers) -> Result<IcppCo
         domain: domain.clone(),
         node: icpp.node.clone(),
         listeners: listeners(config).map(|(kind, _)| ciphers.listener(kind)).collect(),
+        trunk,
         limits: config.icpp_limits(),
         tickets: Tickets::new(ticket_key(config)?, now_ms()),
         drain_ms: config.drain.deadline_s.saturating_mul(1_000) / 2,
         drain_to: Some(target).filter(|target| !target.urls.is_empty()),
     })
+}
+
+/// The front-end role's configuration.
+///
+/// # Errors
+/// The cluster's key cannot be read.
+pub fn edge(config: &Config, ciphers: &Ciphers, figures: &Arc<EdgeFigures>) -> Result<EdgeConfig> {
+    let edge = &config.edge;
+    Ok(EdgeConfig {
+        node: config.icpp.node.clone(),
+        urls: edge.urls.clone(),
+        weight: edge.weight,
+        back_end: edge.back_end.parse().context("edge.back_end is no address")?,
+        key: trunk_key(config)?,
+        listeners: listeners(config)
+            .map(|(kind, _)| EdgeListener {
+                cipher: ciphers.of_kind(kind),
+                private: true,
+            })
+            .collect(),
+        homes: edge.homes().map_err(|text| anyhow!("edge.homes: {text}"))?,
+        load: config.balance.policy(),
+        // The rest is for goodbyes.
+        drain_ms: config.drain.deadline_s.saturating_mul(1_000) * 4 / 5,
+        shards: config.shard_count() as u32,
+        figures: figures.clone(),
+    })
+}
+
+fn trunk_key(config: &Config) -> Result<ClusterKey> {
+    Ok(ClusterKey(secret(config, b"icpp trunk key 1")?))
 }
 
 /// Of the cluster's secret, or of none that anybody knows.
@@ -141,9 +207,15 @@ fn ticket_key(config: &Config) -> Result<[u8; 32]> {
         getrandom::fill(&mut key).map_err(|error| anyhow!("the system has no random bytes: {error}"))?;
         return Ok(key);
     }
+    secret(config, b"icpp ticket 1")
+}
+
+/// What is made of the cluster's secret for one purpose.
+fn secret(config: &Config, purpose: &[u8]) -> Result<[u8; 32]> {
+    let path = &config.icpp.cluster_key;
     let secret = std::fs::read(path).with_context(|| format!("cannot read icpp.cluster_key, {}", path.display()))?;
     let mut hash = Sha256::new();
-    hash.update(b"icpp ticket 1");
+    hash.update(purpose);
     hash.update(secret);
     Ok(hash.finalize().into())
 }

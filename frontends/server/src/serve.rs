@@ -7,6 +7,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,15 +16,16 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rt;
 use crosspoint_engine::rt::signals::{Signal, Signals};
 use crosspoint_engine::switch::Switch;
+use crosspoint_icpp::edge::EdgeFigures;
 
 use crate::admin::server::Office;
 use crate::banner::Banner;
 use crate::certificate;
 use crate::cipher::Certificates;
 use crate::cli::Settings;
-use crate::config::Config;
 use crate::config::check::check;
 use crate::config::layers::{Loaded, Origin};
+use crate::config::{Config, Role};
 use crate::exit::Exit;
 use crate::home::Home;
 use crate::http::{self, Reply, Routes};
@@ -92,7 +94,8 @@ fn start(mut loaded: Loaded) -> Result<Server> {
     let late: LateDesk = Arc::default();
     let admin = serve_http(&config, &late)?;
     let metrics = Arc::new(stats::make(&config, &home, &wiring::PROTOCOLS));
-    let started = wiring::start(&config, &domain, metrics.clone(), &certificates);
+    let edge = Arc::new(EdgeFigures::default());
+    let started = wiring::start(&config, &domain, metrics.clone(), &certificates, &edge);
     let switch = started.inspect_err(|_| stats::withdraw(&home))?;
     stats::publish(&metrics, &home);
     let (control, iterations) = (switch.control(), config.accounts.scram_iterations);
@@ -102,6 +105,8 @@ fn start(mut loaded: Loaded) -> Result<Server> {
         domain,
         iterations,
         began,
+        edge,
+        is_edge: config.role == Role::Frontend,
     });
     open_office(&home, &desk)?;
     // Only set here.
@@ -230,8 +235,12 @@ fn routes(late: LateDesk) -> Routes {
 impl Server {
     /// Serves until a signal, or the admin socket, asks for the end.
     fn attend(self, signals: &Signals) -> Result<Exit> {
+        let mut busy = Busy::new();
         while !self.desk.control.is_draining() {
             self.desk.mirror();
+            if let Some(permille) = busy.look() {
+                self.desk.edge.cpu_permille.store(permille, Relaxed);
+            }
             match signals.wait_for(GLANCE) {
                 Some(Signal::Terminate | Signal::Interrupt) => self.desk.drain(),
                 Some(Signal::Hangup) => self.reload(),
@@ -286,5 +295,35 @@ impl Server {
             .map_err(|_| anyhow!("the drain itself broke; what was acknowledged is safe"))?;
         tracing::info!(?report, "drained");
         Ok(if report.is_clean() { Exit::Done } else { Exit::Deadline })
+    }
+}
+
+/// Share of the cores that this process keeps busy, once a second.
+struct Busy {
+    since: Instant,
+    cpu: Duration,
+}
+
+/// How long a share is taken over.
+const BUSY_SPAN: Duration = Duration::from_secs(1);
+
+impl Busy {
+    fn new() -> Busy {
+        Busy {
+            since: Instant::now(),
+            cpu: rt::process_cpu(),
+        }
+    }
+
+    /// In permille, when it is time.
+    fn look(&mut self) -> Option<u32> {
+        let elapsed = self.since.elapsed();
+        if elapsed < BUSY_SPAN {
+            return None;
+        }
+        let used = rt::process_cpu().saturating_sub(self.cpu);
+        *self = Busy::new();
+        let cores = rt::cores().len().max(1) as f64;
+        Some((used.as_secs_f64() / elapsed.as_secs_f64() / cores * 1000.0) as u32)
     }
 }

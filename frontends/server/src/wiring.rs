@@ -18,13 +18,14 @@ use crosspoint_engine::service::Frontend;
 use crosspoint_engine::shard::Registration as InBand;
 use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Switch};
 use crosspoint_icpp::IcppFront;
+use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
 use crosspoint_xmpp::config::{CipherFactory, Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{Config, Registration, TlsMode};
+use crate::config::{Config, Registration, Role, TlsMode};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
@@ -53,12 +54,18 @@ pub fn book_path(data: &Path) -> PathBuf {
 ///
 /// # Errors
 /// What could not be opened or bound, and what to do.
-pub fn start(config: &Config, domain: &Jid, metrics: Arc<Metrics>, certificates: &Certificates) -> Result<Switch> {
+pub fn start(
+    config: &Config,
+    domain: &Jid,
+    metrics: Arc<Metrics>,
+    certificates: &Certificates,
+    edge: &Arc<EdgeFigures>,
+) -> Result<Switch> {
     let mut plan = plan(config, domain, metrics);
     for listen in &mut plan.listeners {
         listen.address = alone(listen.address)?;
     }
-    let fronts = frontends(config, domain, Ciphers::of(certificates))?;
+    let fronts = frontends(config, domain, Ciphers::of(certificates), edge)?;
     switch::start(plan, fronts).context("the switch did not start")
 }
 
@@ -71,12 +78,13 @@ pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
     let config = Config {
         shards: 1,
         pin: false,
+        role: Role::All,
         ..config.clone()
     };
     let domain = jid.to_domain();
     let mut plan = plan(&config, &domain, Arc::new(Metrics::new(1)));
     plan.listeners.clear();
-    let switch = switch::start(plan, frontends(&config, &domain, Ciphers::none())?)?;
+    let switch = switch::start(plan, frontends(&config, &domain, Ciphers::none(), &Arc::default())?)?;
     let outcome = switch.control().remove_account(jid).map_err(refusal);
     switch.drain(Duration::from_secs(config.drain.deadline_s));
     Ok(outcome?)
@@ -106,8 +114,17 @@ impl Ciphers {
     }
 }
 
-fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers) -> Result<MakeFrontends> {
+fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers, figures: &Arc<EdgeFigures>) -> Result<MakeFrontends> {
     let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp));
+    if config.role == Role::Frontend {
+        let edge = Arc::new(icpp::edge(config, &ciphers.icpp, figures)?);
+        return Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
+            vec![
+                Box::new(XmppFront::new(xmpp.clone())),
+                Box::new(EdgeFront::new(edge.clone())),
+            ]
+        }));
+    }
     let icpp = Arc::new(icpp::config(config, domain, &ciphers.icpp)?);
     Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
         vec![
@@ -188,6 +205,10 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         .listen_tls
         .iter()
         .map(|address| (*address, Listener::DIRECT_TLS));
+    if config.role == Role::Frontend {
+        // No users live here.
+        return Vec::new();
+    }
     config
         .xmpp
         .listen
@@ -249,6 +270,10 @@ pub struct Desk {
     pub iterations: u32,
     /// When the process started.
     pub began: Instant,
+    /// What the front-end role counts; nothing in the other roles.
+    pub edge: Arc<EdgeFigures>,
+    /// Whether this is a front-end.
+    pub is_edge: bool,
 }
 
 impl Desk {
@@ -257,6 +282,9 @@ impl Desk {
         let mut text = self.metrics.render();
         figures::process(&mut text);
         figures::storage(&mut text, &self.storage());
+        if self.is_edge {
+            self.edge.render(&mut text);
+        }
         text
     }
 

@@ -49,6 +49,8 @@ verbs! {
     Open = 0x13;
     /// A session's connection has ended (trunks).
     Close = 0x14;
+    /// A session's frames shall wait, or need not any more (trunks).
+    Hold = 0x15;
     /// Another window.
     Credit = 0x18;
     /// A refusal.

@@ -13,6 +13,7 @@ use crate::codec::elsewhere::{Drain, Reason, Redirect};
 use crate::codec::hello::Authed;
 use crate::codec::{Code, Flags, Refusal, Verb, write_frame};
 use crate::config::IcppConfig;
+use crate::trunk;
 
 use super::established::{Due, Established, NEVER};
 use super::login::Login;
@@ -326,6 +327,10 @@ fn established_event(
         Event::RosterPush { item, removed, version } => {
             established.push_contact(&item, removed, version, config, place, cx)
         }
+        Event::Relayed(parcel) if parcel.label == trunk::REDIRECT => {
+            established.send_elsewhere(&parcel.bytes, config, place, cx);
+            Flow::Next
+        }
         Event::AdmissionPush(change) => established.push_admission(&change, config, place, cx),
         Event::BlockPush { addresses, blocked } => established.push_blocks(&addresses, blocked, config, place, cx),
         _ => Flow::Next,
@@ -428,6 +433,28 @@ impl Established {
         Flow::Next
     }
 
+    /// What lets the client in at another node without its password.
+    fn ticket_for(&self, node: &str, config: &IcppConfig, cx: &mut Context<'_>) -> Option<Vec<u8>> {
+        let fingerprint = self.fingerprint.filter(|_| config.limits.ticket_seconds > 0)?;
+        let (tickets, seconds) = (&config.tickets, config.limits.ticket_seconds);
+        Some(tickets.make(&self.address, &fingerprint, node, seconds, cx.now, cx.random))
+    }
+
+    /// The front-end through which the client is here wants it to go to another one (SPEC.md section 11.3).
+    fn send_elsewhere(&mut self, body: &[u8], config: &IcppConfig, place: Place, cx: &mut Context<'_>) {
+        let Ok(wish) = Redirect::read(body) else { return };
+        if self.flags.away || wish.node.is_empty() {
+            return;
+        }
+        let (ack, ticket) = (self.ack(), self.ticket_for(wish.node, config, cx));
+        write_frame(cx.outbox, place.push(Verb::Redirect, ack), |out| {
+            let mut redirect = Redirect::to(wish.node, wish.reason, &config.node);
+            redirect.ticket = ticket.as_deref();
+            redirect.after_ms = wish.after_ms;
+            redirect.write(out, wish.urls());
+        });
+    }
+
     /// SPEC.md section 11.2: open nothing new, and go at a time of your choice.
     fn begin_drain(&mut self, config: &IcppConfig, place: Place, cx: &mut Context<'_>) {
         self.flags.draining = true;
@@ -442,12 +469,7 @@ impl Established {
         };
         write_frame(cx.outbox, place.push(Verb::Drain, ack), |out| drain.write(out));
         if let Some(target) = &config.drain_to {
-            let ticket = self.fingerprint.map(|fingerprint| {
-                let seconds = config.limits.ticket_seconds;
-                config
-                    .tickets
-                    .make(&self.address, &fingerprint, &target.node, seconds, cx.now, cx.random)
-            });
+            let ticket = self.ticket_for(&target.node, config, cx);
             let urls = target.urls.iter().map(String::as_str);
             write_frame(cx.outbox, place.push(Verb::Redirect, ack), |out| {
                 let mut redirect = Redirect::to(&target.node, Reason::Drain, &config.node);

@@ -44,13 +44,16 @@ pub fn config(limits: Limits) -> IcppConfig {
             Listener {
                 cipher: None,
                 private: true,
+                trunk: false,
             },
             Listener {
                 cipher: None,
                 private: false,
+                trunk: false,
             },
         ],
         limits,
+        trunk: None,
         tickets: Tickets::new([7; 32], 0),
         drain_ms: 5_000,
         drain_to: None,

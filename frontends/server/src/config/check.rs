@@ -10,7 +10,7 @@ use crosspoint_engine::scram::keys::{ITERATIONS_MAX, ITERATIONS_MIN};
 use toml::Value;
 
 use super::layers::{Loaded, Wrong, leaves};
-use super::{Config, TlsMode};
+use super::{Config, Role, TlsMode};
 
 /// Most shards: more are a slip of the finger, not a machine.
 pub const SHARDS_MAX: usize = 512;
@@ -56,6 +56,7 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
         findings.add("icpp.heartbeat_s", what.to_owned());
     }
     icpp(config, &mut findings);
+    cluster(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
         findings.add(
             "xmpp.redirect_always",
@@ -159,6 +160,7 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     all.extend(keyed("xmpp.listen_tls", &config.xmpp.listen_tls));
     all.extend(keyed("icpp.listen", &config.icpp.listen));
     all.extend(keyed("icpp.listen_tls", &config.icpp.listen_tls));
+    all.extend(keyed("icpp.trunk_listen", &config.icpp.trunk_listen));
     all.extend(keyed("icpp.listen_ws", &config.icpp.listen_ws));
     all.extend(keyed("icpp.listen_wss", &config.icpp.listen_wss));
     all.extend(keyed("admin.listen", &config.admin.listen));
@@ -216,6 +218,44 @@ fn icpp(config: &Config, findings: &mut Findings<'_>) {
             let what = format!("cannot read {}: {error}", icpp.cluster_key.display());
             findings.add("icpp.cluster_key", what);
         }
+    }
+}
+
+/// Trunks, and the two roles that have them.
+fn cluster(config: &Config, findings: &mut Findings<'_>) {
+    let (icpp, edge) = (&config.icpp, &config.edge);
+    if let Some(open) = icpp.trunk_listen.iter().find(|address| !address.ip().is_loopback())
+        && !icpp.trunk_allow_remote
+    {
+        let what = format!(
+            "{open} is not loopback and trunks are not encrypted; set icpp.trunk_allow_remote = true if the network is yours"
+        );
+        findings.add("icpp.trunk_listen", what);
+    }
+    let has_trunks = !icpp.trunk_listen.is_empty() || config.role == Role::Frontend;
+    if has_trunks && icpp.cluster_key.as_os_str().is_empty() {
+        let what = "trunks need the secret that all processes of the cluster share".to_owned();
+        findings.add("icpp.cluster_key", what);
+    }
+    match config.role {
+        Role::Backend if icpp.trunk_listen.is_empty() => {
+            findings.add(
+                "icpp.trunk_listen",
+                "no front-end could connect; name an address".to_owned(),
+            );
+        }
+        Role::Frontend if edge.back_end.parse::<SocketAddr>().is_err() => {
+            let what = format!("`{}` is no address:port of a back-end", edge.back_end);
+            findings.add("edge.back_end", what);
+        }
+        _ => {}
+    }
+    if let Err(text) = edge.homes() {
+        let what = format!("`{text}` is not FIRST-LAST NODE, with slots from 0 to 4095");
+        findings.add("edge.homes", what);
+    }
+    if let Err(what) = config.balance.policy().check() {
+        findings.add("balance.enter_permille", what.to_owned());
     }
 }
 

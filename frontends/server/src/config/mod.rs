@@ -19,7 +19,10 @@ use crosspoint_icpp::limits::Limits as IcppLimits;
 use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
 
+pub use cluster::{Balance, Edge, Role};
+
 pub mod check;
+mod cluster;
 pub mod layers;
 mod place;
 #[cfg(test)]
@@ -39,10 +42,16 @@ pub struct Config {
     pub shards: usize,
     /// Whether each shard keeps to a core of its own.
     pub pin: bool,
+    /// What this process is in a cluster.
+    pub role: Role,
     /// XMPP for clients.
     pub xmpp: Xmpp,
     /// ICPP for clients.
     pub icpp: Icpp,
+    /// The front-end role.
+    pub edge: Edge,
+    /// When a front-end sends clients to others.
+    pub balance: Balance,
     /// Certificate.
     pub tls: Tls,
     /// What is kept after it was delivered.
@@ -111,6 +120,10 @@ pub struct Icpp {
     pub redirect_to: Vec<String>,
     /// The name of that front-end.
     pub redirect_node: String,
+    /// Where front-ends connect with their trunks; empty: nowhere.
+    pub trunk_listen: Vec<SocketAddr>,
+    /// Whether `trunk_listen` may name addresses other than loopback: trunks are not encrypted.
+    pub trunk_allow_remote: bool,
 }
 
 /// Encryption on listeners that begin in the clear.
@@ -270,6 +283,9 @@ impl Default for Config {
             pin: true,
             xmpp: Xmpp::default(),
             icpp: Icpp::default(),
+            role: Role::All,
+            edge: Edge::default(),
+            balance: Balance::default(),
             tls: Tls::default(),
             archive: Archive::default(),
             accounts: Accounts::default(),
@@ -313,6 +329,8 @@ impl Default for Icpp {
             ticket_s: limits.ticket_seconds,
             redirect_to: Vec::new(),
             redirect_node: String::new(),
+            trunk_listen: Vec::new(),
+            trunk_allow_remote: false,
         }
     }
 }

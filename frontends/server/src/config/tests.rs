@@ -304,6 +304,21 @@ fn settings_that_cannot_work_are_named() {
             "x.toml:2: limits.sessions_per_user: ",
         ),
         ("[log]\nfilter = \"a=b=c\"", "x.toml:2: log.filter: "),
+        ("role = \"backend\"", "default: icpp.trunk_listen: no front-end"),
+        ("role = \"frontend\"", "default: icpp.cluster_key: trunks need"),
+        (
+            "role = \"frontend\"\n[icpp]\ncluster_key = \"Cargo.toml\"\n[edge]\nback_end = \"here\"",
+            "x.toml:5: edge.back_end: `here`",
+        ),
+        (
+            "[icpp]\ntrunk_listen = [\"192.0.2.1:5298\"]\ncluster_key = \"Cargo.toml\"",
+            "x.toml:2: icpp.trunk_listen: 192.0.2.1:5298 is not loopback",
+        ),
+        (
+            "[edge]\nhomes = [\"0-2047 fe1\", \"2048-4096 fe2\"]",
+            "x.toml:2: edge.homes: `2048-4096 fe2`",
+        ),
+        ("[balance]\nleave_permille = 300", "default: balance.enter_permille: "),
         ("[drain]\ndeadline_s = 100000", "x.toml:2: drain.deadline_s: "),
     ];
     for (text, start) in cases {

@@ -315,6 +315,13 @@ pub fn name(action: &Action) -> &'static str {
         Action::Sync { .. } => "Sync",
         Action::Hold(_) => "Hold",
         Action::Listen { .. } => "Listen",
+        Action::Place { .. }
+        | Action::Embark { .. }
+        | Action::Feed { .. }
+        | Action::Disembark { .. }
+        | Action::HoldPassenger { .. }
+        | Action::Tell { .. }
+        | Action::Relay(_) => "Carry",
         Action::Spend { .. } => "Spend",
         Action::Register { .. } => "Register",
         Action::Pause => "Pause",

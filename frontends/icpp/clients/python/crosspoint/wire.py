@@ -42,6 +42,7 @@ class Verb(enum.IntEnum):
     TOPOLOGY = 0x12
     OPEN = 0x13
     CLOSE = 0x14
+    HOLD = 0x15
     CREDIT = 0x18
     ERROR = 0x19
     SEND = 0x20

@@ -429,7 +429,7 @@ class Hostile(unittest.TestCase):
 
     def test_verbs_of_clients(self):
         for verb in (Verb.HELLO, Verb.WELCOME, Verb.AUTH, Verb.SEND, Verb.PRESENCE, Verb.SYNC, Verb.HISTORY, Verb.STATE,
-                     Verb.OPEN, Verb.CLOSE, Verb.TOPOLOGY, Verb.AUTHED, Verb.RESUMED):
+                     Verb.OPEN, Verb.CLOSE, Verb.HOLD, Verb.TOPOLOGY, Verb.AUTHED, Verb.RESUMED):
             self.refused(Code.UNEXPECTED_VERB, Frame(verb))
 
     def test_bodies(self):

@@ -132,7 +132,7 @@ class GoldenBytes(unittest.TestCase):
                 self.assertEqual(int.from_bytes(data[:4], "little"), len(data))
 
     def test_every_verb_of_a_client_or_a_server_is_among_them(self):
-        trunks = {Verb.TOPOLOGY, Verb.OPEN, Verb.CLOSE}
+        trunks = {Verb.TOPOLOGY, Verb.OPEN, Verb.CLOSE, Verb.HOLD}
         self.assertEqual({frame.verb for _, frame, _ in GOLDEN}, set(Verb) - trunks)
 
     def test_what_was_written_is_read_again(self):

@@ -1,0 +1,127 @@
+//! The end of a front-end: its clients are told, sent to others over the time that there is, and seen off.
+//!
+//! Invariant: a client is sent elsewhere once, by a ticket of the back-end's, and only if it is logged in.
+
+use std::collections::VecDeque;
+
+use crosspoint_engine::relay::RelayHost;
+use crosspoint_engine::session::Farewell;
+
+use crate::codec::elsewhere::{Drain as Body, Reason, Redirect};
+use crate::codec::{Flags, Header, Verb, write_frame};
+use crate::redirect;
+use crate::trunk::push;
+
+use super::front::EdgeFront;
+
+/// A drain under way.
+pub(super) struct Drain {
+    began_ms: u64,
+    /// Clients when it began.
+    all: usize,
+    /// Those that have been sent elsewhere.
+    sent: usize,
+    /// Those that have not, by trunk and slot.
+    waiting: VecDeque<(usize, u16)>,
+    /// Whose turn it is among the nodes that take them.
+    turn: usize,
+}
+
+impl Drain {
+    /// Appends DRAIN.
+    pub(super) fn write(out: &mut Vec<u8>, ack: u32, phase: u8, deadline_ms: u64) {
+        let deadline_ms = u32::try_from(deadline_ms).unwrap_or(u32::MAX);
+        write_frame(out, Header::push(Verb::Drain, ack), |out| {
+            Body { phase, deadline_ms }.write(out)
+        });
+    }
+}
+
+impl EdgeFront {
+    /// Everybody is told. `None`: there is nobody, so nothing takes time.
+    pub(super) fn begin_drain(&mut self, host: &mut dyn RelayHost) -> Option<u64> {
+        let deadline_ms = self.config.drain_ms;
+        let mut waiting = VecDeque::new();
+        for (place, trunk) in self.trunks.iter_mut().enumerate() {
+            for (slot, row) in trunk.rows.iter() {
+                if row.closing {
+                    continue;
+                }
+                let ack = row.ack;
+                host.write(row.session, &mut |out| Drain::write(out, ack, 1, deadline_ms));
+                waiting.push_back((place, slot));
+            }
+        }
+        let patient = !waiting.is_empty() && deadline_ms > 0;
+        self.drain = Some(Drain {
+            began_ms: host.now().ms,
+            all: waiting.len(),
+            sent: 0,
+            waiting,
+            turn: 0,
+        });
+        patient.then_some(deadline_ms)
+    }
+
+    /// Some more are sent elsewhere; when all have gone, so do the trunks.
+    pub(super) fn go_on_draining(&mut self, host: &mut dyn RelayHost) {
+        let Some(drain) = &self.drain else { return };
+        let elapsed_ms = host.now().ms.saturating_sub(drain.began_ms);
+        let due = redirect::due(drain.all, elapsed_ms, self.config.drain_ms);
+        while self.drain.as_ref().is_some_and(|drain| drain.sent < due) && self.send_next(host) {}
+        if self.clients.is_empty() {
+            for trunk in &self.trunks {
+                if let Some(session) = trunk.session {
+                    host.dismiss(session, Farewell::Shutdown);
+                }
+            }
+        }
+    }
+
+    /// False when there is nobody left to send, or nowhere to send them.
+    fn send_next(&mut self, host: &mut dyn RelayHost) -> bool {
+        let refuges = self.refuges();
+        let Some(drain) = &mut self.drain else { return false };
+        if refuges.is_empty() {
+            return false;
+        }
+        let Some((place, slot)) = drain.waiting.pop_front() else {
+            return false;
+        };
+        drain.sent += 1;
+        // In turn, as often as their weights say: whoever has less to do has no time to say so.
+        let weights: usize = refuges.iter().map(|node| usize::from(node.weight)).sum();
+        let mut ticket = (drain.turn * STRIDE) % weights;
+        drain.turn += 1;
+        let chosen = refuges.iter().find(|node| {
+            let weight = usize::from(node.weight);
+            let here = ticket < weight;
+            ticket = ticket.saturating_sub(weight);
+            here
+        });
+        let Some(target) = chosen else { return true };
+        let urls = self.urls_of(&target.node);
+        let trunk = &mut self.trunks[place];
+        let (Some(session), Some(row)) = (trunk.session, trunk.rows.get(slot)) else {
+            return true;
+        };
+        if row.closing || !row.online || std::mem::replace(&mut row.sent, true) {
+            return true;
+        }
+        self.config.figures.count_redirect(Reason::Drain);
+        let header = Header {
+            flags: Flags::REQ,
+            id: u32::from(slot),
+            ..push(Verb::Redirect, slot)
+        };
+        host.write(session, &mut |out| {
+            write_frame(out, header, |out| {
+                Redirect::to(&target.node, Reason::Drain, &self.config.node).write(out, urls.split(' '));
+            });
+        });
+        true
+    }
+}
+
+/// Strides through the weights; prime, so that it meets all of them.
+const STRIDE: usize = 7_919;
