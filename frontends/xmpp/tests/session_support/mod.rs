@@ -327,6 +327,7 @@ pub fn name(action: &Action) -> &'static str {
         Action::Pause => "Pause",
         Action::Continue => "Continue",
         Action::WakeAt(_) => "WakeAt",
+        Action::HangUp => "HangUp",
         Action::Close => "Close",
     }
 }
