@@ -342,6 +342,7 @@ impl World {
                 self.shards[shard].closed(id);
             }
             Order::Continue(id) => self.offer_leftover(shard, id),
+            Order::HangUp(_) => panic!("nobody is silent for so long"),
             // Said again by the session when it is offered input too early.
             Order::Pause(_) => {}
             Order::StartTls(_) => panic!("scenes do not encrypt"),

@@ -1,7 +1,7 @@
 //! What a content says in any protocol: the neutral view through which front-ends understand each other.
 //!
 //! When an envelope reaches a session of another protocol than its writer's, the shard asks the writer's front-end for the same envelope
-//! with a neutral content ([`Frontend::neutral`](crate::service::Frontend::neutral)); every front-end can write that one. What
+//! with a neutral content (a [`Translator`](crate::service::Translator)); every front-end can write that one. What
 //! a protocol cannot say in these words does not cross.
 //!
 //! ```text

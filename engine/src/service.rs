@@ -22,6 +22,10 @@ use crate::session::{Context, Now, Peer, Session, TlsFacts};
 use crate::shard::SessionId;
 use crate::store::RecordId;
 
+/// The same envelope (a message or presence) with a neutral content and an identifier that is text; `None` if nothing of it can be
+/// said in neutral words. A plain function: it is also needed while its front-end is at work.
+pub type Translator = fn(&Envelope) -> Option<Envelope>;
+
 /// A protocol's front-end, as one shard holds it.
 pub trait Frontend: Send {
     /// The codec that its sessions write.
@@ -38,11 +42,9 @@ pub trait Frontend: Send {
     /// other); a session is made when that is over.
     fn handshake_first(&self, listener: usize) -> bool;
 
-    /// The same envelope (a message or presence that this codec wrote) with a neutral content and an identifier that is text, for a
-    /// session of another protocol; `None` if nothing of it can be said there.
-    fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
-        let _ = envelope;
-        None
+    /// How what this codec wrote is said to sessions of other protocols.
+    fn translator(&self) -> Translator {
+        |_| None
     }
 
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.

@@ -230,6 +230,8 @@ pub enum Action {
     Continue,
     /// Call `on_tick` at this time ([`Now::ms`]); replaces an earlier wish.
     WakeAt(u64),
+    /// Write out what is in the outbox, then let go of the transport, as if it was lost: `Lost` follows.
+    HangUp,
     /// Write out what is in the outbox, then close the transport; the session is over. Nothing may follow.
     Close,
     /// Go to this shard, with the transport and without an account: what a carrier does that is to serve that shard.

@@ -169,6 +169,16 @@ impl Station {
         }
     }
 
+    /// The reader finds the end of the connection, and tells the shard.
+    fn hang_up(self: &Rc<Self>, id: SessionId) {
+        self.flush(id);
+        if let Some(link) = self.link(id) {
+            link.socket.shutdown();
+            link.paused.set(false);
+            link.interrupt.notify();
+        }
+    }
+
     /// The socket is dead; the reader may be asleep.
     fn break_off(&self, link: &Link) {
         self.lost(link);
@@ -179,6 +189,7 @@ impl Station {
         match order {
             Order::StartTls(id) => self.start_tls(id),
             Order::Close(id) => self.close(id),
+            Order::HangUp(id) => self.hang_up(id),
             Order::Pause(id) => {
                 if let Some(link) = self.link(id) {
                     link.paused.set(true);

@@ -50,6 +50,7 @@ impl Shard {
             Action::Pause => self.pause(id, true),
             Action::Continue => self.pause(id, false),
             Action::WakeAt(at_ms) => self.arm(id, at_ms),
+            Action::HangUp => self.hang_up(id),
             Action::Close => self.close(id),
             Action::Place { shard } => self.place(id, shard),
             Action::Embark { key, peer, note } => self.embark(id, key, &peer, &note),

@@ -52,7 +52,7 @@ use crate::metrics::ShardMetrics;
 use crate::metrics::split::Split;
 use crate::rt::Shared;
 use crate::scram::Remembered;
-use crate::service::Frontend;
+use crate::service::{Frontend, Translator};
 use crate::session::{Action, Now, Random};
 use crate::slots::SlotTable;
 use crate::store::RecordId;
@@ -157,8 +157,8 @@ pub struct Shard {
     metrics: Shared<ShardMetrics>,
     split: Rc<Split>,
     frontends: Vec<Option<Box<dyn Frontend>>>,
-    /// What each of them writes.
-    codecs: Vec<Codec>,
+    /// What each of them writes, and how that is said to others.
+    codecs: Vec<(Codec, Translator)>,
     sessions: Sessions,
     users: Users,
     ledger: Ledger,
@@ -206,7 +206,11 @@ impl Shard {
             random,
             split: Rc::new(Split::new(seat.metrics.clone())),
             metrics: seat.metrics,
-            codecs: seat.frontends.iter().map(|front| front.codec()).collect(),
+            codecs: seat
+                .frontends
+                .iter()
+                .map(|front| (front.codec(), front.translator()))
+                .collect(),
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),

@@ -255,6 +255,12 @@ impl Shard {
         self.event(id, Event::PassengerGone { key, refused: false });
     }
 
+    /// What a session travels in, if it does, and by which key.
+    pub(super) fn carried_by(&self, id: SessionId) -> Option<(SessionId, u16)> {
+        let passenger = self.sessions.get(id)?.passenger()?;
+        Some((passenger.carrier, passenger.key))
+    }
+
     /// All passengers of a session have lost it.
     pub(super) fn strand(&mut self, id: SessionId) {
         let carrier = self.sessions.get_mut(id).and_then(Entry::carrier_mut);

@@ -28,6 +28,8 @@ pub enum Order {
     StartTls(SessionId),
     /// Write out, then close; the id is void.
     Close(SessionId),
+    /// Write out what can be written at once, then cut the connection: its end follows.
+    HangUp(SessionId),
     /// Stop reading.
     Pause(SessionId),
     /// Read on, beginning with what is left of the last input.
@@ -237,6 +239,14 @@ impl Shard {
             if let Some(entry) = self.sessions.get_mut(id) {
                 entry.outbox = Vec::new();
             }
+        }
+    }
+
+    /// A session lets go of its transport and stays.
+    pub(super) fn hang_up(&mut self, id: SessionId) {
+        match self.carried_by(id) {
+            Some((carrier, key)) => self.disembark(carrier, key),
+            None => self.orders.push(Order::HangUp(id)),
         }
     }
 

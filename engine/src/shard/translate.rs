@@ -39,7 +39,10 @@ impl Shard {
         let codec = envelope.content.codec;
         codec != Codec::Neutral
             && !matches!(envelope.kind, Kind::Query(_))
-            && self.codecs.get(usize::from(frontend)) != Some(&codec)
+            && self
+                .codecs
+                .get(usize::from(frontend))
+                .is_none_or(|(own, _)| *own != codec)
     }
 
     pub(super) fn deliver_translated(
@@ -63,8 +66,8 @@ impl Shard {
 
     /// By the front-end that wrote it.
     pub(super) fn in_neutral_words(&self, envelope: &Envelope) -> Option<Envelope> {
-        let writer = self.codecs.iter().position(|codec| *codec == envelope.content.codec)?;
-        self.frontends[writer].as_deref()?.neutral(envelope)
+        let writer = self.codecs.iter().find(|(codec, _)| *codec == envelope.content.codec);
+        writer.and_then(|(_, translate)| translate(envelope))
     }
 
     fn translated(&mut self, envelope: &Envelope) -> Option<Envelope> {

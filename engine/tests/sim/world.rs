@@ -590,6 +590,12 @@ impl World {
 
     fn carry_out(&mut self, shard: usize, order: Order) {
         match order {
+            Order::HangUp(id) => {
+                self.flush(shard, id);
+                if let Some(line) = self.wires.iter().position(|wire| wire.at == Some((shard, id))) {
+                    self.cut(Line(line));
+                }
+            }
             Order::Close(id) => {
                 self.flush(shard, id);
                 if let Some(wire) = self.wires.iter_mut().find(|wire| wire.at == Some((shard, id))) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Envelope};
-use crosspoint_engine::service::{Cipher, Frontend, Host};
+use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::IcppConfig;
@@ -94,8 +94,8 @@ impl Frontend for IcppFront {
         )))
     }
 
-    fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
-        neutral::to_neutral(envelope)
+    fn translator(&self) -> Translator {
+        neutral::to_neutral
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

@@ -445,7 +445,7 @@ fn in_the_background_presence_waits_and_typing_is_dropped() {
 }
 
 #[test]
-fn silence_ends_a_session_and_a_ping_does_not_let_it() {
+fn silence_ends_a_connection_and_not_its_session() {
     let mut client = Client::established(Limits::DEFAULT);
     client.pass(100_000);
     client.request(Verb::Ping, 3, &[]);
@@ -453,11 +453,16 @@ fn silence_ends_a_session_and_a_ping_does_not_let_it() {
     assert_eq!((pong.verb, pong.id, pong.flags), (Verb::Pong, 3, Flags::RESP));
     client.pass(179_000);
     assert!(!client.closed);
+    client.actions.clear();
     client.pass(2_000);
-    assert_eq!(
-        (client.told_one().code(), client.closed),
-        (Code::IdleTimeout as u16, true)
+    let told = client.told_one();
+    assert_eq!((told.verb, told.code()), (Verb::Error, Code::IdleTimeout as u16));
+    assert!(
+        matches!(client.actions[..], [Action::HangUp]),
+        "its session waits for it"
     );
+    client.event(Event::Lost);
+    assert!(matches!(client.actions[..], [Action::HangUp, Action::Detach { .. }]) && !client.closed);
 }
 
 #[test]

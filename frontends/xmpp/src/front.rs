@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crosspoint_engine::envelope::{Codec, Envelope};
-use crosspoint_engine::service::{Cipher, Frontend, Host};
+use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
@@ -51,8 +51,8 @@ impl Frontend for XmppFront {
         self.shared.config.listener(listener).direct_tls
     }
 
-    fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
-        neutral::from_stanza(envelope)
+    fn translator(&self) -> Translator {
+        neutral::from_stanza
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

@@ -22,7 +22,7 @@ class Phone:
     def __init__(self, server, user, password, scheme="icpp", **options):
         if scheme in ("icpps", "wss"):
             options.setdefault("tls", trust(server))
-        options.setdefault("random", lambda: 0.2)
+        options.setdefault("random", lambda: 0.05)
         self.server, self.address = server, server.jid(user)
         self.client = Client(self.address, password, [server.icpp_url(scheme)], **options)
         self.boxes = {"messages": [], "events": [], "presence": []}

@@ -20,6 +20,9 @@ XMPP_PORT = 5222
 XMPPS_PORT = 5223
 ICPP_PORT = 5299
 ICPPS_PORT = 5300
+ICPP_WS_PORT = 5301
+ICPP_WSS_PORT = 5302
+ICPP_PORTS = {"icpp": ICPP_PORT, "icpps": ICPPS_PORT, "ws": ICPP_WS_PORT, "wss": ICPP_WSS_PORT}
 ADMIN_PORT = 5280
 START_SECONDS = 60
 
@@ -84,7 +87,7 @@ class Server:
 
     def icpp_url(self, scheme):
         """Where this server speaks ICPP."""
-        return "%s://%s:%d" % (scheme, self.address, {"icpp": ICPP_PORT, "icpps": ICPPS_PORT}[scheme])
+        return "%s://%s:%d" % (scheme, self.address, ICPP_PORTS[scheme])
 
     def make_certificate(self):
         if self.certificate.exists():
@@ -119,7 +122,10 @@ class Crosspoint(Server):
                 *self.settings.get("arguments", [])]
 
     def launch(self):
-        return process.Child(self.command(), self.folder / "server.log")
+        environment = {"CROSSPOINT_ICPP_LISTEN_WS": "%s:%d" % (self.address, ICPP_WS_PORT),
+                       "CROSSPOINT_ICPP_LISTEN_WSS": "%s:%d" % (self.address, ICPP_WSS_PORT)}
+        environment.update(self.settings.get("environment", {}))
+        return process.Child(self.command(), self.folder / "server.log", env=environment)
 
     def ready(self):
         return http_status("http://%s:%d/readyz" % (self.address, ADMIN_PORT)) == 200

@@ -1,5 +1,7 @@
 """The icpp-python suite: plays with the Python client of ICPP, alone, with XMPP people, under kill -9, and with bad manners."""
 
+from interop.stage import Tally
+
 from . import icpp_python_crash, icpp_python_hostile, icpp_python_xmpp
 from .icpp_python_people import stage
 
@@ -7,6 +9,10 @@ assert icpp_python_crash and icpp_python_hostile and icpp_python_xmpp
 
 
 def run(server, only=()):
+    if server.name != "crosspoint":
+        tally = Tally("icpp-python")
+        tally.note("skip", "icpp", "no other server speaks it")
+        return tally.close()
     server.start()
     server.add_accounts([("bystander", "secret-bystander"), ("mallory", "secret-mallory"), ("king", "secret-king")])
     try:

@@ -372,3 +372,47 @@ async def hostile_noise(server):
             expect(fault is None or 1 <= fault.code <= 63, str(fault))
             await other.ping()
         await asyncio.sleep(0)
+
+
+@contextlib.asynccontextmanager
+async def impatient(server):
+    """A server whose tickets and heartbeats last two seconds."""
+    environment = {"CROSSPOINT_ICPP_TICKET_S": "2", "CROSSPOINT_ICPP_HEARTBEAT_S": "2", "CROSSPOINT_ICPP_HEARTBEAT_BACKGROUND_S": "8"}
+    other = type(server)(server.folder.with_name(server.folder.name + "-impatient"), settings={"environment": environment})
+    try:
+        await asyncio.to_thread(other.start)
+        yield other
+    finally:
+        await asyncio.to_thread(other.stop)
+
+
+@play(seconds=60)
+async def hostile_silence_and_late_tickets(server):
+    """An expired ticket is refused; who says nothing is ended and may resume; who pings, or is in the background, is not."""
+    async with impatient(server) as other, Phones(other) as phones:
+        user, password = account(other, "mallory")
+        silent, pinging, hidden = [await Wire.session(other, user, password, fresh_source(), resource=name)
+                                   for name in ("silent", "pinging", "hidden")]
+        expect_equal((silent.welcome.heartbeat, silent.welcome.heartbeat_background, silent.authed.ticket_s), (2, 8, 2), "what was said")
+        hidden.say(Verb.STATE, wire.encode_state(True))
+        phone = await phones.online("romeo")
+
+        async def ping():
+            while True:
+                await asyncio.sleep(1)
+                await pinging.ping()
+        keeping = asyncio.ensure_future(ping())
+        named(await silent.ended(8), Code.IDLE_TIMEOUT, b"silence")
+        await asyncio.sleep(1)
+        keeping.cancel()
+        await hidden.ping()
+        await pinging.ping()
+        expect(phone.client._online.is_set() and len([one for one in phone.happened if hasattr(one, "resumed")]) == 1,
+               "the client was taken for dead: %s" % phone.happened)
+        late = await Wire.connect(other, fresh_source())
+        await late.greet(other.jid(user), resume=silent.authed.token)
+        answer = await late.auth(silent.authed.ticket, "TICKET")
+        expect_equal(wire.Fault.decode(answer.body).code, Code.TICKET_INVALID, "an expired ticket")
+        expect_equal((await late.password(user, password)).verb, Verb.RESUMED, "the password, and the session that fell silent")
+        for raw in (late, pinging, hidden):
+            raw.abort()

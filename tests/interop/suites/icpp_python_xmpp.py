@@ -227,6 +227,8 @@ async def xmpp_blocking_both_ways(server):
         await juliet.heard_of(romeo.client.session.address, "available")
         await juliet.ask("set", "<block xmlns='urn:xmpp:blocking'><item jid='%s'/></block>" % romeo.address)
         await romeo.heard_of(juliet.boundjid.full, Show.UNAVAILABLE)
+        await romeo.settled()
+        romeo.presences.clear()
         sent = await romeo.client.send(juliet.boundjid.bare, "unheard")
         bounced = await romeo.saw(Bounced)
         expect(bounced.id == sent and bounced.condition in BLOCKED, str(bounced))

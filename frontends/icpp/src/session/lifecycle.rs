@@ -384,6 +384,21 @@ impl Established {
         self.deferred.get_or_insert_default();
     }
 
+    /// Nobody has been heard for too long. A phone that has lost its network is silent, too: its session waits for it.
+    fn give_up(&mut self, place: Place, cx: &mut Context<'_>) -> Flow {
+        if self.token.is_none() || self.flags.draining {
+            return Flow::Fail(Code::IdleTimeout);
+        }
+        let ack = self.ack();
+        let refusal = Refusal {
+            temporary: true,
+            ..Refusal::fatal(Code::IdleTimeout)
+        };
+        place.refuse(cx.outbox, 0, ack, &refusal);
+        cx.actions.push(Action::HangUp);
+        Flow::Next
+    }
+
     /// Asks to be woken when the first thing is due.
     pub(super) fn arm(&self, config: &IcppConfig, cx: &mut Context<'_>) {
         let due = &self.due;
@@ -427,7 +442,7 @@ impl Established {
             cx.actions.push(Action::Continue);
         }
         if cx.now.ms >= self.silent_until(config) {
-            return Flow::Fail(Code::IdleTimeout);
+            return self.give_up(place, cx);
         }
         self.arm(config, cx);
         Flow::Next

@@ -315,11 +315,19 @@ pub fn name(action: &Action) -> &'static str {
         Action::Sync { .. } => "Sync",
         Action::Hold(_) => "Hold",
         Action::Listen { .. } => "Listen",
+        Action::Place { .. }
+        | Action::Embark { .. }
+        | Action::Feed { .. }
+        | Action::Disembark { .. }
+        | Action::HoldPassenger { .. }
+        | Action::Tell { .. }
+        | Action::Relay(_) => "Carry",
         Action::Spend { .. } => "Spend",
         Action::Register { .. } => "Register",
         Action::Pause => "Pause",
         Action::Continue => "Continue",
         Action::WakeAt(_) => "WakeAt",
+        Action::HangUp => "HangUp",
         Action::Close => "Close",
     }
 }

@@ -155,7 +155,8 @@ class Client:
         return self._submit(Verb.RECALL, message.encode(), 0, message.id)
 
     def displayed(self, message):
-        """Tells the sender that his message was read; a Pending."""
+        """Tells the sender that his message was read, which means that it was taken; a Pending."""
+        self.taken(message)
         receipt = receipt_for(message.message, wire.ReceiptKind.DISPLAYED, self._new_id())
         return self._submit(Verb.RECEIPT, receipt.encode(), 0, receipt.id)
 

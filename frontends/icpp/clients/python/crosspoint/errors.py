@@ -52,8 +52,10 @@ class Code(enum.IntEnum):
     UNEXPECTED_REQUEST = 49
 
 
-# After these a new attempt cannot succeed, or would only fight with another session of the same user.
-FINAL = frozenset((Code.UNSUPPORTED_VERSION, Code.NOT_AUTHORIZED, Code.MECHANISM, Code.REPLACED, Code.ACCOUNT_CHANGED))
+# After these a new attempt cannot succeed: it would say the same again, or only fight with another session of the same user.
+FINAL = frozenset((Code.MALFORMED, Code.UNEXPECTED_VERB, Code.FRAME_TOO_LARGE, Code.RESERVED, Code.UNSUPPORTED_VERSION,
+                   Code.UNSUPPORTED_VERB, Code.UNSUPPORTED_EXTENSION, Code.NOT_AUTHORIZED, Code.MECHANISM, Code.REPLACED,
+                   Code.ACCOUNT_CHANGED))
 
 
 def code_name(code):

@@ -23,6 +23,8 @@ ACK_SECONDS = 1.0
 UNACKED_SLACK = 64
 UNACKED_CEILING = 65536
 ROSTER_CONTACTS_MAX = 65536
+# After these the session may live on, here or elsewhere; to ask for it does no harm.
+RESUMABLE = frozenset((Code.SHUTDOWN, Code.BACK_END_LOST, Code.IDLE_TIMEOUT))
 
 
 class Phase(enum.Enum):
@@ -135,7 +137,8 @@ class Session:
         resource = self.config.resource or self.state.resource
         self.state.commit()
         hello = wire.Hello(self.config.account, self.config.agent, resource, self.token, hops, came_from)
-        self._emit(Verb.HELLO, hello.encode(), ack=self.inbox.greet() if self.token else 0)
+        self.hello_ack = self.inbox.greet() if self.token else 0
+        self._emit(Verb.HELLO, hello.encode())
         if ticket:
             self._authenticate(wire.Auth(ticket, "TICKET"))
 
@@ -306,7 +309,7 @@ class Session:
 
     def _authenticate(self, auth):
         self.auth_id = self._fresh_id()
-        self._emit(Verb.AUTH, auth.encode(), Flag.REQ, self.auth_id, ack=0)
+        self._emit(Verb.AUTH, auth.encode(), Flag.REQ, self.auth_id)
 
     def _answers_auth(self, frame):
         if self.auth_id is None or frame.id != self.auth_id or not frame.flags & Flag.RESP:
@@ -425,7 +428,7 @@ class Session:
         self._end(refusal(wire.Fault.decode(frame.body)))
 
     def _end(self, error):
-        if error.code not in (Code.SHUTDOWN, Code.BACK_END_LOST):
+        if error.code not in RESUMABLE:
             self.token = None
         self.ended = True
         self.events.append(Ended(error))
@@ -546,9 +549,8 @@ class Session:
 
     # --- frames out ---
 
-    def _emit(self, verb, body=b"", flags=0, identity=0, ack=None):
-        if ack is None:
-            ack = self._current_ack() if self.phase is Phase.ONLINE else 0
+    def _emit(self, verb, body=b"", flags=0, identity=0):
+        ack = self._current_ack() if self.phase is Phase.ONLINE else self.hello_ack
         self.out += Frame(verb, body, flags, identity, ack & 0xFFFFFFFF).encode()
 
     def _current_ack(self):
@@ -615,7 +617,7 @@ class Session:
         self.secure = self.greeted = self.ended = self.held_back = False
         self.auth_id = self.exchange = self.granted = self.ack_due = None
         self.roster_parts, self.asked = [], {}
-        self.said = self.inbox.taken
+        self.said, self.hello_ack = self.inbox.taken, 0
 
 
 _BOTH = {Verb.ERROR: Session._on_error, Verb.REDIRECT: Session._on_redirect, Verb.BYE: Session._on_bye,

@@ -123,6 +123,22 @@ class Messages(Plays):
             await asyncio.sleep(0.05)
             self.assertEqual(seen[-1], 2)
 
+    async def test_delivered_comes_before_displayed(self):
+        kinds = []
+
+        async def script(peer):
+            await peer.login()
+            await peer.synced()
+            peer.writer.write(deliver(1, receipt_wanted=True).encode())
+            for _ in range(2):
+                frame = await peer.wait(Verb.RECEIPT)
+                kinds.append(Message.decode(Verb.RECEIPT, frame.body).kind)
+                peer.say(Verb.ACCEPTED, ack=len(kinds))
+            await going(peer)
+        async with FakeServer(script) as server, client(server) as romeo:
+            await romeo.displayed(await romeo.messages().get())
+            self.assertEqual(kinds, [1, 2])
+
     async def test_a_refused_request(self):
         async def script(peer):
             await peer.login()

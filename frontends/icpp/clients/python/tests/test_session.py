@@ -102,6 +102,8 @@ class Outbox(unittest.TestCase):
         script.session.lost()
         hello, = script.connect()
         self.assertEqual((wire.Hello.decode(hello.body).resume, hello.ack), (b"token", 1))
+        auth, = script.say(Frame(Verb.WELCOME, script.welcome.encode()))
+        self.assertEqual((auth.verb, auth.ack), (Verb.AUTH, 1))
 
     def test_a_new_session_sends_everything_again_under_the_same_ids(self):
         script = Script(window=3)
