@@ -455,6 +455,9 @@ CLUSTERS = (("plain", {}, stage.plays), ("crossed", CROSSED, [(misconfigured_fro
 def run(server, only=()):
     """Each cluster for its plays; those without a play that is wanted are not started."""
     tally = Tally("icpp-cluster")
+    if server.name != "crosspoint":
+        tally.note("skip", "icpp", "no other server speaks it")
+        return tally.close()
     for name, options, plays in CLUSTERS:
         wanted = [one for one in plays if not only or any(word in one[0].__name__ for word in only)]
         if not wanted:
