@@ -8,6 +8,9 @@ use std::hint::black_box;
 use criterion::Throughput;
 use crosspoint_benches::client::HEADER;
 use crosspoint_benches::corpus::CORPUS;
+use crosspoint_benches::icpp;
+use crosspoint_benches::scenes::{self, WINDOW};
+use crosspoint_icpp::codec::{FRAME_BYTES, Flags, Message};
 use crosspoint_xmpp::codec::{Attrs, Builder, Frame, Scan, ScanLimits, Scanner, write_head};
 use rxml::{Parse, WithOptions};
 
@@ -25,7 +28,36 @@ const ALONE: [&str; 6] = [
 
 pub fn benches() {
     scan();
+    protocols();
     write();
+}
+
+/// The same chat message in both protocols: found, checked, and its fields read.
+fn protocols() {
+    let mut criterion = counting(noun!("messages"));
+    let mut group = criterion.benchmark_group("scan/same-message");
+    let xmpp: String = (0..WINDOW).map(|id| scenes::chat_message("juliet", 100 + id)).collect();
+    let icpp: Vec<u8> = (0..WINDOW)
+        .flat_map(|id| icpp::chat_message("juliet", id, Flags::NONE))
+        .collect();
+    let sized = |bytes: usize| Throughput::ElementsAndBytes {
+        elements: WINDOW as u64,
+        bytes: bytes as u64,
+    };
+    group.throughput(sized(xmpp.len()));
+    let mut scan = ours(&xmpp, true);
+    group.bench_function("xmpp", |bencher| bencher.iter(&mut scan));
+    group.throughput(sized(icpp.len()));
+    group.bench_function("icpp", |bencher| bencher.iter(|| frames(black_box(&icpp))));
+}
+
+fn frames(bytes: &[u8]) {
+    let (mut rest, mut count) = (bytes, 0);
+    while let Ok(crosspoint_icpp::codec::Scan::Frame(frame)) = crosspoint_icpp::codec::scan(rest, FRAME_BYTES) {
+        count += usize::from(black_box(Message::read(frame.body)).is_ok());
+        rest = &rest[frame.len()..];
+    }
+    assert_eq!(count, WINDOW);
 }
 
 fn scan() {

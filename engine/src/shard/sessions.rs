@@ -119,7 +119,9 @@ impl Shard {
         if self.draining {
             return Err(Refused::Draining);
         }
-        if self.sessions.used >= self.sessions.max {
+        // Who sleeps holds no connection; when all come back at once, each needs a second place until the first is given up.
+        let (connections, max) = (self.sessions.connections(), self.sessions.max);
+        if connections >= max || self.sessions.used >= 2 * max {
             return Err(Refused::Full);
         }
         if !self.unauthenticated_enter(peer.address) {

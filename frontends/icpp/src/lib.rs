@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+#[cfg(feature = "front")]
 pub mod config;
 #[cfg(feature = "front")]
 pub mod edge;
