@@ -363,6 +363,47 @@ fn a_client_comes_back() {
     assert_eq!(told[2].message().payload, b"three");
 }
 
+/// Found on reading: the shard would have gone on giving, and the session have ended as a slow one.
+#[test]
+fn who_comes_back_with_much_unacknowledged_is_given_no_more() {
+    let limits = Limits {
+        unacked_frames: 2,
+        ..Limits::DEFAULT
+    };
+    let mut old = Client::established(limits.clone());
+    let hello = neutral(
+        CHAT,
+        Neutral {
+            text: Some("Hi".into()),
+            ..Neutral::default()
+        }
+        .pack(),
+    );
+    old.deliver(&hello, Form::Plain, Some(1));
+    old.deliver(&hello, Form::Plain, Some(2));
+    old.event(Event::Lost);
+    let mut new = Client::connect(config(limits), 0);
+    new.send(&PREFACE);
+    new.hello(&Hello {
+        account: "romeo@montague.lit",
+        resume: Some(b"token"),
+        ..Hello::default()
+    });
+    new.plain();
+    new.event(Event::PasswordChecked(true));
+    new.event(Event::Homed);
+    new.actions.clear();
+    new.event(Event::Resumed {
+        old: old.session.take().unwrap(),
+        address: jid(ROMEO),
+    });
+    assert!(matches!(new.actions[..], [Action::Hold(true)]));
+    new.actions.clear();
+    new.received = 2;
+    new.push(Verb::Accepted, &[]);
+    assert!(matches!(new.actions[..], [Action::Settle(_), Action::Hold(false)]));
+}
+
 #[test]
 fn who_cannot_come_back_begins_anew() {
     let mut client = Client::connect(config(Limits::DEFAULT), 0);

@@ -126,6 +126,12 @@ impl IcppSession {
             self.state = State::Established(established);
             return flow;
         }
+        // The shard knows nothing of what the earlier session had asked of it.
+        established.flags.held = established.outbound.is_full(&self.config.limits);
+        if established.flags.held {
+            cx.actions.push(Action::Hold(true));
+        }
+        established.heard_ms = cx.now.ms;
         established.sync = 0;
         let returning = Returning { request, last_word };
         established.returning = Some(Box::new(returning));
