@@ -8,6 +8,7 @@
 //! - `append` is the only way into the log, and it is bounded by the user's quota.
 //! - A record is handed to a second session only when every session that held it is gone.
 //! - Draining keeps the order of the record ids; what arrives meanwhile queues behind.
+//! - A page shows what was pending when it was asked for. What was confirmed since is not handed over again.
 
 use crosspoint_storage::seam::{JournalRequest, RECORD_ID_SHIFT, Record};
 
@@ -51,6 +52,8 @@ struct Drain {
     /// `Queue::last` when the page under way was asked for: the log has looked at everything up to it.
     asked_at: RecordId,
     fetching: bool,
+    /// Confirmed since the page under way was asked for: it may hold them. At most what sessions held then.
+    confirmed: Vec<RecordId>,
     /// Set when the client asked for it: it has everything up to here, and is told when that was all.
     sync: Option<RecordId>,
 }
@@ -110,6 +113,9 @@ impl Queue {
         }
         settled.sort_unstable();
         self.held.retain(|held| settled.binary_search(&held.record).is_err());
+        if let Some(drain) = self.drain.as_mut().filter(|drain| drain.fetching) {
+            drain.confirmed.extend_from_slice(&settled);
+        }
         settled
     }
 
@@ -228,6 +234,7 @@ impl Shard {
                 after: 0,
                 asked_at: 0,
                 fetching: false,
+                confirmed: Vec::new(),
                 sync: None,
             }));
         }
@@ -266,6 +273,8 @@ impl Shard {
         let Some(user) = self.users.get_mut(uid) else { return };
         let Some(drain) = &mut user.queue.drain else { return };
         drain.fetching = false;
+        let mut confirmed = std::mem::take(&mut drain.confirmed);
+        confirmed.sort_unstable();
         let session = drain.session;
         if let Some(last) = records.last() {
             drain.after = last.id;
@@ -279,7 +288,8 @@ impl Shard {
             return self.redirect_queue(uid);
         }
         let known = drain.sync.unwrap_or(0);
-        let (had, new): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.id <= known);
+        let waits = |record: &Record| confirmed.binary_search(&record.id).is_err();
+        let (had, new): (Vec<_>, Vec<_>) = records.into_iter().filter(waits).partition(|record| record.id <= known);
         self.settle_known(uid, &had);
         for record in new {
             self.deliver_record(uid, session, &record);
@@ -314,6 +324,7 @@ impl Shard {
                     after: 0,
                     asked_at: 0,
                     fetching: false,
+                    confirmed: Vec::new(),
                     sync: Some(after),
                 }));
             }

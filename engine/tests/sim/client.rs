@@ -105,7 +105,14 @@ impl LineSession {
             })),
             "panic" => panic!("a play wants to see what a panic does"),
             "ack" => {
-                let records = self.unacknowledged.drain(..).filter_map(|(record, _)| record).collect();
+                // All, or so many.
+                let all = self.unacknowledged.len();
+                let count = first.parse().unwrap_or(all).min(all);
+                let records = self
+                    .unacknowledged
+                    .drain(..count)
+                    .filter_map(|(record, _)| record)
+                    .collect();
                 cx.actions.push(Action::Settle(records));
             }
             "subscribe" => self.ask(PresenceKind::Subscribe, first, cx),

@@ -75,6 +75,38 @@ fn who_syncs_says_what_she_has_and_gets_the_rest_once() {
     });
 }
 
+/// She confirms what she was given at once while a page of what waits is being read: the page was read as if she had not. Found by
+/// a flood of the load generator, which got 64 messages twice.
+#[test]
+fn what_is_confirmed_while_a_page_is_read_does_not_come_with_it() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", true);
+        let juliet = world.enter("juliet", "balcony", true);
+        world.type_in(juliet, "available 0");
+        world.settle();
+        let mut next = 0;
+        for _ in 0..4 {
+            // More than she may hold unconfirmed, so that the rest waits and a page is asked for.
+            for _ in 0..20 {
+                world.type_in(romeo, &format!("send juliet m{next}"));
+                next += 1;
+            }
+            world.settle();
+            for _ in 0..10 {
+                world.type_in(juliet, "ack 3");
+                world.stumble(2);
+            }
+        }
+        for _ in 0..next {
+            world.settle();
+            world.type_in(juliet, "ack");
+        }
+        world.settle();
+        assert_eq!(ids(&world.heard_of(juliet, "message")), numbered(0..next));
+        assert_eq!(world.pending("juliet"), 0);
+    });
+}
+
 #[test]
 fn what_comes_while_the_old_is_handed_over_comes_after_it() {
     play(|world| {
