@@ -27,7 +27,7 @@ const BOUNDS: &[(&str, u64)] = &[
     ("chat-alone-cross-shard", 100),
     ("chat-managed", 282),
     ("presence-fan-out", 10),
-    ("offline", 848),
+    ("offline", 849),
     ("login", 9815),
     ("icpp-scan", 0),
     ("icpp-volatile", 7),
