@@ -70,8 +70,8 @@ impl Limits {
 
     /// Says which relation between two bounds a configuration breaks.
     pub const fn check(&self) -> Result<(), &'static str> {
-        if self.frame_bytes < codec::FRAME_BYTES_BEFORE_LOGIN || self.frame_bytes > 1024 * 1024 {
-            return Err("frame_bytes must be between 4096 and 1048576");
+        if self.frame_bytes < codec::FRAME_BYTES || self.frame_bytes > 1024 * 1024 {
+            return Err("frame_bytes must be between 65536 and 1048576");
         }
         if self.window == 0 || self.unacked_frames == 0 || self.auth_attempts == 0 || self.history_page == 0 {
             return Err("window, unacked_frames, auth_attempts and history_page must be above 0");

@@ -10,14 +10,38 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Envelope, Kind};
-use crosspoint_engine::jid::Jid;
+use crosspoint_engine::jid::{JID_BYTES_MAX, Jid};
 use crosspoint_engine::neutral::{Activity, Neutral, Receipt};
 use sha2::{Digest as _, Sha256};
 
 use crate::codec::ext::{self, Exts};
-use crate::codec::message::{kind, note, receipt, tag};
-use crate::codec::{MessageId, Verb, ulid};
+use crate::codec::message::{ROOM_BYTES, kind, note, receipt, tag};
+use crate::codec::{FRAME_BYTES, MessageId, Verb, ulid};
 use crate::parts::Parts;
+
+/// Longest text of another protocol that is told here, and longest subject or thread: a frame must hold them. What is cut ends in [`CUT`].
+const TEXT_BYTES_MAX: usize = (FRAME_BYTES - 2 * ROOM_BYTES) as usize;
+const LABEL_BYTES_MAX: usize = 1024;
+const CUT: &str = " [...]";
+const _: () = assert!(
+    TEXT_BYTES_MAX + 5 * (LABEL_BYTES_MAX + 4) + 2 * JID_BYTES_MAX + 128 < FRAME_BYTES as usize,
+    "the largest message of another protocol fits into a frame"
+);
+const _: () = assert!(
+    2 * JID_BYTES_MAX + 64 < ROOM_BYTES as usize,
+    "so does what is added to a client's"
+);
+
+fn fitting(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
+    if text.len() <= max {
+        return text;
+    }
+    let mut end = max - CUT.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Cow::Owned([&text[..end], CUT].concat())
+}
 
 /// A message of a client's in neutral words; `None` if nothing of it has any.
 pub(crate) fn to_neutral(envelope: &Envelope) -> Option<Envelope> {
@@ -114,6 +138,7 @@ pub(crate) fn from_neutral<'n>(envelope: &Envelope, said: Neutral<'n>, kind: u16
         ext::write(&mut extensions, tag::FOREIGN_ID, foreign);
     }
     for (tag, text) in [(tag::SUBJECT, &said.subject), (tag::THREAD, &said.thread)] {
+        let text = text.as_deref().map(|text| fitting(text.into(), LABEL_BYTES_MAX));
         ext::write_some(&mut extensions, tag, text.as_deref().map(str::as_bytes));
     }
     if said.receipt_wanted {
@@ -147,7 +172,7 @@ pub(crate) fn from_neutral<'n>(envelope: &Envelope, said: Neutral<'n>, kind: u16
         kind,
         id,
         extensions,
-        payload: said.text.unwrap_or_default(),
+        payload: fitting(said.text.unwrap_or_default(), TEXT_BYTES_MAX),
     }
 }
 
@@ -166,7 +191,9 @@ fn message_id<'t>(author: &Jid, text: &'t [u8], otherwise: &[u8]) -> (MessageId,
     }
     let digest = hash.finalize();
     let id = std::array::from_fn(|index| digest[index]);
-    (id, Some(text).filter(|text| !text.is_empty()))
+    // One that is too long to be told is not needed to tell messages apart.
+    let told = !text.is_empty() && text.len() <= LABEL_BYTES_MAX;
+    (id, Some(text).filter(|_| told))
 }
 
 /// The extensions of a message that was written by a client, without those that only the server may say.

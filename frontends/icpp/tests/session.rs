@@ -226,6 +226,27 @@ fn what_only_the_server_may_say_is_not_said_by_clients() {
     );
 }
 
+/// Found on reading: a frame beyond FRAME_MAX would have ended the addressee's session, again and again.
+#[test]
+fn whatever_another_protocol_says_fits_into_a_frame() {
+    let mut juliet = Client::established(Limits::DEFAULT);
+    let long = "\u{e9}".repeat(100_000);
+    let said = Neutral {
+        text: Some(long.as_str().into()),
+        subject: Some(long.as_str().into()),
+        thread: Some(long.as_str().into()),
+        replaces: Some(long.as_str().into()),
+        ..Neutral::default()
+    };
+    let mut envelope = neutral(CHAT, said.pack());
+    envelope.id = long.clone().into_bytes().into();
+    juliet.deliver(&envelope, Form::Plain, Some(5));
+    let told = juliet.told_one();
+    assert!(told.body.len() + 16 <= 65_536, "{}", told.body.len());
+    let text = std::str::from_utf8(told.message().payload).unwrap();
+    assert!(text.ends_with(" [...]") && text.len() > 40_000);
+}
+
 #[test]
 fn a_copy_says_what_it_is_of() {
     let mut romeo = Client::established(Limits::DEFAULT);

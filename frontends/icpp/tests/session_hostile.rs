@@ -136,7 +136,12 @@ fn bodies_that_lie() {
         .write(&mut body);
         frame(Header::push(verb, 0), &body)
     };
-    let table: [(&str, Vec<u8>, Code); 16] = [
+    let table: [(&str, Vec<u8>, Code); 17] = [
+        (
+            "a message without room for what is added to it",
+            message(|body| body.resize(65_536 - 8_192 - 15, b'x')),
+            Code::FrameTooLarge,
+        ),
         ("a short head", message(|body| body.truncate(31)), Code::Malformed),
         (
             "an address beyond the frame",

@@ -12,6 +12,10 @@ use super::fault::Fault;
 /// Bytes before the addresses.
 pub const MESSAGE_HEAD_BYTES: usize = 32;
 
+/// Bytes of `FRAME_MAX` that a client leaves free in its messages, for what the server adds to them: the sender's address, the addressee's as it is
+/// prepared, extensions of its own.
+pub const ROOM_BYTES: u32 = 8192;
+
 /// A message's identity: a ULID in its binary form.
 pub type MessageId = [u8; 16];
 

@@ -10,7 +10,7 @@ use crosspoint_engine::envelope::{Codec, Content, Envelope, Hints, Kind, Message
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, Context};
 
-use crate::codec::message::{MESSAGE_HEAD_BYTES, kind, note, receipt};
+use crate::codec::message::{MESSAGE_HEAD_BYTES, ROOM_BYTES, kind, note, receipt};
 use crate::codec::{Code, Flags, Frame, HEADER_BYTES, Message, Verb};
 use crate::config::IcppConfig;
 use crate::neutral;
@@ -87,6 +87,9 @@ pub(super) fn message(
 ) -> Flow {
     if frame.header.id != 0 || frame.header.flags.has(Flags::REQ) {
         return Flow::Fail(Code::Malformed);
+    }
+    if frame.len() > (config.limits.frame_bytes - ROOM_BYTES) as usize {
+        return Flow::Fail(Code::FrameTooLarge);
     }
     let message = match Message::read(frame.body) {
         Ok(message) => message,

@@ -595,9 +595,9 @@ class Session:
                 return identity
 
     def _fits(self, body):
-        if len(body) + wire.HEADER_BYTES > self.welcome.frame_max:
+        if len(body) + wire.HEADER_BYTES + wire.ROOM > self.welcome.frame_max:
             raise ValueError("a frame of %d bytes, where %d are allowed" % (
-                len(body) + wire.HEADER_BYTES, self.welcome.frame_max))
+                len(body) + wire.HEADER_BYTES, self.welcome.frame_max - wire.ROOM))
 
     def _heartbeat(self):
         return max(1, self.welcome.heartbeat_background if self.background else self.welcome.heartbeat)

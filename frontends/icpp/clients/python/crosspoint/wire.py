@@ -19,6 +19,7 @@ HEADER_BYTES = 16
 # Before AUTHED or RESUMED, and the default afterwards (section 3).
 LOGIN_FRAME_MAX = 4096
 FRAME_MAX = 65536
+ROOM = 8192  # of FRAME_MAX, that a message leaves to what the server adds (section 5)
 # A server may announce more, but not that a client has to keep this much for one frame.
 FRAME_MAX_CEILING = 16 * 1024 * 1024
 # The lower bits of a stamp are not 0 for what is in the server's log (section 5).

@@ -90,7 +90,7 @@ class OverWebSocket(unittest.IsolatedAsyncioTestCase):
         async with SocketServer(script) as server:
             url = server.url.replace("icpp", "ws") + "/chat"
             async with Client(ACCOUNT, PASSWORD, [url]) as romeo:
-                await romeo.send("juliet@capulet", "x" * 60000)
+                await romeo.send("juliet@capulet", "x" * 50000)
                 self.assertEqual([(await romeo.messages().get()).text for _ in range(2)], ["1", "2"])
             for number, data in enumerate(server.peers[0].reader.messages):
                 decoder = wire.Decoder(wire.FRAME_MAX)

@@ -3,7 +3,7 @@
 use crosspoint_icpp::codec::contacts::{List, Roster as RosterBody, roster_op};
 use crosspoint_icpp::codec::cursor::Cursor;
 use crosspoint_icpp::codec::elsewhere::{Drain, Redirect};
-use crosspoint_icpp::codec::message::{kind, receipt, tag};
+use crosspoint_icpp::codec::message::{ROOM_BYTES, kind, receipt, tag};
 use crosspoint_icpp::codec::presence::{Presence, Subscription};
 use crosspoint_icpp::codec::{Code, Fault, Flags, Frame, HEADER_BYTES, Message, Refusal, Verb};
 
@@ -284,7 +284,7 @@ impl Core {
             if sent_before && frame.verb.is_message() {
                 flags = flags.with(Flags::DUP);
             }
-            if frame.body.len() + HEADER_BYTES > frame_max {
+            if frame.body.len() + HEADER_BYTES + ROOM_BYTES as usize > frame_max {
                 if let Some((index, frame)) = self.outbox.drop_last() {
                     self.keep(Change::Dropped(index));
                     self.outputs.extend(frame.id.map(Output::Dropped));
