@@ -276,6 +276,17 @@ async def xmpp_what_cannot_be_said_does_not_stop_the_session(server):
 
 
 @play()
+async def xmpp_a_text_that_no_frame_holds_is_cut(server):
+    """It arrives as far as it fits, says so, and ends nobody's session; what was said after it arrives, too."""
+    async with Both(server) as (phones, cast):
+        romeo, juliet = await acquainted(phones, cast)
+        juliet.send_message(romeo.address, "x" * 150000, mtype="chat")
+        juliet.send_message(romeo.address, "and after", mtype="chat")
+        await romeo.heard("x" * (49152 - len(" [...]")) + " [...]")
+        await romeo.heard("and after")
+
+
+@play()
 async def xmpp_queries_to_icpp_are_answered(server):
     """A query to a session that speaks no XMPP is refused by the server on its behalf, and not left without an answer."""
     async with Both(server) as (phones, cast):
