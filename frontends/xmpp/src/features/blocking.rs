@@ -6,7 +6,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 use crate::codec::Builder;
 
 const NS: &str = "urn:xmpp:blocking";
@@ -15,6 +15,7 @@ const NS: &str = "urn:xmpp:blocking";
 pub const BLOCK_ITEMS_MAX: usize = BLOCKED_MAX;
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(191, "1.3")],
     enabled: |_| true,
     domain: &[NS],
     account: &[],

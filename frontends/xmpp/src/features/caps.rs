@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-use super::Feature;
+use super::{Feature, Xep};
 
 /// Namespace of `<c/>`.
 pub const NS: &str = "http://jabber.org/protocol/caps";
@@ -18,6 +18,7 @@ pub const NS: &str = "http://jabber.org/protocol/caps";
 pub const NODE: &str = "urn:x-crosspoint:switch";
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(115, "1.6.0")],
     enabled: |_| true,
     domain: &[NS],
     account: &[],

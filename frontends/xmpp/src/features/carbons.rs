@@ -5,7 +5,7 @@ use crosspoint_engine::envelope::{Condition, QueryKind};
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 
 const NS: &str = "urn:xmpp:carbons:2";
 
@@ -16,6 +16,7 @@ const REACH: Reach = Reach {
 };
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(280, "1.0.1")],
     enabled: |_| true,
     domain: &[NS],
     account: &[],

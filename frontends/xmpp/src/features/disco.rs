@@ -9,13 +9,14 @@ use crosspoint_engine::service::Host;
 use super::ask::{Ask, Reply};
 use super::caps::{self, Form, Identity};
 use super::config::FeatureConfig;
-use super::{Facts, Feature, Handler, Outcome, Reach, Target, contact};
+use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, contact};
 use crate::codec::Builder;
 
 const NS_INFO: &str = "http://jabber.org/protocol/disco#info";
 const NS_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(30, "2.5.0"), Xep::new(128, "1.0.1"), Xep::new(157, "1.1.1")],
     enabled: |_| true,
     domain: &[NS_INFO, NS_ITEMS],
     account: &[NS_INFO, NS_ITEMS],

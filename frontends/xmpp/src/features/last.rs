@@ -7,12 +7,13 @@ use crosspoint_engine::envelope::{Condition, QueryKind};
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach, Target};
+use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep};
 use crate::codec::Builder;
 
 const NS: &str = "jabber:iq:last";
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(12, "2.0")],
     enabled: |_| true,
     domain: &[NS],
     account: &[NS],

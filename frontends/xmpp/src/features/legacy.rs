@@ -9,6 +9,7 @@ use super::{Facts, Feature, Handler, Outcome, Reach};
 const NS: &str = "urn:ietf:params:xml:ns:xmpp-session";
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[],
     enabled: |_| true,
     domain: &[],
     account: &[],

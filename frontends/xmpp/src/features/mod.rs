@@ -64,6 +64,8 @@ const LIST: &[&Feature] = &[
 
 /// What a feature declares about itself.
 struct Feature {
+    /// The specifications that it implements. The README's table is held to them by a test.
+    xeps: &'static [Xep],
     /// Whether this installation has it.
     enabled: fn(&FeatureConfig) -> bool,
     /// What disco#info of the domain lists for it.
@@ -72,6 +74,21 @@ struct Feature {
     account: &'static [&'static str],
     /// The queries that it answers.
     handlers: &'static [Handler],
+}
+
+/// An XMPP Extension Protocol, at the version that was read when it was implemented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Xep {
+    /// `45` for XEP-0045.
+    pub number: u16,
+    /// As its revision history has it.
+    pub version: &'static str,
+}
+
+impl Xep {
+    const fn new(number: u16, version: &'static str) -> Xep {
+        Xep { number, version }
+    }
 }
 
 /// One kind of query, and what answers it.
@@ -190,6 +207,13 @@ impl Features {
     /// The `<c/>` element by which the stream features announce the server's capabilities (XEP-0115 section 6.3).
     pub fn caps_element(&self) -> String {
         caps::element(self.caps_ver())
+    }
+
+    /// The specifications of all features, this installation's or not, sorted.
+    pub fn xeps() -> Vec<Xep> {
+        let mut xeps: Vec<Xep> = LIST.iter().flat_map(|feature| feature.xeps).copied().collect();
+        xeps.sort_unstable();
+        xeps
     }
 
     /// What disco#info lists for the domain, sorted.

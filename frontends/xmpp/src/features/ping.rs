@@ -4,11 +4,12 @@ use crosspoint_engine::envelope::QueryKind;
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 
 const NS: &str = "urn:xmpp:ping";
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(199, "2.0.1")],
     enabled: |_| true,
     domain: &[NS],
     account: &[NS],

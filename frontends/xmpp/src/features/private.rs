@@ -17,7 +17,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::{BookWrite, Host, Row, Table};
 
 use super::ask::{Ask, Later, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach, xml};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep, xml};
 use crate::codec::{Builder, Element};
 
 const NS: &str = "jabber:iq:private";
@@ -30,6 +30,7 @@ pub const PRIVATE_NAME_BYTES_MAX: usize = 512;
 pub const PRIVATE_DOCUMENTS_MAX: u8 = 64;
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(49, "1.2")],
     enabled: |_| true,
     domain: &[NS],
     account: &[],

@@ -7,7 +7,7 @@ use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
 use super::config::FeatureConfig;
-use super::{Facts, Feature, Handler, Outcome, Reach};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 use crate::codec::Builder;
 
 const NS: &str = "jabber:iq:register";
@@ -16,6 +16,7 @@ const NS: &str = "jabber:iq:register";
 pub const PASSWORD_BYTES_MAX: usize = 1023;
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(77, "2.4")],
     enabled,
     domain: &[NS],
     account: &[],

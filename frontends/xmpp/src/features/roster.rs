@@ -18,6 +18,7 @@ use crate::codec::{Builder, Element};
 const NS: &str = "jabber:iq:roster";
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[],
     enabled: |_| true,
     domain: &[NS],
     account: &[NS],

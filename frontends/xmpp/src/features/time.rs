@@ -4,13 +4,14 @@ use crosspoint_engine::envelope::QueryKind;
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 use crate::codec::Builder;
 use crate::stanza::time as moment;
 
 const NS: &str = "urn:xmpp:time";
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(202, "2.0")],
     enabled: |_| true,
     domain: &[NS],
     account: &[],

@@ -7,7 +7,7 @@ use crosspoint_engine::envelope::{Condition, QueryKind};
 use crosspoint_engine::service::{BookWrite, Host, Row, Table};
 
 use super::ask::{Ask, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach, Target, xml};
+use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, xml};
 
 const NS: &str = "vcard-temp";
 
@@ -15,6 +15,7 @@ const NS: &str = "vcard-temp";
 pub const VCARD_BYTES_MAX: usize = 128 * 1024;
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(54, "1.3.0")],
     enabled: |_| true,
     domain: &[NS],
     account: &[NS],

@@ -4,12 +4,13 @@ use crosspoint_engine::envelope::QueryKind;
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 use crate::codec::Builder;
 
 const NS: &str = "jabber:iq:version";
 
 pub(super) const FEATURE: Feature = Feature {
+    xeps: &[Xep::new(92, "1.1")],
     enabled: |_| true,
     domain: &[NS],
     account: &[],
