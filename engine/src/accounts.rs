@@ -74,7 +74,16 @@ pub fn replacement(user: &Jid, account: &Account) -> BookWrite {
 
 /// The changes that remove an account and everything that belongs to it.
 pub fn removal(user: &Jid) -> Vec<BookWrite> {
-    let owned = [Table::Roster, Table::Block, Table::Document];
+    let owned = [
+        Table::Roster,
+        Table::Block,
+        Table::Document,
+        Table::Pubsub,
+        Table::Token,
+        Table::Push,
+        Table::Upload,
+        Table::Setting,
+    ];
     let mut batch: Vec<BookWrite> = owned
         .map(|table| BookWrite::DeletePrefix {
             table,

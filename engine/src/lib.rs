@@ -29,6 +29,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod neutral;
 pub mod relay;
+pub mod rooms;
 pub mod roster;
 pub use crosspoint_rt as rt;
 pub mod scram;

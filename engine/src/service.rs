@@ -17,6 +17,7 @@ use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
 use crate::relay::{Parcel, RelayHost};
+use crate::rooms::RoomSpeech;
 use crate::roster::Roster;
 use crate::session::{Context, Now, Peer, Session, TlsFacts};
 use crate::shard::SessionId;
@@ -45,6 +46,11 @@ pub trait Frontend: Send {
     /// How what this codec wrote is said to sessions of other protocols.
     fn translator(&self) -> Translator {
         |_| None
+    }
+
+    /// How this codec speaks with rooms; `None` if its users have none.
+    fn room_speech(&self) -> Option<RoomSpeech> {
+        None
     }
 
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.

@@ -206,6 +206,18 @@ pub enum Table {
     Vcard = 5,
     /// Small facts of the whole installation.
     Meta = 6,
+    /// room JID -> configuration. room JID NUL account -> affiliation.
+    Room = 7,
+    /// bare JID NUL node NUL item -> published item, and the nodes' own rows (XEP-0060, XEP-0163).
+    Pubsub = 8,
+    /// bare JID NUL token identity -> hash of a token that logs in (XEP-0484).
+    Token = 9,
+    /// bare JID NUL service NUL node -> push registration (XEP-0357).
+    Push = 10,
+    /// bare JID NUL slot -> uploaded file (XEP-0363).
+    Upload = 11,
+    /// bare JID NUL name -> small settings of a user (XEP-0313 preferences).
+    Setting = 12,
 }
 
 /// One change of a batch.

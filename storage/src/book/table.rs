@@ -17,13 +17,19 @@ type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 type OpenTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
 
 /// In the order of the numbers of [`Table`].
-pub(super) const DEFINITIONS: [Definition; 6] = [
+pub(super) const DEFINITIONS: [Definition; 12] = [
     TableDefinition::new("account"),
     TableDefinition::new("roster"),
     TableDefinition::new("block"),
     TableDefinition::new("document"),
     TableDefinition::new("vcard"),
     TableDefinition::new("meta"),
+    TableDefinition::new("room"),
+    TableDefinition::new("pubsub"),
+    TableDefinition::new("token"),
+    TableDefinition::new("push"),
+    TableDefinition::new("upload"),
+    TableDefinition::new("setting"),
 ];
 
 /// Position of a table in [`DEFINITIONS`].

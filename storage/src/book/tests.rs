@@ -81,6 +81,12 @@ fn everything(book: &BookCore) -> Vec<Vec<String>> {
         Table::Document,
         Table::Vcard,
         Table::Meta,
+        Table::Room,
+        Table::Pubsub,
+        Table::Token,
+        Table::Push,
+        Table::Upload,
+        Table::Setting,
     ];
     let reads: Vec<_> = tables
         .into_iter()
@@ -105,8 +111,17 @@ fn the_numbers_of_the_tables_and_their_names_are_on_disk_for_ever() {
         Table::Document,
         Table::Vcard,
         Table::Meta,
+        Table::Room,
+        Table::Pubsub,
+        Table::Token,
+        Table::Push,
+        Table::Upload,
+        Table::Setting,
     ];
-    let names = ["account", "roster", "block", "document", "vcard", "meta"];
+    let names = [
+        "account", "roster", "block", "document", "vcard", "meta", "room", "pubsub", "token", "push", "upload",
+        "setting",
+    ];
     for (at, (table, name)) in tables.into_iter().zip(names).enumerate() {
         assert_eq!(table as usize, at + 1);
         assert_eq!(redb::TableHandle::name(&DEFINITIONS[table::index(table)]), name);
