@@ -12,7 +12,9 @@ use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
-use crate::service::{Admission, Direction, Host, Span, Then, ThenHistory, ThenRows};
+use crate::service::{
+    Admission, Direction, Host, RoomsWanted, Span, Then, ThenHistory, ThenRoomHistory, ThenRooms, ThenRows,
+};
 use crate::session::Now;
 use crate::slots::UserKey;
 
@@ -126,6 +128,25 @@ impl Host for Shard {
 
     fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory) {
         self.read_history(user, span, direction, messages_max, then);
+    }
+
+    fn rooms_domain(&self) -> Option<&Jid> {
+        None
+    }
+
+    fn rooms(&mut self, _wanted: RoomsWanted, then: ThenRooms) {
+        then(Err(Condition::FeatureNotImplemented), self);
+    }
+
+    fn room_history(
+        &mut self,
+        _room: &Jid,
+        _span: Span,
+        _direction: Direction,
+        _messages_max: u32,
+        then: ThenRoomHistory,
+    ) {
+        then(Err(Condition::FeatureNotImplemented), self);
     }
 
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {

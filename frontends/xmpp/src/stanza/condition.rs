@@ -24,6 +24,7 @@ pub(crate) fn wire(condition: Condition) -> (&'static str, &'static str) {
         Condition::ServiceUnavailable => ("service-unavailable", "cancel"),
         Condition::SubscriptionRequired => ("subscription-required", "auth"),
         Condition::UnexpectedRequest => ("unexpected-request", "wait"),
+        Condition::RegistrationRequired => ("registration-required", "auth"),
     }
 }
 

@@ -9,7 +9,8 @@ use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, Que
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::roster::Roster;
 use crosspoint_engine::service::{
-    Admission, BookWrite, Direction, Host, Row, Span, Table, Then, ThenHistory, ThenRows,
+    Admission, BookWrite, Direction, Host, RoomsWanted, Row, Span, Table, Then, ThenHistory, ThenRoomHistory,
+    ThenRooms, ThenRows,
 };
 use crosspoint_engine::session::Now;
 use crosspoint_xmpp::features::{FeatureConfig, Features};
@@ -248,6 +249,25 @@ impl Host for FakeHost {
     }
 
     fn history(&mut self, _user: &Jid, _span: Span, _direction: Direction, _max: u32, then: ThenHistory) {
+        then(Err(Condition::FeatureNotImplemented), self);
+    }
+
+    fn rooms_domain(&self) -> Option<&Jid> {
+        None
+    }
+
+    fn rooms(&mut self, _wanted: RoomsWanted, then: ThenRooms) {
+        then(Err(Condition::FeatureNotImplemented), self);
+    }
+
+    fn room_history(
+        &mut self,
+        _room: &Jid,
+        _span: Span,
+        _direction: Direction,
+        _messages_max: u32,
+        then: ThenRoomHistory,
+    ) {
         then(Err(Condition::FeatureNotImplemented), self);
     }
 
