@@ -130,8 +130,13 @@ pub enum RoomQuery {
     },
     /// The room's picture as a vCard of this codec (XEP-0486).
     GetAvatar,
-    /// Set it; owners only. Empty to remove.
-    SetAvatar(Bytes),
+    /// Set it; owners only. An empty card removes it.
+    SetAvatar {
+        /// As its codec wrote it.
+        card: Bytes,
+        /// Of the picture in it (XEP-0153), in hex.
+        hash: String,
+    },
     /// A page of what was said (XEP-0313): answered by the front-end through
     /// [`Host::room_history`](crate::service::Host::room_history) once the room has said that the asker may read.
     History,
