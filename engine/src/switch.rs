@@ -82,6 +82,8 @@ pub struct Plan {
     pub scram_iterations: u32,
     /// How long messages are kept after they were delivered; `None`: not at all.
     pub archive: Option<ArchiveOptions>,
+    /// Conversations of many, if there are any.
+    pub rooms: Option<crate::shard::RoomsSetup>,
     /// Where the shards count; made for as many shards.
     pub metrics: Arc<Metrics>,
 }
@@ -204,6 +206,7 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
         secret: installation_secret(&mut book).map_err(StartError::Book)?,
         remembered: Remembered::new(fresh_secret()),
         archive: plan.archive.is_some(),
+        rooms: plan.rooms.clone(),
     });
     assemble(&plan, &frontends, setup, log, book)
 }

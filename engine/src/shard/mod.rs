@@ -27,6 +27,7 @@ mod presence;
 mod queries;
 mod queue;
 mod relay;
+mod rooms;
 mod roster_ops;
 mod router;
 mod sessions;
@@ -50,6 +51,7 @@ use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::metrics::ShardMetrics;
 use crate::metrics::split::Split;
+use crate::rooms::RoomSpeech;
 use crate::rt::Shared;
 use crate::scram::Remembered;
 use crate::service::{Frontend, Translator};
@@ -60,10 +62,12 @@ use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
+pub use rooms::{Fan, Listing, RoomNews, RoomsSetup};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
 
 use ledger::Ledger;
+use rooms::Rooms;
 use spent::Spent;
 use table::Sessions;
 use translate::Translation;
@@ -92,6 +96,8 @@ pub struct Setup {
     pub remembered: Remembered,
     /// Whether messages are kept after they were delivered.
     pub archive: bool,
+    /// Conversations of many, if there are any.
+    pub rooms: Option<RoomsSetup>,
 }
 
 impl Setup {
@@ -159,8 +165,11 @@ pub struct Shard {
     frontends: Vec<Option<Box<dyn Frontend>>>,
     /// What each of them writes, and how that is said to others.
     codecs: Vec<(Codec, Translator)>,
+    /// How those that know rooms speak with them.
+    speeches: Vec<(Codec, RoomSpeech)>,
     sessions: Sessions,
     users: Users,
+    rooms: Rooms,
     ledger: Ledger,
     logins: LoginGuard,
     /// What was good once, and is used up.
@@ -211,9 +220,15 @@ impl Shard {
                 .iter()
                 .map(|front| (front.codec(), front.translator()))
                 .collect(),
+            speeches: seat
+                .frontends
+                .iter()
+                .filter_map(|front| Some((front.codec(), front.room_speech()?)))
+                .collect(),
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
+            rooms: Rooms::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
             translation: None,
@@ -269,6 +284,8 @@ impl Shard {
         self.expire_timers();
         self.tick_frontends();
         self.expire_idle_users();
+        self.expire_idle_rooms();
+        self.refresh_directory();
         let now = self.now.ms;
         self.heirs.retain(|_, (_, until)| *until > now);
         self.run();
@@ -279,6 +296,7 @@ impl Shard {
     /// Says goodbye to everybody and lets nobody in.
     pub fn drain(&mut self) {
         self.draining = true;
+        self.drain_rooms();
         self.begin_drain();
         self.run();
     }
