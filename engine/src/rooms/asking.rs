@@ -185,6 +185,8 @@ impl Room {
         stage.hide(self, record, None);
         let notice = super::Notice::Moderated {
             record,
+            room: &self.address,
+            stamp_ms: None,
             by: (occupant.nick(), &occupant.occupant_id),
             reason,
         };

@@ -160,8 +160,12 @@ pub enum Notice<'a> {
     Moderated {
         /// Which.
         record: RecordId,
+        /// The room.
+        room: &'a Jid,
         /// The occupant who did it: its nickname and occupant id.
         by: (&'a str, &'a str),
+        /// When it was hidden, if that was not now: Unix milliseconds.
+        stamp_ms: Option<u64>,
         /// Why; may be empty.
         reason: &'a str,
     },

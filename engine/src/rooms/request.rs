@@ -130,11 +130,11 @@ pub enum RoomQuery {
     },
     /// The room's picture as a vCard of this codec (XEP-0486).
     GetAvatar,
-    /// Set it; owners only. An empty card removes it.
+    /// Set it; owners only.
     SetAvatar {
-        /// As its codec wrote it.
+        /// The vCard; empty to remove it.
         card: Bytes,
-        /// Of the picture in it (XEP-0153), in hex.
+        /// The picture's SHA-1 in hex (XEP-0153); empty if there is none.
         hash: String,
     },
     /// A page of what was said (XEP-0313): answered by the front-end through

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use crosspoint_engine::envelope::{Codec, Envelope};
+use crosspoint_engine::rooms::RoomSpeech;
 use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
 use crate::features::Features;
 use crate::neutral;
+use crate::rooms;
 use crate::session::{Shared, XmppSession};
 
 /// The XMPP front-end of one shard.
@@ -53,6 +55,10 @@ impl Frontend for XmppFront {
 
     fn translator(&self) -> Translator {
         neutral::from_stanza
+    }
+
+    fn room_speech(&self) -> Option<RoomSpeech> {
+        Some(rooms::SPEECH)
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

@@ -40,6 +40,7 @@ class Server:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.domain = DOMAIN
+        self.rooms = "conference." + DOMAIN
         self.address = process.loopback_address()
         self.tls = tls
         self.settings = settings or {}
@@ -167,6 +168,24 @@ class Prosody(Server):
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
+        "the_service_is_found_and_says_what_it_is": "this Prosody names stable identifiers for rooms only",
+        "a_room_that_is_not_configured_after_all_is_gone": "Prosody keeps the room when its first form is cancelled",
+        "a_full_room_lets_only_its_masters_in": "this Prosody has no limit of occupants",
+        "a_nickname_is_changed": "this Prosody forgets the occupant id when a nickname ends",
+        "kill": "Prosody acknowledges before its storage is on the disk",
+        "the_form_says_how_the_room_is_run": "Prosody's form has no field for whether there is a password",
+        "a_protected_room_needs_a_password": "Prosody's form has no field for whether there is a password",
+        "rooms-rsm": "Prosody lists rooms without pages",
+        "a_room_is_destroyed": "this Prosody keeps the name of a destroyed room",
+        "a_nickname_is_registered": "Prosody registers members only",
+        "room-avatars": "this Prosody has no pictures of rooms",
+        "queries_that_a_room_does_not_know_are_refused": "Prosody answers for nodes that do not exist",
+        "who_may_not_ban": "Prosody has another condition for who bans himself",
+        "changes_that_have_no_shape_are_refused": "Prosody answers not-acceptable",
+        "forged-status": "this Prosody passes a forged status on in messages",
+        "forged-delay": "this Prosody passes a forged moderation on",
+        "private-words-option": "this Prosody lets everybody write to one",
+        "moderation": "this Prosody has no moderation (XEP-0425)",
     }
 
     def launch(self):
@@ -179,7 +198,8 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
-            extra=self.settings.get("extra", "")))
+            extra=self.settings.get("extra", ""),
+            components=PROSODY_ROOMS.format(rooms=self.rooms) if self.settings.get("rooms", True) else ""))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
 
@@ -305,6 +325,15 @@ smacks_hibernation_time = 120
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 {extra}
 VirtualHost "{domain}"
+{components}
+"""
+
+PROSODY_ROOMS = """
+Component "{rooms}" "muc"
+    modules_enabled = {{ "muc_mam"; "ping"; "vcard_legacy" }}
+    muc_log_by_default = true
+    muc_log_expires_after = "never"
+    muc_room_locking = true
 """
 
 EJABBERD_MODULES = """

@@ -20,11 +20,13 @@ use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{Balance, Edge, Role};
+pub use rooms::{Rooms, SystemRoom};
 
 pub mod check;
 mod cluster;
 pub mod layers;
 mod place;
+mod rooms;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub tls: Tls,
     /// What is kept after it was delivered.
     pub archive: Archive,
+    /// Conversations of many.
+    pub rooms: Rooms,
     /// How accounts are made.
     pub accounts: Accounts,
     /// The administrator's port.
@@ -288,6 +292,7 @@ impl Default for Config {
             balance: Balance::default(),
             tls: Tls::default(),
             archive: Archive::default(),
+            rooms: Rooms::default(),
             accounts: Accounts::default(),
             admin: Admin::default(),
             log: Log::default(),

@@ -110,6 +110,11 @@ fn items(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     let mut out = Vec::new();
     let mut el = Builder::new(&mut out);
     el.open("query").attr("xmlns", NS_ITEMS);
+    if ask.target == Target::Domain
+        && let Some(rooms) = host.rooms_domain()
+    {
+        el.open("item").attr("jid", rooms.as_str()).close();
+    }
     if visible && ask.target != Target::Domain {
         for (session, _) in host.available(&ask.account()) {
             el.open("item").attr("jid", session.as_str()).close();

@@ -3,6 +3,9 @@
 //! Invariant: each neutral condition has one element name and one recommended error type.
 
 use crosspoint_engine::envelope::Condition;
+use crosspoint_engine::jid::Jid;
+
+use super::write;
 
 /// The condition's element name, and the error type that RFC 6120 section 8.3.3 recommends for it.
 pub(crate) fn wire(condition: Condition) -> (&'static str, &'static str) {
@@ -36,13 +39,30 @@ pub(crate) fn from_name(name: &str) -> Option<Condition> {
 /// Appends the `<error/>` element of a stanza error.
 pub(crate) fn write(out: &mut Vec<u8>, condition: Condition) {
     let (name, kind) = wire(condition);
-    for part in [
-        "<error type='",
-        kind,
-        "'><",
-        name,
-        " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
-    ] {
+    element(out, name, kind, None);
+}
+
+/// The same for a presence that a room refuses: it says who did, and what can be done about it (XEP-0045 section 7.2).
+pub(crate) fn write_refusal(out: &mut Vec<u8>, condition: Condition, room: &Jid) {
+    let (name, kind) = wire(condition);
+    let kind = match condition {
+        // Somebody may leave.
+        Condition::ServiceUnavailable => "wait",
+        // Another nickname would not help.
+        Condition::NotAcceptable => "cancel",
+        _ => kind,
+    };
+    element(out, name, kind, Some(room.bare_str()));
+}
+
+fn element(out: &mut Vec<u8>, name: &str, kind: &str, by: Option<&str>) {
+    out.extend_from_slice(b"<error type='");
+    out.extend_from_slice(kind.as_bytes());
+    out.push(b'\'');
+    if let Some(by) = by {
+        write::attribute(out, "by", by.as_bytes());
+    }
+    for part in ["><", name, " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"] {
         out.extend_from_slice(part.as_bytes());
     }
 }
