@@ -46,7 +46,11 @@ impl Room {
     fn list_occupants(&self, asker: Asker<'_>, stage: &mut dyn Stage) {
         let open = self.config.public && !self.config.members_only && self.config.password.is_empty();
         let may = asker.place.is_some() || (open && asker.affiliation != Affiliation::Outcast);
-        let nicks = self.occupants.nicks().filter(|_| may).map(|(_, occupant)| occupant.nick());
+        let nicks = self
+            .occupants
+            .nicks()
+            .filter(|_| may)
+            .map(|(_, occupant)| occupant.nick());
         stage.answer(RoomAnswer::Occupants {
             room: &self.address,
             nicks: nicks.collect(),
@@ -123,7 +127,11 @@ impl Room {
             return Err(Condition::NotAcceptable);
         }
         let other = self.affiliations.holder(nick).is_some_and(|holder| *holder != account);
-        let used = self.occupants.named(nick).first().and_then(|place| self.occupants.get(*place));
+        let used = self
+            .occupants
+            .named(nick)
+            .first()
+            .and_then(|place| self.occupants.get(*place));
         if other || used.is_some_and(|occupant| !occupant.real.same_bare(&account)) {
             return Err(Condition::Conflict);
         }
@@ -219,7 +227,8 @@ impl Room {
         }
         self.avatar_hash = Some(hash).filter(|_| !card.is_empty()).map(Box::from);
         self.unsaved.retain(|part| !matches!(part, Unsaved::Avatar(_)));
-        self.unsaved.insert(Unsaved::Avatar(bytes::Bytes::copy_from_slice(&card)));
+        self.unsaved
+            .insert(Unsaved::Avatar(bytes::Bytes::copy_from_slice(&card)));
         self.unsaved.insert(Unsaved::Config);
         self.tell_statuses(&[super::Status::ConfigChanged], stage);
         stage.answer(RoomAnswer::Done);
@@ -228,7 +237,10 @@ impl Room {
 
     /// Who is in although the room is for members only now.
     pub(super) fn expel_strangers(&mut self, stage: &mut dyn Stage) {
-        let strangers = self.occupants.iter().filter(|(_, occupant)| occupant.affiliation < Affiliation::Member);
+        let strangers = self
+            .occupants
+            .iter()
+            .filter(|(_, occupant)| occupant.affiliation < Affiliation::Member);
         let strangers: Vec<_> = strangers.map(|(place, _)| place).collect();
         let how = How {
             statuses: &[super::Status::MembersOnlyNow],

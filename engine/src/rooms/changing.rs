@@ -19,7 +19,12 @@ enum Checked<'a> {
 }
 
 impl Room {
-    pub(super) fn change(&mut self, asker: Asker<'_>, changes: &[Change], stage: &mut dyn Stage) -> Result<(), Condition> {
+    pub(super) fn change(
+        &mut self,
+        asker: Asker<'_>,
+        changes: &[Change],
+        stage: &mut dyn Stage,
+    ) -> Result<(), Condition> {
         let limits = stage.limits();
         if changes.is_empty() {
             return Err(Condition::BadRequest);
@@ -67,7 +72,11 @@ impl Room {
                 let entry = self.check_affiliation(asker, change, affiliation, limits)?;
                 Ok(Checked::Affiliation(entry, change))
             }
-            (None, Some(role)) => Ok(Checked::Role(self.check_role(asker, &change.target, role)?, role, change)),
+            (None, Some(role)) => Ok(Checked::Role(
+                self.check_role(asker, &change.target, role)?,
+                role,
+                change,
+            )),
             _ => Err(Condition::BadRequest),
         }
     }
@@ -141,10 +150,16 @@ impl Room {
 
     /// Sections 10.2, 10.4 and 10.5: somebody must be there to answer for the room.
     fn keeps_an_owner(&self, changes: &[Checked<'_>]) -> Result<(), Condition> {
-        let mut owners: Vec<&Jid> = self.affiliations.with(Affiliation::Owner).map(|entry| &entry.account).collect();
+        let mut owners: Vec<&Jid> = self
+            .affiliations
+            .with(Affiliation::Owner)
+            .map(|entry| &entry.account)
+            .collect();
         let before = owners.len();
         for change in changes {
-            let Checked::Affiliation(entry, _) = change else { continue };
+            let Checked::Affiliation(entry, _) = change else {
+                continue;
+            };
             owners.retain(|owner| **owner != entry.account);
             if entry.affiliation == Affiliation::Owner {
                 owners.push(&entry.account);
@@ -198,7 +213,14 @@ impl Room {
                 self.roll += 1;
             }
         }
-        self.tell_shared(&places, How { affiliation: None, ..how }, stage);
+        self.tell_shared(
+            &places,
+            How {
+                affiliation: None,
+                ..how
+            },
+            stage,
+        );
     }
 
     fn tell_affiliation(&self, account: &Jid, affiliation: Affiliation, stage: &mut dyn Stage) {
@@ -233,8 +255,14 @@ impl Room {
     /// One presence for each nickname among these.
     fn tell_shared(&self, places: &[Place], how: How<'_>, stage: &mut dyn Stage) {
         for place in places {
-            let Some(occupant) = self.occupants.get(*place) else { continue };
-            let first = self.occupants.named(occupant.nick()).iter().find(|other| places.contains(other));
+            let Some(occupant) = self.occupants.get(*place) else {
+                continue;
+            };
+            let first = self
+                .occupants
+                .named(occupant.nick())
+                .iter()
+                .find(|other| places.contains(other));
             if first == Some(place) {
                 self.tell_presence(Audience::All, occupant, how, stage);
             }
@@ -245,7 +273,9 @@ impl Room {
     pub(super) fn remove_all(&mut self, places: &[Place], how: How<'_>, stage: &mut dyn Stage) {
         let how = How { gone: true, ..how };
         for place in places {
-            let Some(occupant) = self.occupants.get(*place) else { continue };
+            let Some(occupant) = self.occupants.get(*place) else {
+                continue;
+            };
             // The others hear of a nickname once, with the last of its sessions.
             let audience = match self.occupants.named(occupant.nick()).len() {
                 1 => Audience::All,

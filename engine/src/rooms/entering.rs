@@ -17,7 +17,11 @@ impl Room {
         let nick = asker.envelope.to.resource().ok_or(Condition::JidMalformed)?;
         if let Some(place) = asker.place {
             self.sit(place, asker);
-            if self.occupants.get(place).is_some_and(|occupant| occupant.nick() == nick) {
+            if self
+                .occupants
+                .get(place)
+                .is_some_and(|occupant| occupant.nick() == nick)
+            {
                 return self.again(place, asker, join, stage);
             }
             return self.rename(place, asker, stage);
@@ -35,9 +39,7 @@ impl Room {
             seat: asker.seat,
             affiliation: asker.affiliation,
             role,
-            occupant_id: stage
-                .occupant_id(&self.address, &asker.envelope.from.to_bare())
-                .into(),
+            occupant_id: stage.occupant_id(&self.address, &asker.envelope.from.to_bare()).into(),
             shows: asker.envelope.content.clone(),
             pace: Bucket::default(),
         });
@@ -80,7 +82,10 @@ impl Room {
         let taken = has
             .and_then(|place| self.occupants.get(*place))
             .is_some_and(|other| !other.real.same_bare(who));
-        let reserved = self.affiliations.holder(nick).is_some_and(|holder| !holder.same_bare(who));
+        let reserved = self
+            .affiliations
+            .holder(nick)
+            .is_some_and(|holder| !holder.same_bare(who));
         match taken || reserved {
             true => Err(Condition::Conflict),
             false => Ok(()),
@@ -89,7 +94,9 @@ impl Room {
 
     /// Somebody is in from now on.
     fn welcome(&self, place: Place, asker: Asker<'_>, join: &Join, created: bool, stage: &mut dyn Stage) {
-        let Some(occupant) = self.occupants.get(place) else { return };
+        let Some(occupant) = self.occupants.get(place) else {
+            return;
+        };
         self.show_others(place, occupant, stage);
         self.tell_presence(Audience::Except(&[place]), occupant, How::default(), stage);
         self.show_itself(place, occupant, asker, created, stage);
@@ -244,9 +251,15 @@ impl Room {
     /// Somebody is in no more: all are told, itself included. Of a nickname that others of its account still have, they are shown
     /// what those show.
     pub(super) fn depart(&mut self, place: Place, how: How<'_>, stage: &mut dyn Stage) {
-        let Some(occupant) = self.occupants.get(place) else { return };
+        let Some(occupant) = self.occupants.get(place) else {
+            return;
+        };
         let how = How { gone: true, ..how };
-        let sibling = self.occupants.named(occupant.nick()).iter().find(|other| **other != place);
+        let sibling = self
+            .occupants
+            .named(occupant.nick())
+            .iter()
+            .find(|other| **other != place);
         match sibling.and_then(|other| self.occupants.get(*other)) {
             None => self.tell_presence(Audience::All, occupant, how, stage),
             Some(sibling) => {
@@ -282,7 +295,9 @@ impl Room {
     fn dismiss_all(&mut self, status: Status, stage: &mut dyn Stage) {
         let everybody: Vec<Place> = self.occupants.iter().map(|(place, _)| place).collect();
         for place in everybody {
-            let Some(occupant) = self.occupants.get(place) else { continue };
+            let Some(occupant) = self.occupants.get(place) else {
+                continue;
+            };
             let how = How {
                 gone: true,
                 statuses: &[status],

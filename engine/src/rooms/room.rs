@@ -262,7 +262,9 @@ impl Room {
         let cost = match request {
             RoomRequest::Leave => return Ok(()),
             // Answered by as much as there are occupants or affiliations.
-            RoomRequest::Join(_) | RoomRequest::Query(RoomQuery::Affiliates(_) | RoomQuery::Roles(_)) => LONG_ANSWER_COST,
+            RoomRequest::Join(_) | RoomRequest::Query(RoomQuery::Affiliates(_) | RoomQuery::Roles(_)) => {
+                LONG_ANSWER_COST
+            }
             RoomRequest::Invite(invitations) => u32::try_from(invitations.len()).unwrap_or(u32::MAX),
             _ => 1,
         };

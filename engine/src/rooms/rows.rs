@@ -413,7 +413,10 @@ mod tests {
 
     #[test]
     fn the_layout_of_version_1_is_frozen() {
-        let hex: String = encode_config(&room()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = encode_config(&room())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(
             hex,
             concat!(
@@ -447,7 +450,10 @@ mod tests {
         let entry = room.affiliations.iter().next().unwrap();
         let bytes = encode_account(entry);
         for length in 0..bytes.len() {
-            assert!(decode_account(entry.account.clone(), &bytes[..length]).is_err(), "{length}");
+            assert!(
+                decode_account(entry.account.clone(), &bytes[..length]).is_err(),
+                "{length}"
+            );
         }
     }
 }

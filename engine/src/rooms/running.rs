@@ -77,7 +77,8 @@ impl Room {
             let gone = old.filter(|entry| !list.iter().any(|account| account.same_bare(&entry.account)));
             let gone: Vec<Affiliated> = gone.map(|entry| of(&entry.account, Affiliation::Member)).collect();
             // Who goes from one list to the other is in the other.
-            let known = |entries: &[Affiliated], account: &Jid| entries.iter().any(|known| known.account.same_bare(account));
+            let known =
+                |entries: &[Affiliated], account: &Jid| entries.iter().any(|known| known.account.same_bare(account));
             for entry in gone {
                 if !known(&entries, &entry.account) {
                     entries.push(entry);
@@ -159,7 +160,9 @@ impl Room {
     fn end(&mut self, alternative: Option<&Jid>, password: Option<&str>, reason: &str, stage: &mut dyn Stage) {
         let everybody: Vec<_> = self.occupants.iter().map(|(place, _)| place).collect();
         for place in everybody {
-            let Some(occupant) = self.occupants.get(place) else { continue };
+            let Some(occupant) = self.occupants.get(place) else {
+                continue;
+            };
             let how = How {
                 gone: true,
                 affiliation: Some(Affiliation::None),

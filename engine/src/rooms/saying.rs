@@ -6,12 +6,19 @@
 use bytes::Bytes;
 
 use super::room::{Asker, How, Subject, Unsaved};
-use super::{Affiliated, Affiliation, Audience, Head, Invitation, Notice, Place, Role, Room, RoomAnswer, Stage, VoiceRequest};
+use super::{
+    Affiliated, Affiliation, Audience, Head, Invitation, Notice, Place, Role, Room, RoomAnswer, Stage, VoiceRequest,
+};
 use crate::envelope::{Condition, Kind, MessageKind, QueryKind};
 
 impl Room {
     /// Section 7.4.
-    pub(super) fn say(&mut self, asker: Asker<'_>, retracts: Option<&str>, stage: &mut dyn Stage) -> Result<(), Condition> {
+    pub(super) fn say(
+        &mut self,
+        asker: Asker<'_>,
+        retracts: Option<&str>,
+        stage: &mut dyn Stage,
+    ) -> Result<(), Condition> {
         let occupant = asker.place.and_then(|place| self.occupants.get(place));
         let occupant = occupant.ok_or(Condition::NotAcceptable)?;
         if asker.role < Role::Participant {
@@ -40,7 +47,12 @@ impl Room {
     }
 
     /// Section 8.1.
-    pub(super) fn set_subject(&mut self, asker: Asker<'_>, text: String, stage: &mut dyn Stage) -> Result<(), Condition> {
+    pub(super) fn set_subject(
+        &mut self,
+        asker: Asker<'_>,
+        text: String,
+        stage: &mut dyn Stage,
+    ) -> Result<(), Condition> {
         let occupant = asker.place.and_then(|place| self.occupants.get(place));
         let occupant = occupant.ok_or(Condition::NotAcceptable)?;
         let needed = match self.config.subject_by_all {
@@ -118,7 +130,10 @@ impl Room {
             return Err(Condition::NotAcceptable);
         }
         let allowed = match self.config.members_only {
-            true => asker.affiliation >= Affiliation::Admin || self.config.invites && asker.affiliation >= Affiliation::Member,
+            true => {
+                asker.affiliation >= Affiliation::Admin
+                    || self.config.invites && asker.affiliation >= Affiliation::Member
+            }
             false => self.config.invites || asker.role == Role::Moderator,
         };
         if !allowed || asker.role < Role::Participant {
@@ -163,7 +178,12 @@ impl Room {
     }
 
     /// To who has invited, as long as it is in: a room is nobody's way to strangers.
-    pub(super) fn decline(&mut self, asker: Asker<'_>, refusal: &Invitation, stage: &mut dyn Stage) -> Result<(), Condition> {
+    pub(super) fn decline(
+        &mut self,
+        asker: Asker<'_>,
+        refusal: &Invitation,
+        stage: &mut dyn Stage,
+    ) -> Result<(), Condition> {
         Room::fits(&refusal.reason, stage.limits())?;
         if asker.affiliation == Affiliation::Outcast {
             return Err(Condition::Forbidden);

@@ -138,14 +138,7 @@ impl Host for Shard {
         self.list_rooms(wanted, then);
     }
 
-    fn room_history(
-        &mut self,
-        room: &Jid,
-        span: Span,
-        direction: Direction,
-        messages_max: u32,
-        then: ThenRoomHistory,
-    ) {
+    fn room_history(&mut self, room: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenRoomHistory) {
         self.read_room_history(room, span, direction, messages_max, then);
     }
 

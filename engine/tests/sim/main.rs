@@ -13,7 +13,9 @@ mod offline;
 mod passengers;
 mod presence;
 mod pressure;
+mod rooms;
 mod routing;
+mod speech;
 mod world;
 
 /// Seeds that each play runs under.

@@ -188,7 +188,10 @@ impl Shard {
         let Some(room) = hall.room() else { return };
         let shown = room.is_listed().then(|| &room.config().name);
         let occupants = room.occupants().len() as u32;
-        let known = hall.listed.as_ref().map(|listing| (listing.name.as_ref(), listing.occupants));
+        let known = hall
+            .listed
+            .as_ref()
+            .map(|listing| (listing.name.as_ref(), listing.occupants));
         match known {
             None if shown.is_none() => {}
             Some((name, count)) if name == shown => {
@@ -227,7 +230,9 @@ impl Shard {
     /// How many are in, for those rooms where that has changed.
     pub(in super::super) fn refresh_directory(&mut self) {
         for id in std::mem::take(&mut self.rooms.directory.stale) {
-            let Some(hall) = self.rooms.halls.get_mut(id) else { continue };
+            let Some(hall) = self.rooms.halls.get_mut(id) else {
+                continue;
+            };
             hall.stale = false;
             let occupants = hall.room().map_or(0, |room| room.occupants().len()) as u32;
             let Some(listing) = &mut hall.listed else { continue };
@@ -269,11 +274,19 @@ mod tests {
     #[test]
     fn pages_lead_through_the_whole_list_either_way() {
         let list = directory(&["c", "a", "e", "b", "d", "f"]);
-        assert_eq!(page(&list, None, false, 2), ("ac".into(), 0, 5), "the sixth found no room");
+        assert_eq!(
+            page(&list, None, false, 2),
+            ("ac".into(), 0, 5),
+            "the sixth found no room"
+        );
         assert_eq!(page(&list, Some("c"), false, 2), ("de".into(), 2, 5).clone());
         assert_eq!(page(&list, None, true, 2), ("de".into(), 3, 5));
         assert_eq!(page(&list, Some("d"), true, 9), ("abc".into(), 0, 5));
         assert_eq!(page(&list, Some("e"), false, 9), (String::new(), 5, 5));
-        assert_eq!(page(&list, Some("bb"), false, 1), ("c".into(), 2, 5), "an edge that is gone");
+        assert_eq!(
+            page(&list, Some("bb"), false, 1),
+            ("c".into(), 2, 5),
+            "an edge that is gone"
+        );
     }
 }

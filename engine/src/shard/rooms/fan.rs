@@ -76,7 +76,9 @@ impl Rolls {
             self.at = Some(room.roll());
             let mut rolls: Vec<(u16, Roll)> = Vec::new();
             for (place, _) in room.occupants().iter() {
-                let Some((shard, seated)) = Seated::of(room, place) else { continue };
+                let Some((shard, seated)) = Seated::of(room, place) else {
+                    continue;
+                };
                 let index = rolls.iter().position(|(other, _)| *other == shard).unwrap_or_else(|| {
                     rolls.push((shard, Roll::default()));
                     rolls.len() - 1
@@ -175,7 +177,9 @@ impl Shard {
                 }
             },
         };
-        let Some(entry) = self.sessions.get(session) else { return };
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
         let (frontend, user) = (entry.frontend, entry.user);
         if let Some(address) = &entry.address {
             envelope.to = address.clone();

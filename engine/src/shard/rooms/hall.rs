@@ -277,8 +277,12 @@ impl Shard {
     pub(in super::super) fn expire_idle_rooms(&mut self) {
         let (now, idle_ms) = (self.now.ms, self.setup.limits.room_idle_ms);
         for _ in 0..self.rooms.halls.idle.len() {
-            let Some(id) = self.rooms.halls.idle.pop_front() else { return };
-            let Some(hall) = self.rooms.halls.get_mut(id) else { continue };
+            let Some(id) = self.rooms.halls.idle.pop_front() else {
+                return;
+            };
+            let Some(hall) = self.rooms.halls.get_mut(id) else {
+                continue;
+            };
             if !hall.is_idle() {
                 hall.in_idle_list = false;
             } else if hall.last_used_ms + idle_ms <= now {

@@ -44,7 +44,9 @@ impl Shard {
     }
 
     fn room_found(&mut self, id: RoomId, outcome: Outcome) {
-        let Some(mut hall) = self.rooms.halls.take(id) else { return };
+        let Some(mut hall) = self.rooms.halls.take(id) else {
+            return;
+        };
         let found = match outcome {
             Outcome::Rows(results) => self.read_room(&hall.address, &results),
             _ => Err(()),
@@ -111,7 +113,9 @@ impl Shard {
     }
 
     fn recent_found(&mut self, id: RoomId, outcome: Outcome) {
-        let Some(mut hall) = self.rooms.halls.take(id) else { return };
+        let Some(mut hall) = self.rooms.halls.take(id) else {
+            return;
+        };
         hall.writing = false;
         hall.recent.forget();
         hall.recent.loaded = true;
@@ -149,7 +153,9 @@ impl Shard {
     }
 
     fn may_stay(&mut self, id: RoomId, few: bool, routed: Routed, seat: Seat) {
-        let Some(mut hall) = self.rooms.halls.take(id) else { return };
+        let Some(mut hall) = self.rooms.halls.take(id) else {
+            return;
+        };
         hall.writing = false;
         match few {
             true => {
@@ -163,7 +169,9 @@ impl Shard {
 
     /// What a room must not forget is written: what it said may leave.
     pub(super) fn room_written(&mut self, id: RoomId, room: &Jid, outs: Vec<Out>, written: Result<(), Condition>) {
-        let Some(mut hall) = self.rooms.halls.take(id) else { return };
+        let Some(mut hall) = self.rooms.halls.take(id) else {
+            return;
+        };
         hall.writing = false;
         if written.is_err() {
             return self.room_unwritten(id, hall, outs);

@@ -201,7 +201,9 @@ impl Shard {
 
     fn errand_in(&mut self, id: RoomId, errand: Errand) {
         let parked_max = self.setup.limits.parked_per_room;
-        let Some(hall) = self.rooms.halls.get_mut(id) else { return };
+        let Some(hall) = self.rooms.halls.get_mut(id) else {
+            return;
+        };
         if !hall.is_free() {
             match errand {
                 Errand::Envelope(routed, _) if hall.parked.len() >= parked_max => {
@@ -215,7 +217,9 @@ impl Shard {
             }
             return;
         }
-        let Some(mut hall) = self.rooms.halls.take(id) else { return };
+        let Some(mut hall) = self.rooms.halls.take(id) else {
+            return;
+        };
         hall.last_used_ms = self.now.ms;
         match errand {
             Errand::Envelope(routed, seat) => self.visit(id, &mut hall, routed, seat),
@@ -227,7 +231,9 @@ impl Shard {
     /// What waited goes on, until something has to wait again.
     fn unpark(&mut self, id: RoomId) {
         loop {
-            let Some(hall) = self.rooms.halls.get_mut(id) else { return };
+            let Some(hall) = self.rooms.halls.get_mut(id) else {
+                return;
+            };
             if !hall.is_free() {
                 return;
             }
@@ -342,7 +348,11 @@ impl Shard {
     /// Whoever enters again and again makes work for all who are in; whoever makes rooms, for all.
     fn may_knock(&mut self, hall: &mut Hall, from: &Jid) -> Result<(), Condition> {
         let now = self.now.ms;
-        let taken = self.rooms.halls.knocks(&self.setup.limits).take(from.bare_str(), 1, now);
+        let taken = self
+            .rooms
+            .halls
+            .knocks(&self.setup.limits)
+            .take(from.bare_str(), 1, now);
         taken.map_err(|_| Condition::ResourceConstraint)?;
         if hall.room().is_some() {
             return Ok(());
@@ -468,7 +478,9 @@ impl Shard {
 
     fn shut_rooms(&mut self) {
         for id in self.rooms.halls.ids() {
-            let Some(mut hall) = self.rooms.halls.take(id) else { continue };
+            let Some(mut hall) = self.rooms.halls.take(id) else {
+                continue;
+            };
             let nobody = Envelope::neutral(
                 hall.address.clone(),
                 hall.address.clone(),

@@ -199,7 +199,9 @@ impl Performance<'_> {
     fn tell_some(&mut self, room: &Room, places: &[Place], is_self: bool, head: Head<'_>, notice: &Notice<'_>) {
         let mut by_shard: Vec<(u16, Vec<Seated>)> = Vec::new();
         for place in places {
-            let Some((shard, seated)) = Seated::of(room, *place) else { continue };
+            let Some((shard, seated)) = Seated::of(room, *place) else {
+                continue;
+            };
             match by_shard.iter_mut().find(|(other, _)| *other == shard) {
                 Some((_, some)) => some.push(seated),
                 None => by_shard.push((shard, vec![seated])),
@@ -293,7 +295,10 @@ impl Stage for Performance<'_> {
                 }
             }
             Audience::Moderators => {
-                let moderators = room.occupants().iter().filter(|(_, occupant)| occupant.role == Role::Moderator);
+                let moderators = room
+                    .occupants()
+                    .iter()
+                    .filter(|(_, occupant)| occupant.role == Role::Moderator);
                 let moderators: Vec<Place> = moderators.map(|(place, _)| place).collect();
                 self.tell_some(room, &moderators, false, head, notice);
             }
@@ -359,7 +364,9 @@ impl Stage for Performance<'_> {
     }
 
     fn pass(&mut self, room: &Room, to: Place, from: &Jid, id: Bytes) {
-        let Some((shard, seated)) = Seated::of(room, to) else { return };
+        let Some((shard, seated)) = Seated::of(room, to) else {
+            return;
+        };
         let fan = Fan {
             room: room.address().clone(),
             envelope: Envelope {
@@ -389,8 +396,12 @@ impl Stage for Performance<'_> {
         };
         let payload = store::encode(&said, self.shard.now.unix_ms);
         let id = self.shard.next_record();
-        self.recent
-            .push(id, payload.clone(), room.config().history_messages, &self.shard.setup.limits);
+        self.recent.push(
+            id,
+            payload.clone(),
+            room.config().history_messages,
+            &self.shard.setup.limits,
+        );
         if !archived {
             return None;
         }
@@ -417,7 +428,10 @@ impl Stage for Performance<'_> {
     }
 
     fn recall(&mut self, room: &Room, to: Place, wish: &HistoryWish) {
-        for (record, said) in self.recent.wished(wish, room.config().history_messages, self.shard.now.unix_ms) {
+        for (record, said) in self
+            .recent
+            .wished(wish, room.config().history_messages, self.shard.now.unix_ms)
+        {
             let occupant_id = self.occupant_id(room.address(), &said.to);
             let notice = Notice::Said {
                 content: &said.content,

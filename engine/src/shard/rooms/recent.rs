@@ -37,9 +37,8 @@ impl Recent {
     /// A message is to be seen by nobody any more; with an author, only if it is his.
     pub(super) fn hide(&mut self, record: RecordId, by: Option<&Jid>) {
         self.messages.retain(|(id, payload)| {
-            let theirs = |by: &Jid| {
-                store::decode(store::ENVELOPE_VERSION, payload).is_ok_and(|said| said.to.same_bare(by))
-            };
+            let theirs =
+                |by: &Jid| store::decode(store::ENVELOPE_VERSION, payload).is_ok_and(|said| said.to.same_bare(by));
             *id != record || !by.is_none_or(theirs)
         });
         self.bytes = self.messages.iter().map(|(_, payload)| payload.len()).sum();

@@ -277,9 +277,15 @@ fn rooms(config: &Config, findings: &mut Findings<'_>) {
     if let Err(error) = rooms.setup(&config.domain) {
         findings.add("rooms.system", format!("an address is none: {error}"));
     }
-    let unowned = rooms.system.iter().find(|room| room.owners.is_empty() && room.members_only);
+    let unowned = rooms
+        .system
+        .iter()
+        .find(|room| room.owners.is_empty() && room.members_only);
     if let Some(room) = unowned {
-        let what = format!("nobody could ever enter `{}`: it is for members only and has no owners", room.address);
+        let what = format!(
+            "nobody could ever enter `{}`: it is for members only and has no owners",
+            room.address
+        );
         findings.add("rooms.system", what);
     }
 }
