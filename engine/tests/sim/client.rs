@@ -109,7 +109,7 @@ impl LineSession {
             }
             // To rooms; see `speech.rs`.
             "join" | "show" => self.to_room(line, first, Kind::Presence(PresenceKind::Available), cx),
-            "leave" => self.to_room(line, first, Kind::Presence(PresenceKind::Unavailable), cx),
+            "part" => self.to_room(line, first, Kind::Presence(PresenceKind::Unavailable), cx),
             "say" | "subject" => self.to_room(second, first, Kind::Message(MessageKind::Groupchat), cx),
             "whisper" => self.to_room(second, first, Kind::Message(MessageKind::Chat), cx),
             "invite" | "decline" | "voice" | "grant" => {
@@ -126,6 +126,14 @@ impl LineSession {
                 label: 0,
                 bytes: Bytes::copy_from_slice(first.as_bytes()),
             })),
+            // What its client has not acknowledged: a front-end would send it again after a resumption.
+            "held" => {
+                let ids = self.unacknowledged.iter();
+                let ids: Vec<_> = ids
+                    .map(|(_, envelope)| String::from_utf8_lossy(&envelope.id).into_owned())
+                    .collect();
+                say(self.key, cx, format_args!("held {}", ids.join(",")));
+            }
             "panic" => panic!("a play wants to see what a panic does"),
             "ack" => {
                 // All, or so many.
@@ -305,6 +313,9 @@ impl Session for LineSession {
             let body = String::from_utf8_lossy(&delivery.envelope.content.body).into_owned();
             let body = body.replace(&format!("@{DOMAIN}"), "");
             if delivery.envelope.error.is_none() {
+                if self.reliable && matches!(kind, Kind::Message(_)) {
+                    self.unacknowledged.push((None, delivery.envelope.clone()));
+                }
                 return say(key, cx, format_args!("{from}: {body}"));
             }
         }
