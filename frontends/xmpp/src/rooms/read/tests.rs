@@ -30,6 +30,8 @@ fn asked(to: &str, kind: Kind, body: &str) -> Result<RoomRequest, Condition> {
     })
 }
 
+type Changes = Result<Vec<ConfigChange>, Condition>;
+
 fn presence(to: &str, body: &str) -> Result<RoomRequest, Condition> {
     asked(to, Kind::Presence(PresenceKind::Available), body)
 }
@@ -510,7 +512,7 @@ fn the_configuration_is_submitted() {
         let fields: String = fields.iter().map(field).collect();
         owner(&format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>"))
     };
-    let table: &[(&str, &[&str], Result<Vec<ConfigChange>, Condition>)] = &[
+    let table: &[(&str, &[&str], Changes)] = &[
         (
             "muc#roomconfig_roomname",
             &["A Dark Cave"],
@@ -596,7 +598,7 @@ fn the_configuration_is_submitted() {
     }
     const PROTECTED: &str = "muc#roomconfig_passwordprotectedroom";
     const SECRET: &str = "muc#roomconfig_roomsecret";
-    let passwords: &[(Option<&str>, Option<&str>, Result<Vec<ConfigChange>, Condition>)] = &[
+    let passwords: &[(Option<&str>, Option<&str>, Changes)] = &[
         (
             Some("1"),
             Some("cauldronburn"),
