@@ -24,6 +24,7 @@ ICPP_WS_PORT = 5301
 ICPP_WSS_PORT = 5302
 ICPP_PORTS = {"icpp": ICPP_PORT, "icpps": ICPPS_PORT, "ws": ICPP_WS_PORT, "wss": ICPP_WSS_PORT}
 ADMIN_PORT = 5280
+WEB_PORT = 5281
 START_SECONDS = 60
 
 
@@ -77,6 +78,20 @@ class Server:
 
     def jid(self, user):
         return "%s@%s" % (user, self.domain)
+
+    def for_web(self, folder, origin):
+        """The same server in another folder, with what browsers need, for pages of this origin."""
+        other = type(self)(folder)
+        other.settings = other.web_settings(origin)
+        return other
+
+    @property
+    def websocket_url(self):
+        return "ws://%s:%d/xmpp-websocket" % (self.address, WEB_PORT)
+
+    @property
+    def bosh_url(self):
+        return "http://%s:%d/http-bind" % (self.address, WEB_PORT)
 
     def trust(self, alpn=None):
         """A client's TLS context that trusts this server's certificate, and no other."""
@@ -179,7 +194,9 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
-            extra=self.settings.get("extra", "")))
+            http=self.settings.get("http", '"http"; "https";'),
+            extra=self.settings.get("extra", ""),
+            after=self.settings.get("after", "").format(domain=self.domain)))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
 
@@ -189,6 +206,11 @@ class Prosody(Server):
         folder.mkdir(parents=True, exist_ok=True)
         for user, password in accounts:
             (folder / (user + ".dat")).write_text('return {\n\t["password"] = "%s";\n};\n' % password)
+
+
+    def web_settings(self, origin):
+        return {"modules": '"ping"; "carbons"; "smacks"; "offline"; "mam"; "websocket"; "bosh"; "pep"; "bookmarks"; "blocklist"; "vcard";',
+                "http": "", "after": PROSODY_ROOMS, "extra": PROSODY_WEB.format(port=WEB_PORT, address=self.address, domain=self.domain)}
 
 
 class Ejabberd(Server):
@@ -296,7 +318,7 @@ c2s_ports = {{ 5222 }}
 c2s_direct_tls_ports = {{ 5223 }}
 s2s_ports = {{ }}
 modules_enabled = {{ "roster"; "saslauth"; {tls_module} "disco"; {modules} }}
-modules_disabled = {{ "s2s"; "http"; "https" }}
+modules_disabled = {{ "s2s"; {http} }}
 c2s_require_encryption = {required}
 allow_unencrypted_plain_auth = {plain}
 authentication = "internal_plain"
@@ -305,6 +327,22 @@ smacks_hibernation_time = 120
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 {extra}
 VirtualHost "{domain}"
+{after}
+"""
+
+PROSODY_WEB = """
+http_ports = {{ {port} }}
+http_interfaces = {{ "{address}" }}
+https_ports = {{ }}
+consider_websocket_secure = true
+consider_bosh_secure = true
+http_default_cors_enabled = true
+http_default_host = "{domain}"
+"""
+
+PROSODY_ROOMS = """
+Component "conference.{domain}" "muc"
+modules_enabled = {{ "muc_mam" }}
 """
 
 EJABBERD_MODULES = """
