@@ -69,6 +69,10 @@ impl Shard {
             .present()
             .is_some_and(|present| present.blocks.blocks(from) || present.keeps_out(from))
             && !from.same_bare(&user.address);
+        let parted = self.service.parts(from, &routed.envelope.to, self.setup.domain.domain());
+        if parted {
+            return self.refuse_blocked(routed);
+        }
         if blocked && from.domain() != from.as_str() {
             return self.refuse_blocked(routed);
         }
