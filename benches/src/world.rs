@@ -99,6 +99,7 @@ impl World {
             secret: [7; 32],
             remembered: Remembered::new([1; 32]),
             archive: false,
+            administration: Default::default(),
         });
         let metrics = Metrics::new(usize::from(shards));
         let config = Arc::new(config());

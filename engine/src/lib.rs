@@ -9,6 +9,7 @@
 //! 6. [`switch`]: all of it put together; [`control`]: the administrator's hand on it.
 //!
 //! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`admitting`], [`scram`], [`accounts`], [`guard`],
+//! [`administration`] (what an administrator may order),
 //! [`wheel`], [`store`] (envelopes at rest), [`neutral`] (what all protocols can say), [`limits`], [`metrics`].
 //!
 //! Invariants: the engine knows no wire format and no front-end; only [`rt`] (a crate of its own) names monoio, io_uring and libc; only [`rt`]
@@ -16,6 +17,7 @@
 #![deny(unsafe_code)]
 
 pub mod accounts;
+pub mod administration;
 pub mod admitting;
 pub mod blocking;
 pub mod control;

@@ -12,6 +12,7 @@
 use bytes::Bytes;
 pub use crosspoint_storage::seam::{BookWrite, Direction, Row, Span, Table};
 
+use crate::administration::{Order, Service, ThenReport};
 use crate::admitting::AllowList;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
@@ -252,4 +253,13 @@ pub trait Host {
 
     /// Creates an account, within the budgets of registration. `Conflict` if it exists, `NotAllowed` when closed.
     fn register(&mut self, account: &Jid, password: String, then: Then);
+
+    /// Whether this address (bare or full) may give orders.
+    fn is_administrator(&self, who: &Jid) -> bool;
+
+    /// What administrators have laid down for the whole service.
+    fn standing(&self) -> &Service;
+
+    /// Carries out an order. The caller has seen to it that it comes from an administrator.
+    fn administer(&mut self, order: Order, then: ThenReport);
 }

@@ -41,6 +41,7 @@ use crate::mailbox::{Inbox, Senders, mesh};
 use crate::metrics::Metrics;
 use crate::rt::{self, Ringer};
 use crate::scram::Remembered;
+use crate::administration::{Administration, SERVICE_KEY, Service};
 use crate::service::Frontend;
 use crate::session::Random;
 use crate::shard::{Item, Registration, Seat, Setup, Shard};
@@ -82,6 +83,8 @@ pub struct Plan {
     pub scram_iterations: u32,
     /// How long messages are kept after they were delivered; `None`: not at all.
     pub archive: Option<ArchiveOptions>,
+    /// Bare addresses of those who may give orders by their clients.
+    pub administrators: Vec<Jid>,
     /// Where the shards count; made for as many shards.
     pub metrics: Arc<Metrics>,
 }
@@ -204,6 +207,7 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
         secret: installation_secret(&mut book).map_err(StartError::Book)?,
         remembered: Remembered::new(fresh_secret()),
         archive: plan.archive.is_some(),
+        administration: Administration::new(plan.administrators.clone(), standing(&mut book).map_err(StartError::Book)?),
     });
     assemble(&plan, &frontends, setup, log, book)
 }
@@ -443,6 +447,21 @@ impl<R: Send> ReplySink<R> for ToControl<R> {
             let _ = self.0.send(reply);
         }
     }
+}
+
+/// What administrators have laid down. A row that this build does not know is left alone, and nothing of it holds.
+fn standing(book: &mut BookCore) -> Result<Service, BookError> {
+    let rows = book.read(&[BookRead::Get {
+        table: Table::Meta,
+        key: Bytes::from_static(SERVICE_KEY),
+    }])?;
+    let Some(row) = rows.into_iter().flatten().next() else {
+        return Ok(Service::default());
+    };
+    Ok(Service::decode(&row.value).unwrap_or_else(|| {
+        tracing::error!("the lists and texts of the service are unreadable; none of them holds");
+        Service::default()
+    }))
 }
 
 /// What unknown accounts' keys are made from. Made once for each data folder.

@@ -186,6 +186,7 @@ impl Shard {
             entry.address = Some(full);
         }
         self.metrics.sessions.add(1);
+        self.note_login(uid);
     }
 
     fn listen(&mut self, id: SessionId, copies: bool, changes: bool) {
@@ -210,6 +211,7 @@ impl Shard {
             }
             self.metrics.sessions.set(self.metrics.sessions.get().saturating_sub(1));
             self.release_held(id, uid);
+            self.note_leaving(uid);
         }
         self.unpin(uid);
         self.route_returned();

@@ -7,6 +7,7 @@ use super::Shard;
 use super::ledger::Outcome;
 use super::queries;
 use super::user::{Present, Resource, User};
+use crate::administration::{Order, Service, ThenReport};
 use crate::admitting::AllowList;
 use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
@@ -115,7 +116,7 @@ impl Host for Shard {
     }
 
     fn last_seen(&self, user: &Jid) -> Option<u64> {
-        self.user_at(user)?.last_seen_unix_ms
+        self.user_at(user)?.last_seen_unix_ms.map(u64::from)
     }
 
     fn set_copies(&mut self, session: &Jid, enabled: bool) {
@@ -160,5 +161,18 @@ impl Host for Shard {
 
     fn register(&mut self, account: &Jid, password: String, then: Then) {
         self.create_account(account, password, then);
+    }
+
+    fn is_administrator(&self, who: &Jid) -> bool {
+        let configured = &self.setup.administration.administrators;
+        configured.iter().any(|named| named.same_bare(who)) || self.service.administrators.blocks(who)
+    }
+
+    fn standing(&self) -> &Service {
+        &self.service
+    }
+
+    fn administer(&mut self, order: Order, then: ThenReport) {
+        self.give_order(order, Box::new(|shard, told| then(told, shard)));
     }
 }

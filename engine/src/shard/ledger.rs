@@ -48,6 +48,8 @@ pub(super) enum Outcome {
     Checked(bool),
     /// Keys of a new password, or none if it cannot be one.
     Derived(Option<Box<AccountKeys>>),
+    /// What has come of an administrator's order.
+    Told(Box<super::Told>),
     /// The keeper could not serve it.
     Failed,
 }
@@ -173,6 +175,10 @@ impl Shard {
 
     pub(super) fn admitted(&mut self, token: Token, attempt: Option<Attempt>) {
         self.resolve(token, Outcome::Admitted(attempt));
+    }
+
+    pub(super) fn told(&mut self, token: Token, told: Box<super::Told>) {
+        self.resolve(token, Outcome::Told(told));
     }
 
     pub(super) fn keys_replied(&mut self, reply: KeyReply) {

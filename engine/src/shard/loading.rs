@@ -157,7 +157,7 @@ impl Shard {
 
     fn arrived_home(&mut self, id: SessionId, uid: UserId) {
         let Some(user) = self.users.get_mut(uid) else { return };
-        if user.present().is_none() {
+        if user.present().is_none_or(|present| present.disabled) {
             return self.dismiss(id, Farewell::AccountChanged);
         }
         let Some(entry) = self.sessions.get_mut(id) else { return };
@@ -213,6 +213,7 @@ impl Shard {
                 self.users.idle.pop_front();
             } else if expired || crowded {
                 self.users.idle.pop_front();
+                self.write_times(uid);
                 self.users.remove(uid);
             } else if user.queued_at_ms == user.last_used_ms {
                 return;
@@ -291,6 +292,7 @@ fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option
     Ok(Some(Box::new(Present {
         created_unix_ms: account.created_unix_ms,
         leaving: false,
+        disabled: account.disabled,
         roster,
         blocks,
         allows,

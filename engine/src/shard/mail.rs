@@ -60,6 +60,15 @@ pub enum Item {
         /// Told once how it went.
         done: std::sync::mpsc::SyncSender<bool>,
     },
+    /// An administrator's order that is carried out here.
+    Order(Box<super::Errand>),
+    /// What has come of one that was given here.
+    Told {
+        /// Echoed.
+        token: u64,
+        /// The report.
+        told: Box<super::Told>,
+    },
     /// Farewell to everybody.
     Drain,
 }
@@ -73,7 +82,11 @@ impl Item {
             Item::Attempt { .. } | Item::Admitted { .. } | Item::Keys(_) => Doing::Login,
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
-            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::Drain => Doing::Orders,
+            Item::AccountChanged(_)
+            | Item::RemoveAccount { .. }
+            | Item::Order(_)
+            | Item::Told { .. }
+            | Item::Drain => Doing::Orders,
         }
     }
 }
@@ -186,6 +199,8 @@ impl super::Shard {
             Item::Keys(reply) => self.keys_replied(reply),
             Item::AccountChanged(account) => self.account_changed(&account),
             Item::RemoveAccount { account, done } => self.remove_for_administrator(&account, done),
+            Item::Order(errand) => self.errand(*errand),
+            Item::Told { token, told } => self.told(token, told),
             Item::Drain => self.drain(),
         }
     }

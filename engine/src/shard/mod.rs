@@ -12,10 +12,12 @@
 
 mod accounts;
 mod actions;
+mod administration;
 mod allows;
 mod blocks;
 mod calls;
 mod feeding;
+mod greetings;
 mod history;
 mod host;
 mod ledger;
@@ -32,6 +34,7 @@ mod router;
 mod sessions;
 mod spent;
 mod subscriptions;
+mod survey;
 mod table;
 mod timers;
 mod translate;
@@ -44,6 +47,7 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
+use crate::administration::{Administration, Service};
 use crate::envelope::Codec;
 use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
 use crate::jid::Jid;
@@ -59,6 +63,7 @@ use crate::store::RecordId;
 use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
+pub use administration::{Errand, Told};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
@@ -92,6 +97,8 @@ pub struct Setup {
     pub remembered: Remembered,
     /// Whether messages are kept after they were delivered.
     pub archive: bool,
+    /// Who may give orders, and what was ordered.
+    pub administration: Administration,
 }
 
 impl Setup {
@@ -190,6 +197,12 @@ pub struct Shard {
     drain_until: Option<u64>,
     /// The log takes no more: nothing that needs it is accepted.
     log_failed: bool,
+    /// What administrators have laid down.
+    service: Arc<Service>,
+    /// Looks at all users that are under way.
+    surveys: VecDeque<survey::Survey>,
+    /// When an administrator wants the end.
+    ending: administration::Due,
 }
 
 impl Shard {
@@ -231,6 +244,9 @@ impl Shard {
             orders: Vec::new(),
             outgoing: Outgoing::new(shards as usize),
             record_last: seat.record_floor,
+            service: seat.setup.administration.service.clone(),
+            surveys: VecDeque::new(),
+            ending: None,
             setup: seat.setup,
             draining: false,
             drain_until: None,
@@ -269,6 +285,8 @@ impl Shard {
         self.expire_timers();
         self.tick_frontends();
         self.expire_idle_users();
+        self.continue_surveys();
+        self.end_when_due();
         let now = self.now.ms;
         self.heirs.retain(|_, (_, until)| *until > now);
         self.run();

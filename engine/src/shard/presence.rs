@@ -69,6 +69,7 @@ impl Shard {
         for request in requests {
             self.deliver(id, &request, Form::Plain, None);
         }
+        self.greet(id, uid);
     }
 
     fn became_unavailable(&mut self, id: SessionId, uid: UserId, envelope: Envelope) {

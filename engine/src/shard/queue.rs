@@ -79,6 +79,11 @@ impl Queue {
         self.last = self.last.max(last);
     }
 
+    /// Messages that nobody has confirmed yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.records
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         self.drain.is_some()
     }

@@ -69,6 +69,11 @@ impl Shard {
             .present()
             .is_some_and(|present| present.blocks.blocks(from) || present.keeps_out(from))
             && !from.same_bare(&user.address);
+        // What comes back from here, says who may hear nobody why.
+        let answers = routed.envelope.error.is_some();
+        if !answers && self.service.parts(from, &routed.envelope.to, self.setup.domain.domain()) {
+            return self.refuse_blocked(routed);
+        }
         if blocked && from.domain() != from.as_str() {
             return self.refuse_blocked(routed);
         }

@@ -5,6 +5,7 @@
 //! - The table compares whole addresses: two users whose keys collide are still two users.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use hashbrown::HashTable;
@@ -36,7 +37,9 @@ pub(super) struct User {
     /// Sessions that have authenticated as this user.
     pub(super) pins: u32,
     /// When its last session ended; `None` if that was before it was loaded.
-    pub(super) last_seen_unix_ms: Option<u64>,
+    pub(super) last_seen_unix_ms: Option<NonZeroU64>,
+    /// When its last session began; `None` if that was before it was loaded.
+    pub(super) last_login_unix_ms: Option<NonZeroU64>,
     /// In the list of users that may be forgotten.
     pub(super) in_idle_list: bool,
 }
@@ -74,6 +77,8 @@ pub(super) struct Present {
     pub(super) created_unix_ms: u64,
     /// The account is being removed: nothing more is taken from its sessions, or it would outlive it.
     pub(super) leaving: bool,
+    /// Nobody may log in.
+    pub(super) disabled: bool,
     pub(super) roster: Roster,
     pub(super) blocks: BlockList,
     /// Boxed: most have none.
@@ -220,6 +225,11 @@ pub(super) struct Users {
 }
 
 impl Users {
+    /// Places that there are; some may be free.
+    pub(super) fn places(&self) -> u32 {
+        self.places.len() as u32
+    }
+
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
@@ -251,6 +261,7 @@ impl Users {
             queued_at_ms: 0,
             pins: 0,
             last_seen_unix_ms: None,
+            last_login_unix_ms: None,
             in_idle_list: false,
         });
         let id = match self.free.pop() {

@@ -114,6 +114,7 @@ impl World {
                 &Account {
                     keys: keys.clone(),
                     created_unix_ms: 1,
+                    disabled: false,
                 },
             );
             pages.write(&[row]).expect("memory does not fail");
@@ -132,6 +133,7 @@ impl World {
             secret: [0; 32],
             remembered: Remembered::new([1; 32]),
             archive: true,
+            administration: Default::default(),
         });
         let mut world = World {
             dice,

@@ -183,6 +183,7 @@ fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
         logins: config.limits.login_rates(),
         scram_iterations: config.accounts.scram_iterations,
         archive: config.archive.options(),
+        administrators: config.admin.administrators(),
         metrics,
     }
 }
@@ -400,7 +401,7 @@ impl Accounts for Running {
 
     fn set_password(&mut self, jid: &Jid, password: &str) -> Result<(), Refusal> {
         let account = keys::account(password, self.iterations)?;
-        self.control.replace_account(jid, account.encode()).map_err(refusal)
+        self.control.replace_keys(jid, account).map_err(refusal)
     }
 
     fn list(&mut self, after: &str) -> Result<Page, Refusal> {

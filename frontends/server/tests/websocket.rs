@@ -178,6 +178,7 @@ fn plan(scratch: &Scratch) -> Plan {
     };
     Plan {
         archive: None,
+        administrators: Vec::new(),
         domain: DOMAIN.parse().unwrap(),
         shards: 1,
         pin: false,

@@ -35,6 +35,7 @@ class Server:
     name = "?"
     strict = False
     OPEN_REGISTRATION = {}
+    ADMINISTRATION = {}
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -120,6 +121,7 @@ class Crosspoint(Server):
 
     name = "crosspoint"
     strict = True
+    ADMINISTRATION = {"environment": {"CROSSPOINT_ADMIN_JIDS": "boss@" + DOMAIN}}
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)

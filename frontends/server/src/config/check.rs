@@ -55,6 +55,7 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
     if let Err(what) = config.icpp_limits().check() {
         findings.add("icpp.heartbeat_s", what.to_owned());
     }
+    administrators(config, &mut findings);
     icpp(config, &mut findings);
     cluster(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
@@ -100,6 +101,18 @@ fn domain(config: &Config, findings: &mut Findings<'_>) {
             );
         }
         Ok(_) => {}
+    }
+}
+
+fn administrators(config: &Config, findings: &mut Findings<'_>) {
+    for text in &config.admin.jids {
+        match Jid::parse(text) {
+            Err(error) => findings.add("admin.jids", format!("`{text}` is no address: {error}")),
+            Ok(jid) if jid.node().is_none() || jid.is_full() || jid.domain() != config.domain => {
+                findings.add("admin.jids", format!("`{text}` is no account of {}", config.domain));
+            }
+            Ok(_) => {}
+        }
     }
 }
 

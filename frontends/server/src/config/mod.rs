@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use crosspoint_engine::guard::{LoginRates, Rate};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::limits::Limits;
 use crosspoint_engine::scram::keys::ITERATIONS_DEFAULT;
 use crosspoint_engine::switch::ArchiveOptions;
@@ -194,6 +195,8 @@ pub struct Admin {
     pub listen: Vec<SocketAddr>,
     /// Whether `listen` may name addresses other than loopback.
     pub allow_remote: bool,
+    /// Accounts that may manage the service by their clients (XEP-0133).
+    pub jids: Vec<String>,
 }
 
 /// The `[stats]` table.
@@ -373,7 +376,16 @@ impl Default for Admin {
         Admin {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
             allow_remote: false,
+            jids: Vec::new(),
         }
+    }
+}
+
+impl Admin {
+    /// Those of `jids` that are addresses; the others do not pass [`check`].
+    pub fn administrators(&self) -> Vec<Jid> {
+        let parsed = self.jids.iter().filter_map(|text| Jid::parse(text).ok());
+        parsed.map(|jid| jid.to_bare()).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use crosspoint_engine::service::Host;
 use super::ask::{Ask, Reply};
 use super::caps::{self, Form, Identity};
 use super::config::FeatureConfig;
-use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, contact};
+use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, commands, contact};
 use crate::codec::Builder;
 
 const NS_INFO: &str = "http://jabber.org/protocol/disco#info";
@@ -86,6 +86,9 @@ impl Tables {
 
 fn info(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     ask.seen_only(host)?;
+    if let Some(outcome) = commands::info(ask, NS_INFO, host) {
+        return outcome;
+    }
     let node = ask.payload.attr("node");
     let children = match (ask.target, node) {
         (Target::Domain, None) => &facts.disco.domain_info,
@@ -103,6 +106,9 @@ fn info(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
 }
 
 fn items(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
+    if let Some(outcome) = commands::items(ask, NS_ITEMS, host) {
+        return outcome;
+    }
     let visible = ask.may_see(host);
     if visible && ask.payload.attr("node").is_some() {
         return Err(Condition::ItemNotFound);

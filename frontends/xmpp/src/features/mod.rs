@@ -9,13 +9,17 @@
 //!   account exists: a stranger learns nothing from the answer (XEP-0030 section 8, RFC 6120 section 13.10).
 //! - An error never carries the request's payload back: it may be a password (XEP-0077 section 3.3).
 
+use std::cell::RefCell;
+
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
 use crosspoint_engine::service::Host;
 
+mod administration;
 mod ask;
 mod blocking;
 mod caps;
 mod carbons;
+mod commands;
 mod config;
 mod contact;
 mod disco;
@@ -34,6 +38,7 @@ mod xml;
 
 pub use blocking::BLOCK_ITEMS_MAX;
 pub use blocking::push_body as block_push_body;
+pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
 pub use config::{Contacts, FeatureConfig, Software};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
@@ -60,6 +65,8 @@ const LIST: &[&Feature] = &[
     &last::FEATURE,
     &legacy::FEATURE,
     &offline::FEATURE,
+    &commands::FEATURE,
+    &administration::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -174,6 +181,8 @@ type Outcome = Result<Reply, Condition>;
 struct Facts {
     config: FeatureConfig,
     disco: disco::Tables,
+    /// Ad-hoc commands that wait for a form.
+    commands: RefCell<commands::Desk>,
 }
 
 /// The features of one front-end on one shard.
@@ -194,6 +203,7 @@ impl Features {
             facts: Facts {
                 config: config.clone(),
                 disco,
+                commands: RefCell::default(),
             },
             handlers,
         }

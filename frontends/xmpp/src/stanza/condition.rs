@@ -34,14 +34,27 @@ pub(crate) fn from_name(name: &str) -> Option<Condition> {
 
 /// Appends the `<error/>` element of a stanza error.
 pub(crate) fn write(out: &mut Vec<u8>, condition: Condition) {
+    write_error(out, condition, &[]);
+}
+
+/// The same with a condition of the application's own: its name and namespace, as they stand in the source.
+pub(crate) fn write_with(out: &mut Vec<u8>, condition: Condition, name: &str, ns: &str) {
+    write_error(out, condition, &["<", name, " xmlns='", ns, "'/>"]);
+}
+
+fn write_error(out: &mut Vec<u8>, condition: Condition, application: &[&str]) {
     let (name, kind) = wire(condition);
     for part in [
         "<error type='",
         kind,
         "'><",
         name,
-        " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
+        " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>",
     ] {
         out.extend_from_slice(part.as_bytes());
     }
+    application
+        .iter()
+        .for_each(|part| out.extend_from_slice(part.as_bytes()));
+    out.extend_from_slice(b"</error>");
 }
