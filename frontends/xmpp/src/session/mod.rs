@@ -15,6 +15,7 @@
 //! - After `Close` nothing is pushed and nothing is read.
 
 mod bind;
+mod bind2;
 mod client_state;
 mod deliver;
 mod errors;
@@ -28,6 +29,8 @@ mod presence;
 mod register;
 mod routing;
 mod sasl;
+mod sasl2;
+mod sasl_words;
 mod starttls;
 mod stream_features;
 mod stream_management;
