@@ -14,6 +14,7 @@ use crosspoint_storage::keeper::BookHandle;
 use crosspoint_storage::seam::{BookRead, BookReply, BookRequest, BookWrite, Row, Table};
 use crosspoint_storage::stats::{BookStats, KeeperStats, LogStats};
 
+use crate::accounts;
 use crate::drive::Chunk;
 use crate::jid::Jid;
 use crate::mailbox::Senders;
@@ -180,11 +181,7 @@ impl Control {
         {
             return Err(ControlError::NoSuchAccount);
         }
-        desk.write_all(vec![vec![BookWrite::Put {
-            table: Table::Account,
-            key: store::user_key(user),
-            value: row,
-        }]])?;
+        desk.write_all(vec![accounts::replacement(user, row).into()])?;
         desk.account_changed(&self.inner.setup, user);
         Ok(())
     }

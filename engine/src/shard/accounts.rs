@@ -110,7 +110,7 @@ impl Shard {
 
     /// Pays for an attempt at the account's home, which alone knows how often it was tried and from where it was opened;
     /// goes on if it may be made. What it cost comes back if it succeeds.
-    fn begin_attempt(
+    pub(super) fn begin_attempt(
         &mut self,
         id: SessionId,
         account: Jid,
@@ -249,8 +249,8 @@ impl Shard {
             let Some(created_unix_ms) = shard.present_at(&user).map(|present| present.created_unix_ms) else {
                 return then(Err(Condition::ItemNotFound), shard);
             };
-            let batch = vec![accounts::replacement(&user, &Account { keys, created_unix_ms })];
-            shard.commit(batch, then);
+            let batch = accounts::replacement(&user, Account { keys, created_unix_ms }.encode());
+            shard.commit(batch.into(), then);
         });
     }
 

@@ -20,6 +20,7 @@ mod client_state;
 mod deliver;
 mod errors;
 mod established;
+mod fast;
 mod inbound;
 mod kept;
 mod lifecycle;

@@ -13,15 +13,15 @@
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::{self, AccountKeys, Challenged, Mechanism, NONCE_BYTES, Plain, SaslFault, Started};
 use crosspoint_engine::session::{Action, Context};
+use crosspoint_engine::tokens;
 
 use crate::codec::Stanza;
 use crate::config::XmppConfig;
 
-use super::Flow;
 use super::errors::StreamError;
 use super::negotiate::{Negotiation, Stage};
 use super::sasl_words::{self as words, Failure, Profile};
-use super::stream_features;
+use super::{Flow, fast, stream_features};
 
 /// Where an exchange stands.
 pub(super) enum Exchange {
@@ -46,6 +46,13 @@ pub(super) enum Exchange {
         /// Whose.
         account: Jid,
     },
+    /// A token is being checked.
+    AwaitingToken {
+        /// Whose.
+        account: Jid,
+        /// How it is shown.
+        mechanism: tokens::Mechanism,
+    },
 }
 
 /// The mechanism that the client has chosen.
@@ -60,7 +67,10 @@ pub(super) enum Chosen {
 impl Exchange {
     /// Whether reading waits for an answer of the shard.
     pub(super) fn holds(&self) -> bool {
-        matches!(self, Exchange::AwaitingKeys { .. } | Exchange::AwaitingPassword { .. })
+        matches!(
+            self,
+            Exchange::AwaitingKeys { .. } | Exchange::AwaitingPassword { .. } | Exchange::AwaitingToken { .. }
+        )
     }
 }
 
@@ -90,6 +100,12 @@ pub(super) fn choose(
 ) -> Flow {
     if negotiation.demands_tls(config) {
         return fail(negotiation, None, Failure::EncryptionRequired, config, cx);
+    }
+    let token = name
+        .filter(|_| negotiation.profile == Profile::Extensible)
+        .and_then(tokens::Mechanism::from_name);
+    if let Some(mechanism) = token {
+        return fast::begin(negotiation, mechanism, initial, config, cx);
     }
     let chosen = match name {
         Some("PLAIN") if negotiation.takes_passwords(config) => Chosen::Plain,
@@ -180,7 +196,7 @@ fn begin(negotiation: &mut Negotiation, chosen: Chosen, text: &str, config: &Xmp
 
 /// Whom the client wants to be. In the new profile its header, if it names somebody, must name the same one
 /// (XEP-0388 section 4.4).
-fn account(
+pub(super) fn account(
     negotiation: &Negotiation,
     authcid: &str,
     authzid: Option<&str>,

@@ -1,7 +1,7 @@
 //! Extensible SASL (XEP-0388): one element that authenticates and says what else the client wants, one that grants all of it.
 //!
 //! ```text
-//!   <authenticate>  ──▶ the exchange (sasl.rs) ──▶ Homed ──▶ resume? ──▶ bind? ──▶ <success/> <stream:features/>
+//!   <authenticate>  ──▶ the exchange (sasl.rs) ──▶ Homed ─▶ token? ─▶ resume? ─▶ bind? ─▶ <success/> <stream:features/>
 //!     <user-agent/>                                             │                      ▲
 //!     <resume/> <bind/>                                         └── resumed ───────────┘
 //! ```
@@ -14,6 +14,7 @@
 use bytes::Bytes;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, BindFault, Context};
+use crosspoint_engine::tokens::NewToken;
 
 use crate::codec::{Builder, Element, Scanner, Stanza};
 use crate::config::XmppConfig;
@@ -22,7 +23,7 @@ use super::bind2::{self, Wish};
 use super::established::Established;
 use super::negotiate::{Negotiation, Stage};
 use super::sasl_words::{Failure, Profile};
-use super::{Flow, State, XmppSession, sasl, stream_features, stream_management as sm};
+use super::{Flow, State, XmppSession, fast, sasl, stream_features, stream_management as sm};
 
 /// Namespace of the profile.
 pub(super) const NS: &str = "urn:xmpp:sasl:2";
@@ -35,14 +36,18 @@ pub(super) struct Request {
     /// The session to come back to: its token, and the last stanza that the client has of it.
     resume: Option<(Bytes, u32)>,
     bind: Option<Wish>,
+    /// What it says of tokens.
+    pub(super) fast: fast::Wish,
     /// What the mechanism says at the end.
     pub(super) additional: Vec<u8>,
-    /// What became of the wishes, as it will stand in `<success/>`.
+    /// What became of the wishes, as it will stand in `<success/>`: before the address...
     results: Vec<u8>,
+    /// ...and behind it.
+    token: Vec<u8>,
 }
 
 impl Request {
-    fn read(element: &Element<'_>, config: &XmppConfig) -> Result<Request, Failure> {
+    fn read(element: &Element<'_>, negotiation: &Negotiation, config: &XmppConfig) -> Result<Request, Failure> {
         let mut request = Request::default();
         if let Some(id) = element.child("user-agent", NS).and_then(|agent| agent.attr("id")) {
             request.client = Some(uuid(id).ok_or(Failure::MalformedRequest)?);
@@ -57,6 +62,8 @@ impl Request {
                 _ => sm::write_failed(&mut request.results, "bad-request"),
             }
         }
+        let offered = fast::offered(negotiation, config);
+        request.fast = fast::Wish::read(element, request.client.is_some(), &offered)?;
         request.bind = element.child("bind", bind2::NS).map(Wish::read);
         Ok(request)
     }
@@ -73,11 +80,12 @@ fn uuid(text: &str) -> Option<u128> {
 }
 
 /// What the features say can come with an authentication.
-pub(super) fn write_inline(builder: &mut Builder<'_, '_>, config: &XmppConfig) {
+pub(super) fn write_inline(builder: &mut Builder<'_, '_>, negotiation: &Negotiation, config: &XmppConfig) {
     bind2::write_feature(builder);
     if config.limits.resume_seconds > 0 {
         builder.empty("sm", sm::NS);
     }
+    fast::write_feature(builder, &fast::offered(negotiation, config));
 }
 
 /// `<authenticate mechanism=".."/>`.
@@ -95,7 +103,7 @@ pub(super) fn on_authenticate(
     let Ok(element) = scanner.tree(stanza) else {
         return sasl::fail(negotiation, None, Failure::MalformedRequest, config, cx);
     };
-    match Request::read(&element, config) {
+    match Request::read(&element, negotiation, config) {
         Ok(request) => negotiation.request = Some(Box::new(request)),
         Err(failure) => return sasl::fail(negotiation, None, failure, config, cx),
     }
@@ -116,6 +124,12 @@ fn write_success(request: &Request, address: &Jid, out: &mut Vec<u8>) {
     builder.open("authorization-identifier").text(address.as_str());
     builder.finish();
     out.extend_from_slice(&request.results);
+}
+
+/// Ends `<success/>`.
+fn end_success(request: &Request, out: &mut Vec<u8>) {
+    out.extend_from_slice(&request.token);
+    out.extend_from_slice(b"</success>");
 }
 
 /// Around `<resumed/>`, for a client whose return is still to be told.
@@ -140,6 +154,14 @@ impl XmppSession {
         let (Some(request), Some(account)) = (&mut negotiation.request, &negotiation.account) else {
             return;
         };
+        if let (Some(mechanism), Some(client)) = (request.fast.take_wanted(), request.client) {
+            negotiation.stage = Stage::Fulfilling;
+            return cx.actions.push(Action::IssueToken {
+                client,
+                mechanism,
+                lifetime_ms: u64::from(self.shared.config.limits.token_seconds) * 1_000,
+            });
+        }
         if let Some((token, h)) = request.resume.take() {
             negotiation.stage = Stage::Resuming(h);
             return cx.actions.push(Action::Resume { token });
@@ -152,11 +174,22 @@ impl XmppSession {
             });
         }
         write_success(request, account, cx.outbox);
-        cx.outbox.extend_from_slice(b"</success>");
+        end_success(request, cx.outbox);
         negotiation.stage = Stage::Choice;
         negotiation.request = None;
         stream_features::write(negotiation, &self.shared, cx.outbox);
         cx.actions.push(Action::Continue);
+    }
+
+    /// The client's new token, unless none could be made: then it goes on without.
+    pub(super) fn token_issued(&mut self, new: Option<&NewToken>, cx: &mut Context<'_>) {
+        if let State::Negotiating(negotiation) = &mut self.state
+            && let Some(request) = &mut negotiation.request
+            && let Some(new) = new
+        {
+            fast::write_token(new, &mut request.token);
+        }
+        self.fulfil(cx);
     }
 
     /// There is no such session to come back to: that is said, and the other wishes count.
@@ -190,7 +223,7 @@ impl XmppSession {
         write_success(&request, &address, cx.outbox);
         let mut established = Established::new(address, negotiation.lang.take(), cx.now);
         wish.fulfil(&mut established, &self.shared.config, cx);
-        cx.outbox.extend_from_slice(b"</success>");
+        end_success(&request, cx.outbox);
         stream_features::write_bound(established.management.is_some(), &self.shared, cx.outbox);
         Some(established)
     }
@@ -201,8 +234,9 @@ impl XmppSession {
             return None;
         };
         let request = negotiation.request.take()?;
-        let (mut before, mut after) = (Vec::new(), b"</success>".to_vec());
+        let (mut before, mut after) = (Vec::new(), Vec::new());
         write_success(&request, address, &mut before);
+        end_success(&request, &mut after);
         stream_features::write_bound(true, &self.shared, &mut after);
         Some(Box::new(Welcome { before, after }))
     }

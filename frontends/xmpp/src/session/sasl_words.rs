@@ -33,6 +33,7 @@ impl Profile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
     Aborted,
+    CredentialsExpired,
     EncryptionRequired,
     IncorrectEncoding,
     InvalidAuthzid,
@@ -46,6 +47,7 @@ impl Failure {
     fn name(self) -> &'static str {
         match self {
             Failure::Aborted => "aborted",
+            Failure::CredentialsExpired => "credentials-expired",
             Failure::EncryptionRequired => "encryption-required",
             Failure::IncorrectEncoding => "incorrect-encoding",
             Failure::InvalidAuthzid => "invalid-authzid",

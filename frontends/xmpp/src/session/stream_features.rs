@@ -82,7 +82,7 @@ fn authentication(negotiation: &Negotiation, config: &XmppConfig, out: &mut Vec<
             builder.open("mechanism").text(name).close();
         }
         builder.open("inline");
-        sasl2::write_inline(&mut builder, config);
+        sasl2::write_inline(&mut builder, negotiation, config);
         builder.close().close();
     }
     if !negotiation.bindings().is_empty() {
