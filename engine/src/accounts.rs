@@ -92,13 +92,20 @@ pub fn creation(user: &Jid, account: &Account) -> BookWrite {
     }
 }
 
-/// The change that replaces an account's keys.
-pub fn replacement(user: &Jid, account: &Account) -> BookWrite {
-    BookWrite::Put {
-        table: Table::Account,
-        key: store::user_key(user),
-        value: account.encode(),
-    }
+/// The changes that replace an account's row. Tokens made under the old ones open it no
+/// more (`tokens/`), and go.
+pub fn replacement(user: &Jid, account: &Account) -> [BookWrite; 2] {
+    [
+        BookWrite::Put {
+            table: Table::Account,
+            key: store::user_key(user),
+            value: account.encode(),
+        },
+        BookWrite::DeletePrefix {
+            table: Table::Token,
+            prefix: store::user_prefix(user),
+        },
+    ]
 }
 
 /// The changes that remove an account and everything that belongs to it.

@@ -14,7 +14,7 @@ use crosspoint_storage::keeper::BookHandle;
 use crosspoint_storage::seam::{BookRead, BookReply, BookRequest, BookWrite, Row, Table};
 use crosspoint_storage::stats::{BookStats, KeeperStats, LogStats};
 
-use crate::accounts::Account;
+use crate::accounts::{self, Account};
 use crate::administration::Ending;
 use crate::drive::Chunk;
 use crate::jid::Jid;
@@ -187,12 +187,7 @@ impl Control {
         if let Ok(old) = Account::decode(&old.value) {
             (account.created_unix_ms, account.disabled) = (old.created_unix_ms, old.disabled);
         }
-        let row = account.encode();
-        desk.write_all(vec![vec![BookWrite::Put {
-            table: Table::Account,
-            key: store::user_key(user),
-            value: row,
-        }]])?;
+        desk.write_all(vec![accounts::replacement(user, &account).into()])?;
         desk.account_changed(&self.inner.setup, user);
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! 5. [`drive`](crate::switch): a shard on its ring; [`rt`] names the ring.
 //! 6. [`switch`]: all of it put together; [`control`]: the administrator's hand on it.
 //!
-//! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`admitting`], [`scram`], [`accounts`], [`guard`],
+//! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`admitting`], [`scram`], [`tokens`], [`accounts`], [`guard`],
 //! [`administration`] (what an administrator may order),
 //! [`wheel`], [`store`] (envelopes at rest), [`neutral`] (what all protocols can say), [`limits`], [`metrics`].
 //!
@@ -41,4 +41,5 @@ pub mod shard;
 pub mod slots;
 pub mod store;
 pub mod switch;
+pub mod tokens;
 pub mod wheel;

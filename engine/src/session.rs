@@ -21,6 +21,7 @@ use crate::roster::Item;
 use crate::scram::AccountKeys;
 use crate::service::Admission;
 use crate::store::RecordId;
+use crate::tokens::{self, NewToken, Shown, Verdict};
 
 /// One connected client. See the module for the rules.
 pub trait Session: Any + Send {
@@ -133,6 +134,18 @@ pub enum Action {
         account: Jid,
         /// Never logged.
         password: String,
+    },
+    /// Does this token open its owner's account? Decided at the account's home. Answered by `TokenChecked`, for unknown
+    /// accounts too, at equal cost, or by `AuthUnavailable`.
+    CheckToken(Box<Shown>),
+    /// A token for this client, which is at home. Answered by `TokenIssued`.
+    IssueToken {
+        /// The installation of the client.
+        client: u128,
+        /// The only one by which it can be shown.
+        mechanism: tokens::Mechanism,
+        /// How long it is good, in milliseconds.
+        lifetime_ms: u64,
     },
     /// Someone failed to prove who he is; counts against the budgets of address and account.
     AuthFailed {
@@ -287,13 +300,17 @@ pub enum Event {
     Secured(TlsFacts),
     /// Answer to `FetchKeys`. For an unknown account these are keys that nothing opens.
     Keys(AccountKeys),
-    /// `FetchKeys` or `CheckPassword` could not be served: a storage error, or a budget is used up.
+    /// `FetchKeys`, `CheckPassword` or `CheckToken` could not be served: a storage error, or a budget is used up.
     AuthUnavailable {
         /// `true`: too many attempts; `false`: our fault.
         throttled: bool,
     },
     /// Answer to `CheckPassword`.
     PasswordChecked(bool),
+    /// Answer to `CheckToken`.
+    TokenChecked(Verdict),
+    /// Answer to `IssueToken`; nothing if none could be made.
+    TokenIssued(Option<Box<NewToken>>),
     /// The session is at home, its user is loaded; it may bind.
     Homed,
     /// Answer to `Bind`.

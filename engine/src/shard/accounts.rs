@@ -110,7 +110,7 @@ impl Shard {
 
     /// Pays for an attempt at the account's home, which alone knows how often it was tried and from where it was opened;
     /// goes on if it may be made. What it cost comes back if it succeeds.
-    fn begin_attempt(
+    pub(super) fn begin_attempt(
         &mut self,
         id: SessionId,
         account: Jid,
@@ -273,12 +273,12 @@ impl Shard {
             let Some(present) = shard.present_at(&user).filter(|present| !present.leaving) else {
                 return then(shard, Err(Condition::ItemNotFound));
             };
-            let row = Account {
+            let account = Account {
                 keys,
                 created_unix_ms: present.created_unix_ms,
                 disabled: present.disabled,
             };
-            shard.commit_here(vec![accounts::replacement(&user, &row)], then);
+            shard.commit_here(accounts::replacement(&user, &account).into(), then);
         });
     }
 

@@ -25,6 +25,12 @@ impl Shard {
             Action::StartTls => self.orders.push(Order::StartTls(id)),
             Action::FetchKeys { account } => self.at_login().fetch_keys(id, account),
             Action::CheckPassword { account, password } => self.at_login().check_password(id, account, password),
+            Action::CheckToken(shown) => self.at_login().check_token(id, shown),
+            Action::IssueToken {
+                client,
+                mechanism,
+                lifetime_ms,
+            } => self.at_login().issue_token(id, client, mechanism, lifetime_ms),
             Action::AuthFailed { .. } => self.auth_failed(id),
             Action::Authenticated { account } => self.at_login().authenticated(id, account),
             Action::Bind { resource } => self.at_login().bind(id, resource),

@@ -200,7 +200,7 @@ impl Shard {
                 return then(shard, Err(Condition::ItemNotFound));
             };
             row.disabled = disabled;
-            shard.commit_here(vec![accounts::replacement(&account, &row)], move |shard, result| {
+            shard.commit_here(accounts::replacement(&account, &row).into(), move |shard, result| {
                 shard.account_changed(&account);
                 then(shard, result.map(|()| Report::Done));
             });

@@ -10,6 +10,7 @@ use super::user::UserId;
 use super::{Shard, Ticket};
 use crate::guard::Attempt;
 use crate::scram::AccountKeys;
+use crate::tokens::Verdict;
 
 /// Called once with the outcome of a request.
 pub(super) type Continuation = Box<dyn FnOnce(&mut Shard, Outcome) + Send>;
@@ -44,6 +45,8 @@ pub(super) enum Outcome {
     },
     /// Whether a login may be tried, and what was paid for it.
     Admitted(Option<Attempt>),
+    /// What is to be said of a token; nothing if it could not be looked at.
+    Judged(Option<Verdict>),
     /// Whether a password opens an account.
     Checked(bool),
     /// Keys of a new password, or none if it cannot be one.
@@ -94,7 +97,7 @@ impl Shard {
         self.ledger.enter(Waiting::Then(Box::new(then)))
     }
 
-    fn resolve(&mut self, token: Token, outcome: Outcome) {
+    pub(super) fn resolve(&mut self, token: Token, outcome: Outcome) {
         if let Some(Waiting::Then(then)) = self.ledger.take(token) {
             then(self, outcome);
         }

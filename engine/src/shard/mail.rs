@@ -13,6 +13,7 @@ use crate::jid::Jid;
 use crate::metrics::Doing;
 use crate::scram::AccountKeys;
 use crate::session::Session;
+use crate::tokens::{Shown, Verdict};
 
 /// One thing in a chunk.
 pub enum Item {
@@ -44,6 +45,22 @@ pub enum Item {
         token: u64,
         /// What was paid; nothing if it may not be tried now.
         attempt: Option<Attempt>,
+    },
+    /// Somebody shows a token of an account that lives here.
+    Token {
+        /// Who asks.
+        shard: u16,
+        /// Echoed.
+        token: u64,
+        /// What he shows.
+        shown: Box<Shown>,
+    },
+    /// The answer to `Token`.
+    Judged {
+        /// Echoed.
+        token: u64,
+        /// Nothing if it could not be looked at.
+        verdict: Option<Verdict>,
     },
     /// From the log.
     Journal(JournalReply),
@@ -79,7 +96,9 @@ impl Item {
         match self {
             Item::Route(_) | Item::Accepted { .. } => Doing::Mail,
             Item::Adopt(_) => Doing::Adopt,
-            Item::Attempt { .. } | Item::Admitted { .. } | Item::Keys(_) => Doing::Login,
+            Item::Attempt { .. } | Item::Admitted { .. } | Item::Token { .. } | Item::Judged { .. } | Item::Keys(_) => {
+                Doing::Login
+            }
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
             Item::AccountChanged(_)
@@ -194,6 +213,8 @@ impl super::Shard {
                 self.outgoing.lanes[shard as usize].push(Item::Admitted { token, attempt });
             }
             Item::Admitted { token, attempt } => self.admitted(token, attempt),
+            Item::Token { shard, token, shown } => self.judge_for(shard, token, shown),
+            Item::Judged { token, verdict } => self.judged(token, verdict),
             Item::Journal(reply) => self.journal_replied(reply),
             Item::Book(reply) => self.book_replied(reply),
             Item::Keys(reply) => self.keys_replied(reply),

@@ -37,6 +37,7 @@ mod subscriptions;
 mod survey;
 mod table;
 mod timers;
+mod tokens;
 mod translate;
 mod user;
 
@@ -71,6 +72,7 @@ pub use table::SessionId;
 use ledger::Ledger;
 use spent::Spent;
 use table::Sessions;
+use tokens::TokenDesk;
 use translate::Translation;
 use user::Users;
 
@@ -172,6 +174,8 @@ pub struct Shard {
     logins: LoginGuard,
     /// What was good once, and is used up.
     spent: Spent,
+    /// Whose tokens are being looked at.
+    tokens: TokenDesk,
     /// What was last said in neutral words.
     translation: Option<Translation>,
     registrations: Budgets,
@@ -229,6 +233,7 @@ impl Shard {
             users: Users::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
+            tokens: TokenDesk::default(),
             translation: None,
             logins: LoginGuard::new(share_rates(seat.setup.logins, shards), seed),
             registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),

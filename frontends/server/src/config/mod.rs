@@ -261,6 +261,8 @@ pub struct Bounds {
     pub stanza_bytes: u32,
     /// Seconds for which a client that has lost its connection may come back (XEP-0198); 0: it may not.
     pub resume_s: u32,
+    /// Seconds for which a token that logs in is good (XEP-0484); 0: none are given.
+    pub token_s: u32,
     /// Seconds of silence after which a client is asked whether it is still there; 0: never.
     pub idle_s: u64,
     /// Wrong passwords that one address may try in a minute.
@@ -428,6 +430,7 @@ impl Default for Bounds {
             outbox_hard_bytes: limits.outbox_hard_bytes,
             stanza_bytes: xmpp.stanza_bytes_after_auth,
             resume_s: xmpp.resume_seconds,
+            token_s: xmpp.token_seconds,
             idle_s: xmpp.idle_ms / 1_000,
             wrong_passwords_per_address: 60,
             logins_per_address: 2_000,
@@ -460,6 +463,7 @@ impl Bounds {
         XmppLimits {
             stanza_bytes_after_auth: self.stanza_bytes,
             resume_seconds: self.resume_s,
+            token_seconds: self.token_s,
             idle_ms: self.idle_s.saturating_mul(1_000),
             ..XmppLimits::DEFAULT
         }

@@ -61,7 +61,7 @@ impl Accounts for Offline {
         if let Ok(old) = Account::decode(&old.value) {
             (account.created_unix_ms, account.disabled) = (old.created_unix_ms, old.disabled);
         }
-        self.write(&[accounts::replacement(jid, &account)]).map(|_| ())
+        self.write(&accounts::replacement(jid, &account)).map(|_| ())
     }
 
     fn list(&mut self, after: &str) -> Result<Page, Refusal> {

@@ -15,10 +15,12 @@
 //! - After `Close` nothing is pushed and nothing is read.
 
 mod bind;
+mod bind2;
 mod client_state;
 mod deliver;
 mod errors;
 mod established;
+mod fast;
 mod inbound;
 mod kept;
 mod lifecycle;
@@ -28,6 +30,8 @@ mod presence;
 mod register;
 mod routing;
 mod sasl;
+mod sasl2;
+mod sasl_words;
 mod starttls;
 mod stream_features;
 mod stream_management;

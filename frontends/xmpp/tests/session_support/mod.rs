@@ -301,6 +301,8 @@ pub fn name(action: &Action) -> &'static str {
         Action::StartTls => "StartTls",
         Action::FetchKeys { .. } => "FetchKeys",
         Action::CheckPassword { .. } => "CheckPassword",
+        Action::CheckToken(_) => "CheckToken",
+        Action::IssueToken { .. } => "IssueToken",
         Action::AuthFailed { .. } => "AuthFailed",
         Action::Authenticated { .. } => "Authenticated",
         Action::Bind { .. } => "Bind",
