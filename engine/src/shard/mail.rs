@@ -27,6 +27,8 @@ pub enum Item {
     },
     /// A client that has authenticated elsewhere and lives here.
     Adopt(Box<Adopt>),
+    /// A connection that was accepted elsewhere. The driver takes it in, and no shard ever sees it.
+    Arrive(Transport),
     /// Somebody wants to prove that he is an account that lives here.
     Attempt {
         /// Who asks.
@@ -70,6 +72,7 @@ impl Item {
         match self {
             Item::Route(_) | Item::Accepted { .. } => Doing::Mail,
             Item::Adopt(_) => Doing::Adopt,
+            Item::Arrive(_) => Doing::Accept,
             Item::Attempt { .. } | Item::Admitted { .. } | Item::Keys(_) => Doing::Login,
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
@@ -171,6 +174,7 @@ impl super::Shard {
             Item::Route(routed) => self.arrive(routed),
             Item::Accepted { session, seq } => self.accepted.push((session, seq)),
             Item::Adopt(adopt) => self.adopt(*adopt),
+            Item::Arrive(_) => {}
             Item::Attempt {
                 shard,
                 token,
