@@ -29,7 +29,7 @@ use crosspoint_storage::seam::{BookRead, BookWrite, ReplySink, Table};
 use crosspoint_storage::{BookKeeper, LogKeeper};
 
 pub use crate::control::Control;
-pub use crate::drive::Listen;
+pub use crate::drive::{Arrival, Gate, Listen};
 
 use crate::control::Figures;
 use crate::drive::{self, Chunk, Post};
@@ -55,8 +55,8 @@ const BACKLOG: u32 = 4096;
 const LANE_FULL_PAUSE: Duration = Duration::from_millis(1);
 /// Who sends, to the probes, when it is no shard.
 const KEEPER: usize = u16::MAX as usize;
-/// Producers beside the shards: log, book, keys, control.
-const SUPPORT: usize = 4;
+/// Producers beside the shards: log, book, keys, control, gate.
+const SUPPORT: usize = 5;
 
 /// What a switch is to be.
 #[derive(Debug)]
@@ -153,6 +153,7 @@ pub fn log_path(data: &Path) -> PathBuf {
 pub struct Switch {
     addresses: Vec<SocketAddr>,
     control: Control,
+    gate: Option<Gate>,
     shards: Vec<JoinHandle<io::Result<()>>>,
     log: LogKeeper,
     book: BookKeeper,
@@ -224,9 +225,13 @@ fn assemble(
     let (record_floor, log_stats, book_stats) = (log.highest_id(), log.stats(), book.stats());
     let (mut senders, inboxes) = mesh::<Chunk>(shards + SUPPORT, shards, LANE_CHUNKS);
     let mut support = senders.split_off(shards).into_iter();
-    let (Some(to_log), Some(to_book), Some(to_keys), Some(to_control)) =
-        (support.next(), support.next(), support.next(), support.next())
-    else {
+    let (Some(to_log), Some(to_book), Some(to_keys), Some(to_control), Some(to_gate)) = (
+        support.next(),
+        support.next(),
+        support.next(),
+        support.next(),
+        support.next(),
+    ) else {
         return Err(StartError::Shards(shards));
     };
     let (answers, control_answers) = mpsc::channel();
@@ -283,6 +288,7 @@ fn assemble(
     Ok(Switch {
         addresses,
         control,
+        gate: Some(Gate::new(to_gate)),
         shards: threads,
         log,
         book,
@@ -369,6 +375,11 @@ impl Switch {
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// The way in for connections that another thread has accepted. There is one.
+    pub fn take_gate(&mut self) -> Option<Gate> {
+        self.gate.take()
     }
 
     /// Says goodbye to every client, waits until all are gone or the deadline is over, and flushes log and book.

@@ -28,6 +28,8 @@ pub enum Item {
     },
     /// A client that has authenticated elsewhere and lives here.
     Adopt(Box<Adopt>),
+    /// A connection that was accepted elsewhere. The driver takes it in, and no shard ever sees it.
+    Arrive(Transport),
     /// Somebody wants to prove that he is an account that lives here.
     Attempt {
         /// Who asks.
@@ -99,6 +101,7 @@ impl Item {
             Item::Attempt { .. } | Item::Admitted { .. } | Item::Token { .. } | Item::Judged { .. } | Item::Keys(_) => {
                 Doing::Login
             }
+            Item::Arrive(_) => Doing::Accept,
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
             Item::AccountChanged(_)
@@ -203,6 +206,7 @@ impl super::Shard {
             Item::Route(routed) => self.arrive(routed),
             Item::Accepted { session, seq } => self.accepted.push((session, seq)),
             Item::Adopt(adopt) => self.adopt(*adopt),
+            Item::Arrive(_) => {}
             Item::Attempt {
                 shard,
                 token,

@@ -31,6 +31,7 @@ use crate::icpp;
 use crate::stats;
 use crate::status::{BookStatus, LogStatus, ShardStatus, Stage, Status};
 use crate::users::{Accounts, NewAccount, PAGE_ROWS_MAX, Page, Refusal, keys, offline};
+use crate::web;
 
 /// The front-ends' names, by index.
 pub const PROTOCOLS: [&str; 2] = ["xmpp", "icpp"];
@@ -65,7 +66,7 @@ pub fn start(
     for listen in &mut plan.listeners {
         listen.address = alone(listen.address)?;
     }
-    let fronts = frontends(config, domain, Ciphers::of(certificates), edge)?;
+    let fronts = frontends(config, domain, Ciphers::of(certificates, config), edge)?;
     switch::start(plan, fronts).context("the switch did not start")
 }
 
@@ -93,15 +94,17 @@ pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
 /// How connections are encrypted, for each protocol.
 struct Ciphers {
     xmpp: CipherFactory,
+    web: web::Ciphers,
     icpp: icpp::Ciphers,
 }
 
 impl Ciphers {
-    fn of(certificates: &Certificates) -> Ciphers {
+    fn of(certificates: &Certificates, config: &Config) -> Ciphers {
         // XEP-0368.
         let xmpp = certificates.offering(&[b"xmpp-client"]);
         Ciphers {
             xmpp: Arc::new(move || xmpp.cipher()),
+            web: web::Ciphers::of(certificates, &config.web),
             icpp: icpp::Ciphers::of(certificates),
         }
     }
@@ -109,13 +112,14 @@ impl Ciphers {
     fn none() -> Ciphers {
         Ciphers {
             xmpp: Arc::new(|| None),
+            web: web::Ciphers::none(),
             icpp: icpp::Ciphers::none(),
         }
     }
 }
 
 fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers, figures: &Arc<EdgeFigures>) -> Result<MakeFrontends> {
-    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp));
+    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp, ciphers.web));
     if config.role == Role::Frontend {
         let edge = Arc::new(icpp::edge(config, &ciphers.icpp, figures)?);
         return Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
@@ -198,6 +202,7 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
     let behind_tls_proxy = config.xmpp.tls_terminated_by_proxy;
     let clear = Listener {
         direct_tls: false,
+        websocket: false,
         tls,
         behind_tls_proxy,
     };
@@ -216,6 +221,7 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         .iter()
         .map(|address| (*address, clear))
         .chain(direct)
+        .chain(web::listeners(config))
         .collect()
 }
 
@@ -232,7 +238,7 @@ pub fn bound(switch: &Switch, config: &Config) -> Vec<(SocketAddr, &'static str,
         .collect()
 }
 
-fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConfig {
+fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::Ciphers) -> XmppConfig {
     let xmpp = &config.xmpp;
     let redirect = SeeOtherHost {
         target: xmpp.redirect_to.clone(),
@@ -255,6 +261,8 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConf
         registration_open: config.accounts.registration == Registration::Open,
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
         features,
+        websocket: web.websocket,
+        websocket_tls: web.websocket_tls,
         ..XmppConfig::new(domain.clone(), cipher)
     }
 }

@@ -23,6 +23,10 @@ pub struct XmppConfig {
     pub listeners: Vec<Listener>,
     /// Makes TLS connections.
     pub cipher: CipherFactory,
+    /// Makes WebSocket connections in the clear (RFC 7395).
+    pub websocket: CipherFactory,
+    /// Makes WebSocket connections within TLS.
+    pub websocket_tls: CipherFactory,
     /// The bounds of a session.
     pub limits: Limits,
     /// Whether accounts can be created by in-band registration (XEP-0077).
@@ -38,6 +42,8 @@ pub struct XmppConfig {
 pub struct Listener {
     /// Whether connections begin with a TLS handshake (XEP-0368).
     pub direct_tls: bool,
+    /// Whether connections are WebSockets (RFC 7395), within TLS with `direct_tls`. They know of no STARTTLS.
+    pub websocket: bool,
     /// What is said about STARTTLS; of no meaning with direct TLS.
     pub tls: TlsPolicy,
     /// A proxy in front terminates TLS: the connection counts as encrypted, without channel binding.
@@ -69,20 +75,33 @@ impl Listener {
     /// The usual port 5222: STARTTLS is required.
     pub const STARTTLS: Listener = Listener {
         direct_tls: false,
+        websocket: false,
         tls: TlsPolicy::Required,
         behind_tls_proxy: false,
     };
     /// The usual port 5223: TLS from the first byte.
     pub const DIRECT_TLS: Listener = Listener {
         direct_tls: true,
+        websocket: false,
         tls: TlsPolicy::Required,
         behind_tls_proxy: false,
     };
     /// A loopback port without TLS.
     pub const PLAIN: Listener = Listener {
         direct_tls: false,
+        websocket: false,
         tls: TlsPolicy::Off,
         behind_tls_proxy: false,
+    };
+    /// A loopback port for WebSocket without TLS.
+    pub const WEBSOCKET: Listener = Listener {
+        websocket: true,
+        ..Listener::PLAIN
+    };
+    /// A port for WebSocket within TLS.
+    pub const WEBSOCKET_TLS: Listener = Listener {
+        websocket: true,
+        ..Listener::DIRECT_TLS
     };
 }
 
@@ -93,6 +112,8 @@ impl XmppConfig {
             domain,
             listeners: vec![Listener::STARTTLS, Listener::DIRECT_TLS],
             cipher,
+            websocket: Arc::new(|| None),
+            websocket_tls: Arc::new(|| None),
             limits: Limits::DEFAULT,
             registration_open: false,
             see_other_host: None,

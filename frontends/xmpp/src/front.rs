@@ -43,12 +43,19 @@ impl Frontend for XmppFront {
         Box::new(XmppSession::open(self.shared.clone(), peer, cx))
     }
 
-    fn cipher(&mut self, _listener: usize) -> Option<Box<dyn Cipher>> {
-        (self.shared.config.cipher)()
+    fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>> {
+        let config = &self.shared.config;
+        let listener = config.listener(listener);
+        match (listener.websocket, listener.direct_tls) {
+            (false, _) => (config.cipher)(),
+            (true, false) => (config.websocket)(),
+            (true, true) => (config.websocket_tls)(),
+        }
     }
 
     fn handshake_first(&self, listener: usize) -> bool {
-        self.shared.config.listener(listener).direct_tls
+        let listener = self.shared.config.listener(listener);
+        listener.direct_tls || listener.websocket
     }
 
     fn translator(&self) -> Translator {

@@ -15,6 +15,7 @@ pub mod codec;
 pub mod config;
 #[cfg(feature = "front")]
 pub mod features;
+pub mod framing;
 #[cfg(feature = "front")]
 pub mod front;
 pub mod limits;

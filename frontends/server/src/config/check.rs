@@ -149,6 +149,8 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     let lists = [
         &xmpp.listen,
         &xmpp.listen_tls,
+        &xmpp.listen_ws,
+        &xmpp.listen_wss,
         &icpp.listen,
         &icpp.listen_tls,
         &icpp.listen_ws,
@@ -171,6 +173,8 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     let keyed = |key, list: &[SocketAddr]| list.iter().map(|address| (key, *address)).collect::<Vec<_>>();
     let mut all = keyed("xmpp.listen", &config.xmpp.listen);
     all.extend(keyed("xmpp.listen_tls", &config.xmpp.listen_tls));
+    all.extend(keyed("xmpp.listen_ws", &config.xmpp.listen_ws));
+    all.extend(keyed("xmpp.listen_wss", &config.xmpp.listen_wss));
     all.extend(keyed("icpp.listen", &config.icpp.listen));
     all.extend(keyed("icpp.listen_tls", &config.icpp.listen_tls));
     all.extend(keyed("icpp.trunk_listen", &config.icpp.trunk_listen));
@@ -281,6 +285,14 @@ fn encryption(config: &Config, findings: &mut Findings<'_>) {
              xmpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
         );
         findings.add("xmpp.tls", what);
+    }
+    let open = config.xmpp.listen_ws.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| !config.xmpp.tls_terminated_by_proxy) {
+        let what = format!(
+            "{open} is not loopback and would be talked to in the clear; use xmpp.listen_wss, or set \
+             xmpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
+        );
+        findings.add("xmpp.listen_ws", what);
     }
     let tls = &config.tls;
     match (tls.certificate.as_os_str().is_empty(), tls.key.as_os_str().is_empty()) {

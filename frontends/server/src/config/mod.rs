@@ -21,6 +21,7 @@ use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{Balance, Edge, Role};
+pub use web::Web;
 
 pub mod check;
 mod cluster;
@@ -28,6 +29,7 @@ pub mod layers;
 mod place;
 #[cfg(test)]
 mod tests;
+mod web;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub xmpp: Xmpp,
     /// ICPP for clients.
     pub icpp: Icpp,
+    /// What is served over HTTP.
+    pub web: Web,
     /// The front-end role.
     pub edge: Edge,
     /// When a front-end sends clients to others.
@@ -79,9 +83,14 @@ pub struct Xmpp {
     pub listen: Vec<SocketAddr>,
     /// Listeners that begin with TLS (XEP-0368).
     pub listen_tls: Vec<SocketAddr>,
+    /// WebSocket listeners (RFC 7395, path `/xmpp-websocket`) in the clear: loopback only, unless a proxy in front does the
+    /// encryption.
+    pub listen_ws: Vec<SocketAddr>,
+    /// WebSocket listeners in TLS.
+    pub listen_wss: Vec<SocketAddr>,
     /// Whether encryption is offered, and demanded, on `listen`.
     pub tls: TlsMode,
-    /// A proxy in front has taken the encryption off already: `tls = "off"` is then allowed on any address.
+    /// A proxy in front has taken the encryption off already: `tls = "off"` and `listen_ws` are then allowed on any address.
     pub tls_terminated_by_proxy: bool,
     /// `host` or `host:port` where clients are sent when this server is drained (see-other-host); empty: nowhere.
     pub redirect_to: String,
@@ -288,6 +297,7 @@ impl Default for Config {
             pin: true,
             xmpp: Xmpp::default(),
             icpp: Icpp::default(),
+            web: Web::default(),
             role: Role::All,
             edge: Edge::default(),
             balance: Balance::default(),
@@ -308,6 +318,8 @@ impl Default for Xmpp {
         Xmpp {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5222))],
             listen_tls: vec![SocketAddr::from(([127, 0, 0, 1], 5223))],
+            listen_ws: Vec::new(),
+            listen_wss: Vec::new(),
             tls: TlsMode::Required,
             tls_terminated_by_proxy: false,
             redirect_to: String::new(),

@@ -43,7 +43,7 @@
 mod cut;
 mod fault;
 mod find;
-mod frame;
+pub(crate) mod frame;
 mod head;
 mod header;
 pub mod limits;
