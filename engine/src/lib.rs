@@ -37,6 +37,7 @@ pub mod service;
 pub mod session;
 pub mod shard;
 pub mod slots;
+pub mod stable;
 pub mod store;
 pub mod switch;
 pub mod wheel;

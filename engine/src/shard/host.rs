@@ -15,6 +15,8 @@ use crate::roster::Roster;
 use crate::service::{Admission, Direction, Host, Span, Then, ThenHistory, ThenRows};
 use crate::session::Now;
 use crate::slots::UserKey;
+use crate::stable::StableId;
+use crate::store::RecordId;
 
 impl Shard {
     pub(super) fn user_at(&self, address: &Jid) -> Option<&User> {
@@ -124,8 +126,22 @@ impl Host for Shard {
         }
     }
 
+    fn is_behind(&self, session: &Jid) -> bool {
+        let user = self.user_at(session);
+        let resource = user.and_then(|user| user.resources.iter().find(|resource| resource.address == *session));
+        resource.is_some_and(|resource| self.is_slow(resource.session))
+    }
+
     fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory) {
         self.read_history(user, span, direction, messages_max, then);
+    }
+
+    fn stable_id(&self, record: RecordId) -> StableId {
+        self.stable.hide(record)
+    }
+
+    fn record_of(&self, id: StableId) -> RecordId {
+        self.stable.reveal(id)
     }
 
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {

@@ -12,6 +12,7 @@
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
 use crosspoint_engine::service::Host;
 
+pub mod archive;
 mod ask;
 mod blocking;
 mod caps;
@@ -51,6 +52,7 @@ const LIST: &[&Feature] = &[
     &roster::FEATURE,
     &blocking::FEATURE,
     &carbons::FEATURE,
+    &archive::FEATURE,
     &private::FEATURE,
     &vcard::FEATURE,
     &register::FEATURE,
