@@ -13,6 +13,7 @@ use bytes::Bytes;
 pub use crosspoint_storage::seam::{BookWrite, Direction, Row, Span, Table};
 
 use crate::admitting::AllowList;
+use crate::archiving::Preferences;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
@@ -237,6 +238,12 @@ pub trait Host {
 
     /// A page of the user's history, of at most so many messages. `FeatureNotImplemented` without an archive.
     fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory);
+
+    /// What the user wants to be archived, if the user has ever said.
+    fn archiving(&self, user: &Jid) -> Option<&Preferences>;
+
+    /// Changes that, from now on.
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then);
 
     /// How clients know a record of an archive (XEP-0359).
     fn stable_id(&self, record: RecordId) -> StableId;

@@ -10,14 +10,15 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use crosspoint_storage::seam::{Direction, Disposition, JournalRequest, Record, Span};
+use crosspoint_storage::seam::{BookWrite, Direction, Disposition, JournalRequest, Record, Span, Table};
 
 use super::Shard;
 use super::ledger::{Outcome, Waiting};
-use super::user::UserId;
+use super::user::{User, UserId};
+use crate::archiving::{self, Preferences};
 use crate::envelope::{Condition, Envelope, Hints, Kind, MessageKind};
 use crate::jid::Jid;
-use crate::service::{HistoryPage, ThenHistory};
+use crate::service::{HistoryPage, Then, ThenHistory};
 use crate::slots::UserKey;
 use crate::stable::StableId;
 use crate::store::{self, RecordId};
@@ -50,15 +51,48 @@ pub(super) struct Written {
 
 /// Whether a message belongs into a history at all.
 fn is_worthy(envelope: &Envelope) -> bool {
-    matches!(envelope.kind, Kind::Message(MessageKind::Chat | MessageKind::Normal))
-        && envelope.hints.has(Hints::STORE)
+    // A headline only if its sender asks for it (XEP-0334 section 4.4): else it has no hint to be stored.
+    matches!(
+        envelope.kind,
+        Kind::Message(MessageKind::Chat | MessageKind::Normal | MessageKind::Headline)
+    ) && envelope.hints.has(Hints::STORE)
         && !envelope.hints.has(Hints::TRANSIENT)
+}
+
+/// Whether the user wants to keep what is said with the other side of this message (XEP-0441).
+fn wants(user: &User, envelope: &Envelope) -> bool {
+    let Some(present) = user.present() else { return false };
+    let Some(wishes) = present.archiving.as_deref() else {
+        return true;
+    };
+    let other = match envelope.from.same_bare(&user.address) {
+        true => &envelope.to,
+        false => &envelope.from,
+    };
+    wishes.wants(other, || present.roster.get(other).is_some_and(|item| item.listed))
 }
 
 impl Shard {
     /// Whether a message goes into the history of this user.
     fn is_kept(&self, uid: UserId, envelope: &Envelope) -> bool {
-        self.setup.archive && is_worthy(envelope) && self.users.get(uid).is_some()
+        self.setup.archive && is_worthy(envelope) && self.users.get(uid).is_some_and(|user| wants(user, envelope))
+    }
+
+    /// For handlers: the user says what is to be archived from now on.
+    pub(super) fn set_preferences(&mut self, user: &Jid, wishes: Preferences, then: Then) {
+        let Some(present) = self.user_at_mut(user).and_then(|user| user.present_mut()) else {
+            return then(Err(Condition::ItemNotFound), self);
+        };
+        let (table, key) = (Table::Setting, store::part_key(user, archiving::PART));
+        let (write, kept) = match wishes.is_trivial() {
+            true => (BookWrite::Delete { table, key }, None),
+            false => {
+                let value = wishes.encode();
+                (BookWrite::Put { table, key, value }, Some(Box::new(wishes)))
+            }
+        };
+        present.archiving = kept;
+        self.commit(vec![write], then);
     }
 
     /// A pending record of this envelope. What came back from a session was archived when it first arrived.

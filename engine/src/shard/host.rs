@@ -8,6 +8,7 @@ use super::ledger::Outcome;
 use super::queries;
 use super::user::{Present, Resource, User};
 use crate::admitting::AllowList;
+use crate::archiving::Preferences;
 use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
@@ -134,6 +135,14 @@ impl Host for Shard {
 
     fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory) {
         self.read_history(user, span, direction, messages_max, then);
+    }
+
+    fn archiving(&self, user: &Jid) -> Option<&Preferences> {
+        self.present_at(user)?.archiving.as_deref()
+    }
+
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then) {
+        self.set_preferences(user, wishes, then);
     }
 
     fn stable_id(&self, record: RecordId) -> StableId {

@@ -294,6 +294,57 @@ fn an_installation_without_an_archive_does_not_speak_of_it() {
     assert_eq!(answer, "error ServiceUnavailable");
 }
 
+/// The preferences of XEP-0441's examples.
+#[test]
+fn preferences_are_what_was_said_last() {
+    let mut stage = stage();
+    let get = "<prefs xmlns='urn:xmpp:mam:2'/>";
+    let said = |default: &str, always: &str, never: &str| {
+        let list = |name: &str, entry: &str| match entry {
+            "" => format!("<{name}/>"),
+            entry => format!("<{name}><jid>{entry}</jid></{name}>"),
+        };
+        let (always, never) = (list("always", always), list("never", never));
+        format!("result <prefs xmlns=\"urn:xmpp:mam:2\" default=\"{default}\">{always}{never}</prefs>")
+    };
+    assert_eq!(stage.ask(JULIET, JULIETS, "get", get), said("always", "", ""));
+    let set = |default: &str, lists: &str| format!("<prefs xmlns='urn:xmpp:mam:2' default='{default}'>{lists}</prefs>");
+    let lists = "<always><jid>romeo@montague.lit</jid></always><never><jid>montague@montague.lit</jid></never>";
+    let roster = said("roster", "romeo@montague.lit", "montague@montague.lit");
+    assert_eq!(stage.ask(JULIET, JULIETS, "set", &set("roster", lists)), roster);
+    assert_eq!(stage.ask(JULIET, JULIETS, "get", get), roster);
+    assert_eq!(
+        stage.ask(JULIET, JULIETS, "set", &set("never", "")),
+        said("never", "", "")
+    );
+    let many: String = (0..=256).map(|number| format!("<jid>u{number}@m.lit</jid>")).collect();
+    for (wish, condition) in [
+        (set("sometimes", ""), Condition::BadRequest),
+        ("<prefs xmlns='urn:xmpp:mam:2'/>".to_owned(), Condition::BadRequest),
+        (set("always", "<never><jid>@</jid></never>"), Condition::JidMalformed),
+        (
+            set("always", &format!("<always>{many}</always>")),
+            Condition::NotAcceptable,
+        ),
+        (
+            set("always", &format!("<never>{many}</never>")),
+            Condition::NotAcceptable,
+        ),
+    ] {
+        assert_eq!(
+            stage.ask(JULIET, JULIETS, "set", &wish),
+            format!("error {condition:?}"),
+            "{wish}"
+        );
+    }
+    assert_eq!(stage.ask(NURSE, JULIETS, "set", &set("never", "")), "error Forbidden");
+    assert_eq!(
+        stage.ask(JULIET, JULIETS, "get", get),
+        said("never", "", ""),
+        "refusals change nothing"
+    );
+}
+
 /// A page costs memory for the client that does not read it.
 #[test]
 fn who_does_not_read_what_he_asks_for_is_asked_to_wait() {

@@ -26,6 +26,7 @@ mod offline;
 mod ping;
 mod private;
 mod register;
+mod retraction;
 mod roster;
 pub mod stream_limits;
 mod time;
@@ -53,6 +54,8 @@ const LIST: &[&Feature] = &[
     &blocking::FEATURE,
     &carbons::FEATURE,
     &archive::FEATURE,
+    &archive::PREFERENCES,
+    &retraction::FEATURE,
     &private::FEATURE,
     &vcard::FEATURE,
     &register::FEATURE,

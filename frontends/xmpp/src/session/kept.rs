@@ -126,6 +126,7 @@ mod tests {
             },
             hints: Hints::STORE.with(Hints::COPY),
             stamp_ms: Some(7),
+            stable: StableId::parse("0123456789abcdef"),
             ..Envelope::neutral(
                 jid("romeo@m.lit/\u{e9}"),
                 jid("juliet@c.lit"),
@@ -139,8 +140,8 @@ mod tests {
             (&sent.from, &sent.to, sent.kind, &sent.id)
         );
         assert_eq!(
-            (&back.content, back.hints, back.stamp_ms, back.error),
-            (&sent.content, sent.hints, sent.stamp_ms, None)
+            (&back.content, back.hints, back.stamp_ms, back.stable, back.error),
+            (&sent.content, sent.hints, sent.stamp_ms, sent.stable, None)
         );
         assert_eq!(
             (kept.form(), kept.record(), kept.from()),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use crosspoint_engine::archiving::Preferences;
 use crosspoint_engine::envelope::{Codec, Content, Envelope, Kind, MessageKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::{Direction, HistoryPage, Span};
@@ -15,6 +16,8 @@ use super::jid;
 pub struct Archives {
     histories: HashMap<Jid, Vec<(RecordId, Envelope)>>,
     key: StableKey,
+    /// What users want to be kept.
+    pub wishes: HashMap<Jid, Preferences>,
     /// The log gives no more than this at once.
     pub records_max: usize,
     /// Pages that were read.
@@ -27,6 +30,7 @@ impl Archives {
         Archives {
             histories: HashMap::new(),
             key: StableKey::new(&[9; 32]),
+            wishes: HashMap::new(),
             records_max: usize::MAX,
             pages: 0,
         }

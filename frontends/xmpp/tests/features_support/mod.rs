@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use crosspoint_engine::admitting::AllowList;
+use crosspoint_engine::archiving::Preferences;
 use crosspoint_engine::blocking::BlockList;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
@@ -270,6 +271,21 @@ impl Host for FakeHost {
             let result = host.failure.take().map_or(Ok(page), Err);
             then(result, host);
         }));
+    }
+
+    fn archiving(&self, user: &Jid) -> Option<&Preferences> {
+        self.archives.wishes.get(user)
+    }
+
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then) {
+        let user = user.clone();
+        self.commit(
+            move |host| {
+                host.archives.wishes.insert(user, wishes);
+                Ok(())
+            },
+            then,
+        );
     }
 
     fn stable_id(&self, record: RecordId) -> StableId {

@@ -19,9 +19,12 @@ use crosspoint_engine::service::{Direction, Host, Span, ThenHistory};
 use super::ask::{Ask, Reply};
 use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 
+mod prefs;
 mod query;
 mod reading;
 mod write;
+
+pub(super) use prefs::FEATURE as PREFERENCES;
 
 pub(super) const NS: &str = "urn:xmpp:mam:2";
 const EXTENDED: &str = "urn:xmpp:mam:2#extended";
