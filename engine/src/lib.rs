@@ -19,6 +19,7 @@
 pub mod accounts;
 pub mod administration;
 pub mod admitting;
+pub mod archiving;
 pub mod blocking;
 pub mod control;
 mod drive;
@@ -39,6 +40,7 @@ pub mod service;
 pub mod session;
 pub mod shard;
 pub mod slots;
+pub mod stable;
 pub mod store;
 pub mod switch;
 pub mod tokens;

@@ -14,6 +14,7 @@ pub use crosspoint_storage::seam::{BookWrite, Direction, Row, Span, Table};
 
 use crate::administration::{Order, Service, ThenReport};
 use crate::admitting::AllowList;
+use crate::archiving::Preferences;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
@@ -22,6 +23,7 @@ use crate::rooms::RoomSpeech;
 use crate::roster::Roster;
 use crate::session::{Context, Now, Peer, Session, TlsFacts};
 use crate::shard::SessionId;
+use crate::stable::StableId;
 use crate::store::RecordId;
 
 /// The same envelope (a message or presence) with a neutral content and an identifier that is text; `None` if nothing of it can be
@@ -156,7 +158,7 @@ pub type ThenRows = Box<dyn FnOnce(Result<Vec<Row>, Condition>, &mut dyn Host) +
 /// A page of what was said to a user and by the user.
 #[derive(Debug, Clone)]
 pub struct HistoryPage {
-    /// Oldest first, each with its identity in the log; contents as their writers wrote them.
+    /// Oldest first, each with its identity in the log; contents as their writers wrote them, `stable` set.
     pub messages: Vec<(RecordId, Envelope)>,
     /// Nothing of the span lies beyond.
     pub complete: bool,
@@ -232,8 +234,23 @@ pub trait Host {
     /// Copies of what the user's other sessions send and receive go to this session, or no more (XEP-0280).
     fn set_copies(&mut self, session: &Jid, enabled: bool);
 
+    /// Whether a session of a user at home here has more waiting for it than it reads.
+    fn is_behind(&self, session: &Jid) -> bool;
+
     /// A page of the user's history, of at most so many messages. `FeatureNotImplemented` without an archive.
     fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory);
+
+    /// What the user wants to be archived, if the user has ever said.
+    fn archiving(&self, user: &Jid) -> Option<&Preferences>;
+
+    /// Changes that, from now on.
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then);
+
+    /// How clients know a record of an archive (XEP-0359).
+    fn stable_id(&self, record: RecordId) -> StableId;
+
+    /// The record that clients know by this. It may never have been.
+    fn record_of(&self, id: StableId) -> RecordId;
 
     /// The same message in neutral words, by the front-end that wrote it; `None` if nothing of it can be said.
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope>;

@@ -9,6 +9,7 @@ use super::queries;
 use super::user::{Present, Resource, User};
 use crate::administration::{Order, Service, ThenReport};
 use crate::admitting::AllowList;
+use crate::archiving::Preferences;
 use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
@@ -16,6 +17,8 @@ use crate::roster::Roster;
 use crate::service::{Admission, Direction, Host, Span, Then, ThenHistory, ThenRows};
 use crate::session::Now;
 use crate::slots::UserKey;
+use crate::stable::StableId;
+use crate::store::RecordId;
 
 impl Shard {
     pub(super) fn user_at(&self, address: &Jid) -> Option<&User> {
@@ -125,8 +128,30 @@ impl Host for Shard {
         }
     }
 
+    fn is_behind(&self, session: &Jid) -> bool {
+        let user = self.user_at(session);
+        let resource = user.and_then(|user| user.resources.iter().find(|resource| resource.address == *session));
+        resource.is_some_and(|resource| self.is_slow(resource.session))
+    }
+
     fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory) {
         self.read_history(user, span, direction, messages_max, then);
+    }
+
+    fn archiving(&self, user: &Jid) -> Option<&Preferences> {
+        self.present_at(user)?.archiving.as_deref()
+    }
+
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then) {
+        self.set_preferences(user, wishes, then);
+    }
+
+    fn stable_id(&self, record: RecordId) -> StableId {
+        self.stable.hide(record)
+    }
+
+    fn record_of(&self, id: StableId) -> RecordId {
+        self.stable.reveal(id)
     }
 
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {

@@ -12,6 +12,7 @@ use super::table::SessionId;
 use super::user::{Loading, Present, State, User, UserId};
 use crate::accounts::Account;
 use crate::admitting::{self, AllowList};
+use crate::archiving::{self, Preferences};
 use crate::blocking::BlockList;
 use crate::jid::Jid;
 use crate::roster::{Item, Roster};
@@ -51,6 +52,10 @@ impl Shard {
             BookRead::Get {
                 table: Table::Document,
                 key: store::part_key(&address, admitting::PART),
+            },
+            BookRead::Get {
+                table: Table::Setting,
+                key: store::part_key(&address, archiving::PART),
             },
         ];
         let token = self.expect(move |shard, outcome| shard.found(uid, outcome));
@@ -254,7 +259,7 @@ impl User {
 
 /// `Ok(None)`: no such account.
 fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option<Box<Present>>, ()> {
-    let [account, roster, blocks, allows] = results else {
+    let [account, roster, blocks, allows, archiving] = results else {
         return Err(());
     };
     let Some(account) = account.first() else {
@@ -289,6 +294,10 @@ fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option
         Some(row) => Some(Box::new(AllowList::decode(&row.value).ok_or(())?)),
         None => None,
     };
+    let archiving = match archiving.first() {
+        Some(row) => Some(Box::new(Preferences::decode(&row.value).ok_or(())?)),
+        None => None,
+    };
     Ok(Some(Box::new(Present {
         created_unix_ms: account.created_unix_ms,
         leaving: false,
@@ -296,5 +305,6 @@ fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option
         roster,
         blocks,
         allows,
+        archiving,
     })))
 }

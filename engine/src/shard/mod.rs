@@ -60,6 +60,7 @@ use crate::scram::Remembered;
 use crate::service::{Frontend, Translator};
 use crate::session::{Action, Now, Random};
 use crate::slots::SlotTable;
+use crate::stable::StableKey;
 use crate::store::RecordId;
 use crate::wheel::Wheel;
 
@@ -196,6 +197,10 @@ pub struct Shard {
     orders: Vec<Order>,
     outgoing: Outgoing,
     record_last: RecordId,
+    /// How clients know records.
+    stable: StableKey,
+    /// Users who read their histories.
+    readers: history::Readers,
     draining: bool,
     /// Until when front-ends see their sessions off by themselves.
     drain_until: Option<u64>,
@@ -252,6 +257,8 @@ impl Shard {
             service: seat.setup.administration.service.clone(),
             surveys: VecDeque::new(),
             ending: None,
+            stable: StableKey::new(&seat.setup.secret),
+            readers: history::Readers::default(),
             setup: seat.setup,
             draining: false,
             drain_until: None,

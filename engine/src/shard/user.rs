@@ -15,6 +15,7 @@ use super::mail::Routed;
 use super::queue::Queue;
 use super::table::SessionId;
 use crate::admitting::AllowList;
+use crate::archiving::Preferences;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Content, Envelope, Hints, Kind, PresenceKind};
 use crate::jid::Jid;
@@ -83,6 +84,8 @@ pub(super) struct Present {
     pub(super) blocks: BlockList,
     /// Boxed: most have none.
     pub(super) allows: Option<Box<AllowList>>,
+    /// What of the user's is archived. Boxed: most never say.
+    pub(super) archiving: Option<Box<Preferences>>,
 }
 
 /// A bound session, as its user sees it.
@@ -175,7 +178,7 @@ impl Resource {
 }
 
 // There is one of each for every idle client.
-const _: () = assert!(size_of::<User>() <= 184 && size_of::<Present>() <= 96 && size_of::<Resource>() <= 112);
+const _: () = assert!(size_of::<User>() <= 184 && size_of::<Present>() <= 104 && size_of::<Resource>() <= 112);
 
 impl User {
     pub(super) fn present(&self) -> Option<&Present> {

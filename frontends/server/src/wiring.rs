@@ -253,6 +253,7 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::C
         contacts,
         password_change: config.accounts.password_change,
         account_removal: config.accounts.account_removal,
+        archive: config.archive.enabled,
         ..FeatureConfig::default()
     };
     XmppConfig {

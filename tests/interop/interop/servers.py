@@ -183,6 +183,10 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
+        "filters_by_full_address": "Prosody ignores the resource of a correspondent (XEP-0313, 4.1.1)",
+        "the_last_before_an_identity": "Prosody takes an empty <before/> for the end of the archive, whatever the form says",
+        "what_a_form_names_and_is_not_there_is_told": "Prosody shows an empty page (XEP-0313, 4.1.3)",
+        "an_unknown_field_is_refused": "Prosody ignores what it does not know (XEP-0313, 4.1.5)",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
     }
 
@@ -221,6 +225,9 @@ class Ejabberd(Server):
     name = "ejabberd"
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
+        "mam-extended": "this ejabberd has no urn:xmpp:mam:2#extended",
+        "what_is_not_there_is_told": "ejabberd shows an empty page (XEP-0313, 4.3)",
+        "nobody_reads_anothers_archive": "ejabberd answers the query with an empty page",
         "pre-approval": "this ejabberd does not offer subscription pre-approval",
         "a_friends_query_reaches_a_resource_and_a_strangers_does_not": "ejabberd delivers a stranger's query",
         "guess-budget": "ejabberd sets no limit by default",

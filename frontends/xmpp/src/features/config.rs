@@ -11,6 +11,8 @@ pub struct FeatureConfig {
     pub password_change: bool,
     /// Whether users may remove their account in band (XEP-0077 section 3.2).
     pub account_removal: bool,
+    /// Whether messages are kept after they were delivered (XEP-0313).
+    pub archive: bool,
 }
 
 /// XEP-0092, and the name of the server's identity (XEP-0030).
@@ -50,6 +52,7 @@ impl Default for FeatureConfig {
             contacts: Contacts::default(),
             password_change: true,
             account_removal: true,
+            archive: false,
         }
     }
 }

@@ -15,6 +15,7 @@ use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
 use crosspoint_engine::service::Host;
 
 mod administration;
+pub mod archive;
 mod ask;
 mod blocking;
 mod caps;
@@ -29,6 +30,7 @@ mod offline;
 mod ping;
 mod private;
 mod register;
+mod retraction;
 mod roster;
 pub mod stream_limits;
 mod time;
@@ -56,6 +58,9 @@ const LIST: &[&Feature] = &[
     &roster::FEATURE,
     &blocking::FEATURE,
     &carbons::FEATURE,
+    &archive::FEATURE,
+    &archive::PREFERENCES,
+    &retraction::FEATURE,
     &private::FEATURE,
     &vcard::FEATURE,
     &register::FEATURE,

@@ -44,6 +44,7 @@ use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session
 use crate::codec::{Frame, Scan, Scanner};
 use crate::config::XmppConfig;
 
+pub(crate) use deliver::forward;
 use errors::StreamError;
 use established::Established;
 use inbound::Run;

@@ -182,6 +182,7 @@ impl Established {
             hints,
             error: None,
             stamp_ms: None,
+            stable: None,
         }
     }
 

@@ -26,6 +26,64 @@ pub(crate) fn write(out: &mut Vec<u8>, unix_ms: u64) {
     }
 }
 
+/// Reads such a moment, with a time zone and with or without a fraction (XEP-0082 section 3.2), as Unix milliseconds: what is finer is
+/// cut off, and what was before 1970 is 0. `None` if it is not one.
+pub(crate) fn read(text: &str) -> Option<u64> {
+    let (date, time) = text.split_once('T')?;
+    let (time, zone_minutes) = match time.strip_suffix('Z') {
+        Some(time) => (time, 0),
+        None => {
+            let sign = time.rfind(['+', '-'])?;
+            let (hours, minutes) = time[sign + 1..].split_once(':')?;
+            let minutes = number(hours, 2, 0..=23)? * 60 + number(minutes, 2, 0..=59)?;
+            let east = time.as_bytes().get(sign) == Some(&b'+');
+            (&time[..sign], if east { minutes as i64 } else { -(minutes as i64) })
+        }
+    };
+    let mut date = date.split('-');
+    let (year, month, day) = (date.next()?, date.next()?, date.next()?);
+    let (year, month, day) = (
+        number(year, 4, 1..=9999)?,
+        number(month, 2, 1..=12)?,
+        number(day, 2, 1..=31)?,
+    );
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut time = time.split(':');
+    let (hour, minute, second) = (time.next()?, time.next()?, time.next()?);
+    let (hour, minute, second) = (
+        number(hour, 2, 0..=23)?,
+        number(minute, 2, 0..=59)?,
+        number(second, 2, 0..=60)?,
+    );
+    if date.next().is_some() || time.next().is_some() || fraction.is_empty() {
+        return None;
+    }
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let ms = (fraction.bytes().chain(*b"00").take(3)).fold(0, |ms, digit| ms * 10 + i64::from(digit - b'0'));
+    let days = days(year as i64, month as i64, day as i64);
+    if u64::try_from(days).is_ok_and(|days| civil(days) != (year, month, day)) {
+        return None;
+    }
+    let seconds = ((days * 24 + hour as i64) * 60 + minute as i64 - zone_minutes) * 60 + second as i64;
+    Some(u64::try_from(seconds * 1000 + ms).unwrap_or(0))
+}
+
+fn number(digits: &str, length: usize, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    let plain = digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let value = plain.then(|| digits.parse().ok())??;
+    range.contains(&value).then_some(value)
+}
+
+/// The inverse of [`civil`].
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
 /// Days since 1970-01-01 to year, month and day of the proleptic Gregorian calendar: years begin in March, so that the
 /// leap day is a year's last, and 400 years are a cycle of 146,097 days.
 fn civil(days: u64) -> (u64, u64, u64) {

@@ -1,9 +1,14 @@
 //! A switch of one shard, in memory: what the features ask of their host, with storage that commits when told to.
 
+#![allow(dead_code)]
+
+mod archive;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use crosspoint_engine::admitting::AllowList;
+use crosspoint_engine::archiving::Preferences;
 use crosspoint_engine::blocking::BlockList;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
@@ -12,6 +17,8 @@ use crosspoint_engine::service::{
     Admission, BookWrite, Direction, Host, Row, Span, Table, Then, ThenHistory, ThenRows,
 };
 use crosspoint_engine::session::Now;
+use crosspoint_engine::stable::StableId;
+use crosspoint_engine::store::RecordId;
 use crosspoint_xmpp::features::{FeatureConfig, Features};
 
 /// 2006-12-19T17:58:35.250Z.
@@ -41,6 +48,10 @@ pub struct FakeHost {
     available: Vec<Jid>,
     last_seen: HashMap<Jid, u64>,
     rows: BTreeMap<(Table, Bytes), Bytes>,
+    /// What was said.
+    pub archives: archive::Archives,
+    /// Sessions that do not read what they are sent.
+    pub behind: HashSet<Jid>,
     deferred: VecDeque<Deferred>,
     /// The next change or look-up fails like this.
     pub failure: Option<Condition>,
@@ -76,6 +87,8 @@ impl FakeHost {
             available: Vec::new(),
             last_seen: HashMap::new(),
             rows: BTreeMap::new(),
+            archives: archive::Archives::new(),
+            behind: HashSet::new(),
             deferred: VecDeque::new(),
             failure: None,
             sent: Vec::new(),
@@ -247,8 +260,40 @@ impl Host for FakeHost {
         self.commit(move |host| host.change_blocks(&user, addresses, false), then);
     }
 
-    fn history(&mut self, _user: &Jid, _span: Span, _direction: Direction, _max: u32, then: ThenHistory) {
-        then(Err(Condition::FeatureNotImplemented), self);
+    fn is_behind(&self, session: &Jid) -> bool {
+        self.behind.contains(session)
+    }
+
+    fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory) {
+        let user = user.clone();
+        self.deferred.push_back(Box::new(move |host| {
+            let page = host.archives.page(&user, span, direction, messages_max);
+            let result = host.failure.take().map_or(Ok(page), Err);
+            then(result, host);
+        }));
+    }
+
+    fn archiving(&self, user: &Jid) -> Option<&Preferences> {
+        self.archives.wishes.get(user)
+    }
+
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then) {
+        let user = user.clone();
+        self.commit(
+            move |host| {
+                host.archives.wishes.insert(user, wishes);
+                Ok(())
+            },
+            then,
+        );
+    }
+
+    fn stable_id(&self, record: RecordId) -> StableId {
+        self.archives.hide(record)
+    }
+
+    fn record_of(&self, id: StableId) -> RecordId {
+        self.archives.reveal(id)
     }
 
     fn neutral(&self, _envelope: &Envelope) -> Option<Envelope> {
