@@ -132,6 +132,8 @@ impl Hints {
     pub const COPY: Hints = Hints(2);
     /// May wait until an inactive client wakes up (XEP-0352): typing, presence.
     pub const DEFER: Hints = Hints(4);
+    /// An event: of the addressee's sessions only those get it whose front-end says that they want it (XEP-0163 section 4).
+    pub const EVENT: Hints = Hints(8);
 
     /// Both.
     pub const fn with(self, other: Hints) -> Hints {

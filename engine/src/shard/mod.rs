@@ -13,6 +13,7 @@
 mod accounts;
 mod actions;
 mod allows;
+mod asks;
 mod blocks;
 mod calls;
 mod feeding;
@@ -22,6 +23,7 @@ mod ledger;
 mod loading;
 mod mail;
 mod messages;
+mod notices;
 mod passengers;
 mod presence;
 mod queries;
@@ -35,6 +37,7 @@ mod subscriptions;
 mod table;
 mod timers;
 mod translate;
+mod turns;
 mod user;
 
 use std::collections::{HashMap, VecDeque};
@@ -59,14 +62,19 @@ use crate::store::RecordId;
 use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
+pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
+pub use turns::TURNS_WAITING_MAX;
 
+use asks::Asks;
 use ledger::Ledger;
+use notices::Notice;
 use spent::Spent;
 use table::Sessions;
 use translate::Translation;
+use turns::Turns;
 use user::Users;
 
 /// What all shards of a switch have in common.
@@ -167,6 +175,12 @@ pub struct Shard {
     spent: Spent,
     /// What was last said in neutral words.
     translation: Option<Translation>,
+    /// What front-ends are to be told when none of them is at work.
+    notices: VecDeque<Notice>,
+    /// What front-ends have asked sessions.
+    asks: Asks,
+    /// Who may change what a user keeps.
+    turns: Turns,
     registrations: Budgets,
     /// Connections that have not authenticated, by network.
     unauthenticated: HashMap<u128, u32>,
@@ -217,6 +231,9 @@ impl Shard {
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
             translation: None,
+            notices: VecDeque::new(),
+            asks: Asks::default(),
+            turns: Turns::default(),
             logins: LoginGuard::new(share_rates(seat.setup.logins, shards), seed),
             registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),
             unauthenticated: HashMap::new(),
@@ -268,6 +285,7 @@ impl Shard {
     pub fn tick(&mut self) {
         self.expire_timers();
         self.tick_frontends();
+        self.expire_asks();
         self.expire_idle_users();
         let now = self.now.ms;
         self.heirs.retain(|_, (_, until)| *until > now);
@@ -324,6 +342,9 @@ impl Shard {
                 if self.spare_batches.len() < SPARE_BATCHES_MAX && batch.capacity() <= SPARE_BATCH_ACTIONS_MAX {
                     self.spare_batches.push(batch);
                 }
+            }
+            if self.take_notice() {
+                continue;
             }
             if self.accepted.is_empty() {
                 self.translation = None;

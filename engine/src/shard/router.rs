@@ -141,6 +141,10 @@ impl Shard {
                 self.accept(routed.ticket);
                 self.serve(routed.envelope);
             }
+            Kind::Query(QueryKind::Result | QueryKind::Error) => {
+                self.accept(routed.ticket);
+                self.answer_arrived(routed.envelope);
+            }
             Kind::Message(MessageKind::Headline) | Kind::Presence(_) => self.accept(routed.ticket),
             _ => self.refuse_routed(routed, Condition::ServiceUnavailable),
         }

@@ -3,7 +3,7 @@
 //! Invariant: [`Later::finish`] is the only place that answers, and it consumes what it needs for that.
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope};
+use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
@@ -108,6 +108,19 @@ impl Later {
             body,
         };
         host.send(self.query.answer(content));
+    }
+
+    /// Answers by an error that says more than a condition: the whole `<error/>` element.
+    pub fn fail(self, error: Vec<u8>, host: &mut dyn Host) {
+        let content = Content {
+            codec: Codec::Xmpp,
+            head: Bytes::new(),
+            body: Bytes::from(error),
+        };
+        host.send(Envelope {
+            kind: Kind::Query(QueryKind::Error),
+            ..self.query.answer(content)
+        });
     }
 
     /// Answers a change: an empty result when it is durable.

@@ -10,6 +10,7 @@
 //! - An error never carries the request's payload back: it may be a password (XEP-0077 section 3.3).
 
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
 mod ask;
@@ -19,11 +20,14 @@ mod carbons;
 mod config;
 mod contact;
 mod disco;
+mod form;
+mod interest;
 mod last;
 mod legacy;
 mod offline;
 mod ping;
 mod private;
+mod pubsub;
 mod register;
 mod roster;
 pub mod stream_limits;
@@ -60,6 +64,7 @@ const LIST: &[&Feature] = &[
     &last::FEATURE,
     &legacy::FEATURE,
     &offline::FEATURE,
+    &pubsub::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -180,6 +185,7 @@ struct Facts {
 pub struct Features {
     facts: Facts,
     handlers: Vec<&'static Handler>,
+    interests: interest::Interests,
 }
 
 impl Features {
@@ -196,6 +202,7 @@ impl Features {
                 disco,
             },
             handlers,
+            interests: interest::Interests::default(),
         }
     }
 
@@ -231,6 +238,30 @@ impl Features {
     pub fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
         let outcome = self.answer(&query, host);
         ask::Later::new(&query).finish(outcome, host);
+    }
+
+    /// A session shows presence, or is gone.
+    pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        if let Some(newcomer) = self.interests.on_presence(presence, host) {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// What came of a question of the server's.
+    pub fn on_answer(&mut self, key: u64, answer: Option<&Envelope>, host: &mut dyn Host) {
+        for newcomer in self.interests.on_answer(key, answer, host) {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// A session of somebody who may see this user wants the last items of some nodes.
+    pub fn on_probe(&mut self, probe: &Envelope, host: &mut dyn Host) {
+        pubsub::welcomed(probe, host);
+    }
+
+    /// Whether an event is for this session.
+    pub fn wants(&self, session: &Jid, event: &Envelope) -> bool {
+        pubsub::node_of(&event.content.body).is_some_and(|node| self.interests.wants(session, &node))
     }
 
     fn answer(&self, query: &Envelope, host: &mut dyn Host) -> Outcome {
