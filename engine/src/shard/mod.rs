@@ -14,6 +14,7 @@ mod accounts;
 mod actions;
 mod administration;
 mod allows;
+mod asks;
 mod blocks;
 mod calls;
 mod feeding;
@@ -24,6 +25,7 @@ mod ledger;
 mod loading;
 mod mail;
 mod messages;
+mod notices;
 mod passengers;
 mod presence;
 mod queries;
@@ -39,6 +41,7 @@ mod table;
 mod timers;
 mod tokens;
 mod translate;
+mod turns;
 mod user;
 
 use std::collections::{HashMap, VecDeque};
@@ -66,15 +69,20 @@ use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
 pub use administration::{Errand, Told};
+pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
+pub use turns::TURNS_WAITING_MAX;
 
+use asks::Asks;
 use ledger::Ledger;
+use notices::Notice;
 use spent::Spent;
 use table::Sessions;
 use tokens::TokenDesk;
 use translate::Translation;
+use turns::Turns;
 use user::Users;
 
 /// What all shards of a switch have in common.
@@ -179,6 +187,12 @@ pub struct Shard {
     tokens: TokenDesk,
     /// What was last said in neutral words.
     translation: Option<Translation>,
+    /// What front-ends are to be told when none of them is at work.
+    notices: VecDeque<Notice>,
+    /// What front-ends have asked sessions.
+    asks: Asks,
+    /// Who may change what a user keeps.
+    turns: Turns,
     registrations: Budgets,
     /// Connections that have not authenticated, by network.
     unauthenticated: HashMap<u128, u32>,
@@ -240,6 +254,9 @@ impl Shard {
             spent: Spent::default(),
             tokens: TokenDesk::default(),
             translation: None,
+            notices: VecDeque::new(),
+            asks: Asks::default(),
+            turns: Turns::default(),
             logins: LoginGuard::new(share_rates(seat.setup.logins, shards), seed),
             registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),
             unauthenticated: HashMap::new(),
@@ -296,6 +313,7 @@ impl Shard {
     pub fn tick(&mut self) {
         self.expire_timers();
         self.tick_frontends();
+        self.expire_asks();
         self.expire_idle_users();
         self.continue_surveys();
         self.end_when_due();
@@ -354,6 +372,9 @@ impl Shard {
                 if self.spare_batches.len() < SPARE_BATCHES_MAX && batch.capacity() <= SPARE_BATCH_ACTIONS_MAX {
                     self.spare_batches.push(batch);
                 }
+            }
+            if self.take_notice() {
+                continue;
             }
             if self.accepted.is_empty() {
                 self.translation = None;

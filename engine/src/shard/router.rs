@@ -71,7 +71,11 @@ impl Shard {
             && !from.same_bare(&user.address);
         // What comes back from here, says who may hear nobody why.
         let answers = routed.envelope.error.is_some();
-        if !answers && self.service.parts(from, &routed.envelope.to, self.setup.domain.domain()) {
+        if !answers
+            && self
+                .service
+                .parts(from, &routed.envelope.to, self.setup.domain.domain())
+        {
             return self.refuse_blocked(routed);
         }
         if blocked && from.domain() != from.as_str() {
@@ -145,6 +149,10 @@ impl Shard {
                 self.metrics.queries.add(1);
                 self.accept(routed.ticket);
                 self.serve(routed.envelope);
+            }
+            Kind::Query(QueryKind::Result | QueryKind::Error) => {
+                self.accept(routed.ticket);
+                self.answer_arrived(routed.envelope);
             }
             Kind::Message(MessageKind::Headline) | Kind::Presence(_) => self.accept(routed.ticket),
             _ => self.refuse_routed(routed, Condition::ServiceUnavailable),

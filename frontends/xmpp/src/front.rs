@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crosspoint_engine::envelope::{Codec, Envelope};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
 
@@ -60,6 +61,22 @@ impl Frontend for XmppFront {
 
     fn translator(&self) -> Translator {
         neutral::from_stanza
+    }
+
+    fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        self.features.on_presence(presence, host);
+    }
+
+    fn on_probe(&mut self, probe: Envelope, host: &mut dyn Host) {
+        self.features.on_probe(&probe, host);
+    }
+
+    fn wants(&mut self, session: &Jid, event: &Envelope) -> bool {
+        event.content.codec == Codec::Xmpp && self.features.wants(session, event)
+    }
+
+    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
+        self.features.on_answer(key, answer.as_ref(), host);
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

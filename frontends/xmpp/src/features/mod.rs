@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
 mod administration;
@@ -24,11 +25,14 @@ mod commands;
 mod config;
 mod contact;
 mod disco;
+mod form;
+mod interest;
 mod last;
 mod legacy;
 mod offline;
 mod ping;
 mod private;
+mod pubsub;
 mod register;
 mod retraction;
 mod roster;
@@ -40,8 +44,8 @@ mod xml;
 
 pub use blocking::BLOCK_ITEMS_MAX;
 pub use blocking::push_body as block_push_body;
-pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
+pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use config::{Contacts, FeatureConfig, Software};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
 pub use register::PASSWORD_BYTES_MAX;
@@ -72,6 +76,7 @@ const LIST: &[&Feature] = &[
     &offline::FEATURE,
     &commands::FEATURE,
     &administration::FEATURE,
+    &pubsub::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -194,6 +199,7 @@ struct Facts {
 pub struct Features {
     facts: Facts,
     handlers: Vec<&'static Handler>,
+    interests: interest::Interests,
 }
 
 impl Features {
@@ -211,6 +217,7 @@ impl Features {
                 commands: RefCell::default(),
             },
             handlers,
+            interests: interest::Interests::default(),
         }
     }
 
@@ -246,6 +253,30 @@ impl Features {
     pub fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
         let outcome = self.answer(&query, host);
         ask::Later::new(&query).finish(outcome, host);
+    }
+
+    /// A session shows presence, or is gone.
+    pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        if let Some(newcomer) = self.interests.on_presence(presence, host) {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// What came of a question of the server's.
+    pub fn on_answer(&mut self, key: u64, answer: Option<&Envelope>, host: &mut dyn Host) {
+        for newcomer in self.interests.on_answer(key, answer, host) {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// A session of somebody who may see this user wants the last items of some nodes.
+    pub fn on_probe(&mut self, probe: &Envelope, host: &mut dyn Host) {
+        pubsub::welcomed(probe, host);
+    }
+
+    /// Whether an event is for this session.
+    pub fn wants(&self, session: &Jid, event: &Envelope) -> bool {
+        pubsub::node_of(&event.content.body).is_some_and(|node| self.interests.wants(session, &node))
     }
 
     fn answer(&self, query: &Envelope, host: &mut dyn Host) -> Outcome {
