@@ -17,6 +17,7 @@
 
 pub mod accounts;
 pub mod admitting;
+pub mod attached;
 pub mod blocking;
 pub mod control;
 mod drive;

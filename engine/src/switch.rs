@@ -31,6 +31,7 @@ use crosspoint_storage::{BookKeeper, LogKeeper};
 pub use crate::control::Control;
 pub use crate::drive::Listen;
 
+use crate::attached::{Attached, Services};
 use crate::control::Figures;
 use crate::drive::{self, Chunk, Post};
 use crate::guard::{LoginRates, Rate};
@@ -82,6 +83,8 @@ pub struct Plan {
     pub scram_iterations: u32,
     /// How long messages are kept after they were delivered; `None`: not at all.
     pub archive: Option<ArchiveOptions>,
+    /// The domains that attached services answer for.
+    pub services: Vec<Attached>,
     /// Where the shards count; made for as many shards.
     pub metrics: Arc<Metrics>,
 }
@@ -204,6 +207,7 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
         secret: installation_secret(&mut book).map_err(StartError::Book)?,
         remembered: Remembered::new(fresh_secret()),
         archive: plan.archive.is_some(),
+        services: Services::new(plan.services.iter().cloned()),
     });
     assemble(&plan, &frontends, setup, log, book)
 }

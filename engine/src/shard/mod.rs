@@ -13,6 +13,7 @@
 mod accounts;
 mod actions;
 mod allows;
+mod attached;
 mod blocks;
 mod calls;
 mod feeding;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
+use crate::attached::Services;
 use crate::envelope::Codec;
 use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
 use crate::jid::Jid;
@@ -92,6 +94,8 @@ pub struct Setup {
     pub remembered: Remembered,
     /// Whether messages are kept after they were delivered.
     pub archive: bool,
+    /// The domains that attached services answer for.
+    pub services: Services,
 }
 
 impl Setup {
@@ -161,6 +165,8 @@ pub struct Shard {
     codecs: Vec<(Codec, Translator)>,
     sessions: Sessions,
     users: Users,
+    /// Services that are at home here, and which session each is.
+    attached: Vec<(Jid, SessionId)>,
     ledger: Ledger,
     logins: LoginGuard,
     /// What was good once, and is used up.
@@ -214,6 +220,7 @@ impl Shard {
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
+            attached: Vec::new(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
             translation: None,

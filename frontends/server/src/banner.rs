@@ -89,6 +89,7 @@ fn line(text: &mut String, name: &str, what: &str) {
 /// How an XMPP listener speaks, in words.
 pub fn encryption(listener: Listener) -> &'static str {
     match listener {
+        Listener { components: true, .. } => "components, in the clear",
         Listener { direct_tls: true, .. } => "direct TLS",
         Listener {
             behind_tls_proxy: true, ..

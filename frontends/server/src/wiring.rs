@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
+use crosspoint_engine::attached::Attached;
 use crosspoint_engine::control::ControlError;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::metrics::{Metrics, ShardMetrics};
@@ -20,12 +21,14 @@ use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Swit
 use crosspoint_icpp::IcppFront;
 use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
-use crosspoint_xmpp::config::{CipherFactory, Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
+use crosspoint_xmpp::config::{
+    CipherFactory, Component, Contacts, FeatureConfig, Listener, Secret, SeeOtherHost, TlsPolicy, XmppConfig,
+};
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{Config, Registration, Role, TlsMode};
+use crate::config::{self, Config, Registration, Role, TlsMode};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
@@ -115,7 +118,7 @@ impl Ciphers {
 }
 
 fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers, figures: &Arc<EdgeFigures>) -> Result<MakeFrontends> {
-    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp));
+    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp)?);
     if config.role == Role::Frontend {
         let edge = Arc::new(icpp::edge(config, &ciphers.icpp, figures)?);
         return Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
@@ -183,6 +186,7 @@ fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
         logins: config.limits.login_rates(),
         scram_iterations: config.accounts.scram_iterations,
         archive: config.archive.options(),
+        services: services(config),
         metrics,
     }
 }
@@ -199,6 +203,7 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         direct_tls: false,
         tls,
         behind_tls_proxy,
+        components: false,
     };
     let direct = config
         .xmpp
@@ -209,13 +214,13 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         // No users live here.
         return Vec::new();
     }
-    config
-        .xmpp
-        .listen
-        .iter()
-        .map(|address| (*address, clear))
-        .chain(direct)
-        .collect()
+    let components = match config.components.component.is_empty() {
+        true => &[][..],
+        false => &config.components.listen,
+    };
+    let components = components.iter().map(|address| (*address, Listener::COMPONENTS));
+    let clients = config.xmpp.listen.iter().map(|address| (*address, clear));
+    clients.chain(direct).chain(components).collect()
 }
 
 /// What listens: each address with the port that it was given, the protocol's name, and how it speaks.
@@ -231,7 +236,7 @@ pub fn bound(switch: &Switch, config: &Config) -> Vec<(SocketAddr, &'static str,
         .collect()
 }
 
-fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConfig {
+fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> Result<XmppConfig> {
     let xmpp = &config.xmpp;
     let redirect = SeeOtherHost {
         target: xmpp.redirect_to.clone(),
@@ -244,18 +249,44 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConf
     };
     let features = FeatureConfig {
         contacts,
+        items: config.components.component.iter().map(|one| one.name.clone()).collect(),
         password_change: config.accounts.password_change,
         account_removal: config.accounts.account_removal,
         ..FeatureConfig::default()
     };
-    XmppConfig {
+    Ok(XmppConfig {
+        components: components(config)?,
         listeners: listeners(config).into_iter().map(|(_, listener)| listener).collect(),
         limits: config.limits.xmpp_limits(),
         registration_open: config.accounts.registration == Registration::Open,
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
         features,
         ..XmppConfig::new(domain.clone(), cipher)
-    }
+    })
+}
+
+/// The components, with their secrets.
+fn components(config: &Config) -> Result<Vec<Component>> {
+    let component = |component: &config::components::Component| {
+        let name = &component.name;
+        let secret = component.secret().map_err(|what| anyhow!("component {name}: {what}"))?;
+        Ok(Component {
+            domain: Jid::parse(name).map_err(|error| anyhow!("component {name}: {error}"))?,
+            secret: Secret::new(secret),
+        })
+    };
+    config.components.component.iter().map(component).collect()
+}
+
+/// The domains that components answer for, and what the switch lets them do.
+fn services(config: &Config) -> Vec<Attached> {
+    let service = |component: &config::components::Component| {
+        Some(Attached {
+            domain: Jid::parse(&component.name).ok()?,
+            speaks_for_users: false,
+        })
+    };
+    config.components.component.iter().filter_map(service).collect()
 }
 
 /// A running server, as its administrator sees it.

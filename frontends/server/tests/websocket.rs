@@ -177,6 +177,7 @@ fn plan(scratch: &Scratch) -> Plan {
         listener,
     };
     Plan {
+        services: Vec::new(),
         archive: None,
         domain: DOMAIN.parse().unwrap(),
         shards: 1,

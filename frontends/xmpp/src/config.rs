@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
+pub use crate::components::{Component, Secret};
 pub use crate::features::{Contacts, FeatureConfig, Software};
 use crate::limits::Limits;
 
@@ -29,6 +30,8 @@ pub struct XmppConfig {
     pub registration_open: bool,
     /// Where to send clients (RFC 6120 section 4.9.3.19).
     pub see_other_host: Option<SeeOtherHost>,
+    /// The components that may connect.
+    pub components: Vec<Component>,
     /// What the server answers about itself, and which features it has.
     pub features: FeatureConfig,
 }
@@ -42,6 +45,8 @@ pub struct Listener {
     pub tls: TlsPolicy,
     /// A proxy in front terminates TLS: the connection counts as encrypted, without channel binding.
     pub behind_tls_proxy: bool,
+    /// Components connect here (XEP-0114), and no clients. Of the rest nothing has a meaning then.
+    pub components: bool,
 }
 
 /// Whether a listener offers STARTTLS.
@@ -71,18 +76,26 @@ impl Listener {
         direct_tls: false,
         tls: TlsPolicy::Required,
         behind_tls_proxy: false,
+        components: false,
     };
     /// The usual port 5223: TLS from the first byte.
     pub const DIRECT_TLS: Listener = Listener {
         direct_tls: true,
         tls: TlsPolicy::Required,
         behind_tls_proxy: false,
+        components: false,
     };
     /// A loopback port without TLS.
     pub const PLAIN: Listener = Listener {
         direct_tls: false,
         tls: TlsPolicy::Off,
         behind_tls_proxy: false,
+        components: false,
+    };
+    /// Where components connect.
+    pub const COMPONENTS: Listener = Listener {
+        components: true,
+        ..Listener::PLAIN
     };
 }
 
@@ -96,6 +109,7 @@ impl XmppConfig {
             limits: Limits::DEFAULT,
             registration_open: false,
             see_other_host: None,
+            components: Vec::new(),
             features: FeatureConfig::default(),
         }
     }

@@ -24,6 +24,7 @@ ICPP_WS_PORT = 5301
 ICPP_WSS_PORT = 5302
 ICPP_PORTS = {"icpp": ICPP_PORT, "icpps": ICPPS_PORT, "ws": ICPP_WS_PORT, "wss": ICPP_WSS_PORT}
 ADMIN_PORT = 5280
+COMPONENT_PORT = 5347
 START_SECONDS = 60
 
 
@@ -119,7 +120,19 @@ class Crosspoint(Server):
                 "--shards", str(self.settings.get("shards", int(os.environ.get("INTEROP_SHARDS", 2)))),
                 "--admin", "%s:%d" % (self.address, ADMIN_PORT),
                 "--registration", self.settings.get("registration", "closed"),
-                *self.settings.get("arguments", [])]
+                *self.configuration(), *self.settings.get("arguments", [])]
+
+    def configuration(self):
+        """What can only be said in a file: the components."""
+        if "components" not in self.settings:
+            return []
+        lines = ["[components]", 'listen = ["%s:%d"]' % (self.address, COMPONENT_PORT)]
+        for component in self.settings["components"]:
+            lines.append("[[components.component]]")
+            lines += ["%s = %s" % (key, json.dumps(value)) for key, value in component.items()]
+        file = self.folder / "crosspoint.toml"
+        file.write_text("\n".join(lines) + "\n")
+        return ["--config", file]
 
     def launch(self):
         environment = {"CROSSPOINT_ICPP_LISTEN_WS": "%s:%d" % (self.address, ICPP_WS_PORT),
@@ -166,6 +179,13 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
+        "a_handshake_in_capitals_is_not_authorized": "Prosody takes it",
+        "nothing_goes_before_the_handshake": "Prosody ignores it and leaves the stream open",
+        "a_client_is_not_served_here": "Prosody leaves the stream open",
+        "both_addresses_must_be_there": "Prosody answers by a stanza error",
+        "an_oversized_stanza_ends_the_stream": "this Prosody takes more from components",
+        "much_before_the_handshake_ends_the_stream": "Prosody sets no limit there",
+        "the_servers_word_is_not_a_components_to_give": "Prosody passes a component's claims on",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
     }
 
@@ -179,7 +199,7 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
-            extra=self.settings.get("extra", "")))
+            extra=self.settings.get("extra", ""), components="\n".join(map(PROSODY_COMPONENT, self.settings.get("components", [])))))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
 
@@ -286,12 +306,16 @@ def http_status(url):
 
 PROSODY_MODULES = """"private"; "vcard"; "blocklist"; "version"; "time"; "ping"; "carbons"; "smacks"; "csi_simple"; "offline"; "uptime";"""
 
+PROSODY_COMPONENT = 'Component "{name}"\n  component_secret = "{secret}"'.format_map
+
 PROSODY_CONFIG = """
 run_as_root = true
 data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
 log = {{ info = "{folder}/prosody.log" }}
 interfaces = {{ "{address}" }}
+component_ports = {{ 5347 }}
+component_interfaces = {{ "{address}" }}
 c2s_ports = {{ 5222 }}
 c2s_direct_tls_ports = {{ 5223 }}
 s2s_ports = {{ }}
@@ -305,6 +329,7 @@ smacks_hibernation_time = 120
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 {extra}
 VirtualHost "{domain}"
+{components}
 """
 
 EJABBERD_MODULES = """

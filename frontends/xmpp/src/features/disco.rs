@@ -102,7 +102,7 @@ fn info(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     Ok(Reply::Body(out))
 }
 
-fn items(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
+fn items(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     let visible = ask.may_see(host);
     if visible && ask.payload.attr("node").is_some() {
         return Err(Condition::ItemNotFound);
@@ -110,7 +110,11 @@ fn items(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     let mut out = Vec::new();
     let mut el = Builder::new(&mut out);
     el.open("query").attr("xmlns", NS_ITEMS);
-    if visible && ask.target != Target::Domain {
+    if ask.target == Target::Domain {
+        for service in &facts.config.items {
+            el.open("item").attr("jid", &**service).close();
+        }
+    } else if visible {
         for (session, _) in host.available(&ask.account()) {
             el.open("item").attr("jid", session.as_str()).close();
         }

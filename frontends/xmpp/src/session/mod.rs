@@ -16,6 +16,7 @@
 
 mod bind;
 mod client_state;
+pub mod component;
 mod deliver;
 mod errors;
 mod established;
