@@ -15,6 +15,7 @@ mod actions;
 mod administration;
 mod allows;
 mod asks;
+mod attached;
 mod blocks;
 mod calls;
 mod feeding;
@@ -52,6 +53,7 @@ use std::sync::Arc;
 use sha2::Digest as _;
 
 use crate::administration::{Administration, Service};
+use crate::attached::Services;
 use crate::envelope::Codec;
 use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
 use crate::jid::Jid;
@@ -110,6 +112,8 @@ pub struct Setup {
     pub archive: bool,
     /// Who may give orders, and what was ordered.
     pub administration: Administration,
+    /// The domains that attached services answer for.
+    pub services: Services,
 }
 
 impl Setup {
@@ -179,6 +183,8 @@ pub struct Shard {
     codecs: Vec<(Codec, Translator)>,
     sessions: Sessions,
     users: Users,
+    /// Services that are at home here, and which session each is.
+    attached: Vec<(Jid, SessionId)>,
     ledger: Ledger,
     logins: LoginGuard,
     /// What was good once, and is used up.
@@ -250,6 +256,7 @@ impl Shard {
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
+            attached: Vec::new(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
             tokens: TokenDesk::default(),

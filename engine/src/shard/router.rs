@@ -15,7 +15,10 @@ impl Shard {
     pub(super) fn dispatch(&mut self, routed: Routed) {
         let to = &routed.envelope.to;
         if to.domain() != self.setup.domain.domain() {
-            return self.elsewhere(routed);
+            return match self.is_service(to.domain()) {
+                true => self.to_service(routed),
+                false => self.elsewhere(routed),
+            };
         }
         if to.node().is_none() {
             return self.arrive_at_server(routed);
@@ -36,6 +39,10 @@ impl Shard {
 
     /// An envelope whose addressee lives here.
     pub(super) fn arrive(&mut self, routed: Routed) {
+        let domain = routed.envelope.to.domain();
+        if domain != self.setup.domain.domain() && self.is_service(domain) {
+            return self.arrive_at_service(routed);
+        }
         let key = UserKey::of(&routed.envelope.to);
         self.arrive_at(key, routed);
     }

@@ -178,6 +178,7 @@ fn plan(scratch: &Scratch) -> Plan {
         listener,
     };
     Plan {
+        services: Vec::new(),
         archive: None,
         administrators: Vec::new(),
         domain: DOMAIN.parse().unwrap(),

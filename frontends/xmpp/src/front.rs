@@ -12,6 +12,7 @@ use crosspoint_engine::session::{Context, Peer, Session};
 use crate::config::XmppConfig;
 use crate::features::Features;
 use crate::neutral;
+use crate::session::component::ComponentSession;
 use crate::session::{Shared, XmppSession};
 
 /// The XMPP front-end of one shard.
@@ -41,7 +42,10 @@ impl Frontend for XmppFront {
     }
 
     fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
-        Box::new(XmppSession::open(self.shared.clone(), peer, cx))
+        match self.shared.config.listener(peer.listener).components {
+            true => Box::new(ComponentSession::open(self.shared.clone(), peer, cx)),
+            false => Box::new(XmppSession::open(self.shared.clone(), peer, cx)),
+        }
     }
 
     fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>> {

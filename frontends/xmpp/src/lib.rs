@@ -12,6 +12,8 @@
 
 pub mod codec;
 #[cfg(feature = "front")]
+pub mod components;
+#[cfg(feature = "front")]
 pub mod config;
 #[cfg(feature = "front")]
 pub mod features;

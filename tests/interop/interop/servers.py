@@ -25,6 +25,7 @@ ICPP_WSS_PORT = 5302
 ICPP_PORTS = {"icpp": ICPP_PORT, "icpps": ICPPS_PORT, "ws": ICPP_WS_PORT, "wss": ICPP_WSS_PORT}
 ADMIN_PORT = 5280
 WEB_PORT = 5281
+COMPONENT_PORT = 5347
 START_SECONDS = 60
 
 
@@ -136,7 +137,19 @@ class Crosspoint(Server):
                 "--shards", str(self.settings.get("shards", int(os.environ.get("INTEROP_SHARDS", 2)))),
                 "--admin", "%s:%d" % (self.address, ADMIN_PORT),
                 "--registration", self.settings.get("registration", "closed"),
-                *self.settings.get("arguments", [])]
+                *self.configuration(), *self.settings.get("arguments", [])]
+
+    def configuration(self):
+        """What can only be said in a file: the components."""
+        if "components" not in self.settings:
+            return []
+        lines = ["[components]", 'listen = ["%s:%d"]' % (self.address, COMPONENT_PORT)]
+        for component in self.settings["components"]:
+            lines.append("[[components.component]]")
+            lines += ["%s = %s" % (key, json.dumps(value)) for key, value in component.items()]
+        file = self.folder / "crosspoint.toml"
+        file.write_text("\n".join(lines) + "\n")
+        return ["--config", file]
 
     def launch(self):
         environment = {"CROSSPOINT_ICPP_LISTEN_WS": "%s:%d" % (self.address, ICPP_WS_PORT),
@@ -187,6 +200,13 @@ class Prosody(Server):
         "the_last_before_an_identity": "Prosody takes an empty <before/> for the end of the archive, whatever the form says",
         "what_a_form_names_and_is_not_there_is_told": "Prosody shows an empty page (XEP-0313, 4.1.3)",
         "an_unknown_field_is_refused": "Prosody ignores what it does not know (XEP-0313, 4.1.5)",
+        "a_handshake_in_capitals_is_not_authorized": "Prosody takes it",
+        "nothing_goes_before_the_handshake": "Prosody ignores it and leaves the stream open",
+        "a_client_is_not_served_here": "Prosody leaves the stream open",
+        "both_addresses_must_be_there": "Prosody answers by a stanza error",
+        "an_oversized_stanza_ends_the_stream": "this Prosody takes more from components",
+        "much_before_the_handshake_ends_the_stream": "Prosody sets no limit there",
+        "the_servers_word_is_not_a_components_to_give": "Prosody passes a component's claims on",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
     }
 
@@ -202,6 +222,7 @@ class Prosody(Server):
             storage=self.settings.get("storage", "internal"),
             http=self.settings.get("http", '"http"; "https";'),
             extra=self.settings.get("extra", ""),
+            components="\n".join(map(PROSODY_COMPONENT, self.settings.get("components", []))),
             after=self.settings.get("after", "").format(domain=self.domain)))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
@@ -317,12 +338,16 @@ def http_status(url):
 
 PROSODY_MODULES = """"private"; "vcard"; "blocklist"; "version"; "time"; "ping"; "carbons"; "smacks"; "csi_simple"; "offline"; "uptime";"""
 
+PROSODY_COMPONENT = 'Component "{name}"\n  component_secret = "{secret}"'.format_map
+
 PROSODY_CONFIG = """
 run_as_root = true
 data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
 log = {{ info = "{folder}/prosody.log" }}
 interfaces = {{ "{address}" }}
+component_ports = {{ 5347 }}
+component_interfaces = {{ "{address}" }}
 c2s_ports = {{ 5222 }}
 c2s_direct_tls_ports = {{ 5223 }}
 s2s_ports = {{ }}
@@ -336,6 +361,7 @@ smacks_hibernation_time = 120
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 {extra}
 VirtualHost "{domain}"
+{components}
 {after}
 """
 

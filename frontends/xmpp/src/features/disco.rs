@@ -109,7 +109,7 @@ fn info(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     Ok(Reply::Body(out))
 }
 
-fn items(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
+fn items(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     if let Some(outcome) = commands::items(ask, NS_ITEMS, host) {
         return outcome;
     }
@@ -123,6 +123,9 @@ fn items(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     let mut out = Vec::new();
     let mut el = Builder::new(&mut out);
     el.open("query").attr("xmlns", NS_ITEMS);
+    for service in &facts.config.items {
+        el.open("item").attr("jid", &**service).close();
+    }
     el.finish();
     Ok(Reply::Body(out))
 }
