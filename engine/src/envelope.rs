@@ -199,11 +199,13 @@ pub enum Condition {
     SubscriptionRequired,
     /// Unexpected at this point.
     UnexpectedRequest,
+    /// Become a member first.
+    RegistrationRequired,
 }
 
 impl Condition {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Condition; 17] = [
+    pub const ALL: [Condition; 18] = [
         Condition::BadRequest,
         Condition::Conflict,
         Condition::FeatureNotImplemented,
@@ -221,6 +223,7 @@ impl Condition {
         Condition::ServiceUnavailable,
         Condition::SubscriptionRequired,
         Condition::UnexpectedRequest,
+        Condition::RegistrationRequired,
     ];
 }
 

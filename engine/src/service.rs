@@ -195,6 +195,69 @@ pub struct HistoryPage {
 /// Called once with a page of history.
 pub type ThenHistory = Box<dyn FnOnce(Result<HistoryPage, Condition>, &mut dyn Host) + Send>;
 
+/// Which part of the list of public rooms is wanted. It is sorted by address.
+#[derive(Debug, Clone)]
+pub struct RoomsWanted {
+    /// Not this room, but those behind it (or before it, if `backward`); `None`: from the list's beginning (or end).
+    pub edge: Option<Jid>,
+    /// Which of the two.
+    pub backward: bool,
+    /// At most so many.
+    pub rooms_max: u32,
+}
+
+/// A public room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomListed {
+    /// Its address.
+    pub room: Jid,
+    /// Its name; may be empty.
+    pub name: String,
+    /// How many are in.
+    pub occupants: u32,
+}
+
+/// A part of the list of public rooms.
+#[derive(Debug, Clone, Default)]
+pub struct RoomsPage {
+    /// By address.
+    pub rooms: Vec<RoomListed>,
+    /// How many stand before the first of them.
+    pub index: u32,
+    /// How many there are in all.
+    pub total: u32,
+}
+
+/// Called once with a part of the list of rooms.
+pub type ThenRooms = Box<dyn FnOnce(Result<RoomsPage, Condition>, &mut dyn Host) + Send>;
+
+/// A message in a room's archive.
+#[derive(Debug, Clone)]
+pub struct RoomSaid {
+    /// Its identity.
+    pub record: RecordId,
+    /// From `room/nick`, as its writer wrote it; `stamp_ms` is set.
+    pub envelope: Envelope,
+    /// XEP-0421, of who wrote it.
+    pub occupant_id: String,
+    /// The real address of who wrote it, where everybody may see it.
+    pub real: Option<Jid>,
+}
+
+/// A page of a room's archive.
+#[derive(Debug, Clone)]
+pub struct RoomHistoryPage {
+    /// Oldest first.
+    pub messages: Vec<RoomSaid>,
+    /// Nothing of the span lies beyond.
+    pub complete: bool,
+    /// Where the next page begins, exclusively; 0 if nothing was there.
+    pub edge: RecordId,
+}
+
+/// Called once with a page of a room's archive.
+pub type ThenRoomHistory = Box<dyn FnOnce(Result<RoomHistoryPage, Condition>, &mut dyn Host) + Send>;
+
 /// What a handler may ask of the shard. `user` is always a bare address whose home is this shard: the addressee of a query
 /// to a bare address, or the sender of a query to the domain. For others the look-ups answer `None`.
 pub trait Host {
@@ -277,6 +340,16 @@ pub trait Host {
 
     /// The record that clients know by this. It may never have been.
     fn record_of(&self, id: StableId) -> RecordId;
+
+    /// The domain whose bare addresses are rooms; `None` if there are none.
+    fn rooms_domain(&self) -> Option<&Jid>;
+
+    /// A part of the list of public rooms, of all shards.
+    fn rooms(&mut self, wanted: RoomsWanted, then: ThenRooms);
+
+    /// A page of what was said in a room whose home is this shard, of at most so many messages. The room has said that the asker may
+    /// read it: a query of [`RoomQuery::History`](crate::rooms::RoomQuery) comes to [`Frontend::on_query`] only then.
+    fn room_history(&mut self, room: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenRoomHistory);
 
     /// The same message in neutral words, by the front-end that wrote it; `None` if nothing of it can be said.
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope>;

@@ -14,7 +14,10 @@ use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
-use crate::service::{Admission, Direction, Host, Span, Then, ThenHistory, ThenLookedUp, ThenRows};
+use crate::service::{
+    Admission, Direction, Host, RoomsWanted, Span, Then, ThenHistory, ThenLookedUp, ThenRoomHistory, ThenRooms,
+    ThenRows,
+};
 use crate::session::Now;
 use crate::slots::UserKey;
 use crate::stable::StableId;
@@ -152,6 +155,25 @@ impl Host for Shard {
 
     fn record_of(&self, id: StableId) -> RecordId {
         self.stable.reveal(id)
+    }
+
+    fn rooms_domain(&self) -> Option<&Jid> {
+        None
+    }
+
+    fn rooms(&mut self, _wanted: RoomsWanted, then: ThenRooms) {
+        then(Err(Condition::FeatureNotImplemented), self);
+    }
+
+    fn room_history(
+        &mut self,
+        _room: &Jid,
+        _span: Span,
+        _direction: Direction,
+        _messages_max: u32,
+        then: ThenRoomHistory,
+    ) {
+        then(Err(Condition::FeatureNotImplemented), self);
     }
 
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {

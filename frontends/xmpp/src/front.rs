@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use crosspoint_engine::envelope::{Codec, Envelope};
 use crosspoint_engine::jid::Jid;
+use crosspoint_engine::rooms::RoomSpeech;
 use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
 use crate::features::Features;
 use crate::neutral;
+use crate::rooms;
 use crate::session::component::ComponentSession;
 use crate::session::{Shared, XmppSession};
 
@@ -81,6 +83,10 @@ impl Frontend for XmppFront {
 
     fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
         self.features.on_answer(key, answer.as_ref(), host);
+    }
+
+    fn room_speech(&self) -> Option<RoomSpeech> {
+        Some(rooms::SPEECH)
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

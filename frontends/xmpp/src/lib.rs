@@ -24,6 +24,8 @@ pub mod limits;
 #[cfg(feature = "front")]
 mod neutral;
 #[cfg(feature = "front")]
+mod rooms;
+#[cfg(feature = "front")]
 pub mod session;
 #[cfg(feature = "front")]
 mod stanza;

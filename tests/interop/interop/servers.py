@@ -43,6 +43,7 @@ class Server:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.domain = DOMAIN
+        self.rooms = "conference." + DOMAIN
         self.address = process.loopback_address()
         self.tls = tls
         self.settings = settings or {}
@@ -208,6 +209,24 @@ class Prosody(Server):
         "much_before_the_handshake_ends_the_stream": "Prosody sets no limit there",
         "the_servers_word_is_not_a_components_to_give": "Prosody passes a component's claims on",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
+        "the_service_is_found_and_says_what_it_is": "this Prosody names stable identifiers for rooms only",
+        "a_room_that_is_not_configured_after_all_is_gone": "Prosody keeps the room when its first form is cancelled",
+        "a_full_room_lets_only_its_masters_in": "this Prosody has no limit of occupants",
+        "a_nickname_is_changed": "this Prosody forgets the occupant id when a nickname ends",
+        "kill": "Prosody acknowledges before its storage is on the disk",
+        "the_form_says_how_the_room_is_run": "Prosody's form has no field for whether there is a password",
+        "a_protected_room_needs_a_password": "Prosody's form has no field for whether there is a password",
+        "rooms-rsm": "Prosody lists rooms without pages",
+        "a_room_is_destroyed": "this Prosody keeps the name of a destroyed room",
+        "a_nickname_is_registered": "Prosody registers members only",
+        "room-avatars": "this Prosody has no pictures of rooms",
+        "queries_that_a_room_does_not_know_are_refused": "Prosody answers for nodes that do not exist",
+        "who_may_not_ban": "Prosody has another condition for who bans himself",
+        "changes_that_have_no_shape_are_refused": "Prosody answers not-acceptable",
+        "forged-status": "this Prosody passes a forged status on in messages",
+        "forged-delay": "this Prosody passes a forged moderation on",
+        "private-words-option": "this Prosody lets everybody write to one",
+        "moderation": "this Prosody has no moderation (XEP-0425)",
     }
 
     def launch(self):
@@ -223,7 +242,7 @@ class Prosody(Server):
             http=self.settings.get("http", '"http"; "https";'),
             extra=self.settings.get("extra", ""),
             components="\n".join(map(PROSODY_COMPONENT, self.settings.get("components", []))),
-            after=self.settings.get("after", "").format(domain=self.domain)))
+            rooms=PROSODY_ROOMS.format(rooms=self.rooms) if self.settings.get("rooms", True) else ""))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
 
@@ -237,7 +256,7 @@ class Prosody(Server):
 
     def web_settings(self, origin):
         return {"modules": '"ping"; "carbons"; "smacks"; "offline"; "mam"; "websocket"; "bosh"; "pep"; "bookmarks"; "blocklist"; "vcard";',
-                "http": "", "after": PROSODY_ROOMS, "extra": PROSODY_WEB.format(port=WEB_PORT, address=self.address, domain=self.domain)}
+                "http": "", "extra": PROSODY_WEB.format(port=WEB_PORT, address=self.address, domain=self.domain)}
 
 
 class Ejabberd(Server):
@@ -362,7 +381,7 @@ ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 {extra}
 VirtualHost "{domain}"
 {components}
-{after}
+{rooms}
 """
 
 PROSODY_WEB = """
@@ -376,8 +395,11 @@ http_default_host = "{domain}"
 """
 
 PROSODY_ROOMS = """
-Component "conference.{domain}" "muc"
-modules_enabled = {{ "muc_mam" }}
+Component "{rooms}" "muc"
+    modules_enabled = {{ "muc_mam"; "ping"; "vcard_legacy" }}
+    muc_log_by_default = true
+    muc_log_expires_after = "never"
+    muc_room_locking = true
 """
 
 EJABBERD_MODULES = """

@@ -123,6 +123,9 @@ fn items(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     let mut out = Vec::new();
     let mut el = Builder::new(&mut out);
     el.open("query").attr("xmlns", NS_ITEMS);
+    if let Some(rooms) = host.rooms_domain() {
+        el.open("item").attr("jid", rooms.as_str()).close();
+    }
     for service in &facts.config.items {
         el.open("item").attr("jid", &**service).close();
     }

@@ -35,6 +35,7 @@ mod private;
 mod pubsub;
 mod register;
 mod retraction;
+mod rooms;
 mod roster;
 pub mod stream_limits;
 mod time;
@@ -51,6 +52,7 @@ pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_M
 pub use register::PASSWORD_BYTES_MAX;
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
+pub(crate) use xml::standalone;
 
 use crate::codec::Element;
 use ask::{Ask, Reply};
@@ -77,6 +79,7 @@ const LIST: &[&Feature] = &[
     &commands::FEATURE,
     &administration::FEATURE,
     &pubsub::FEATURE,
+    &rooms::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -289,6 +292,10 @@ impl Features {
         let stanza = xml::stanza(&query.content)?;
         let stanza = xml::parse(&stanza)?;
         let payload = xml::payload(&stanza)?;
+        if rooms::are_meant(&query.to, host) {
+            let target = Target::Other;
+            return rooms::answer(&Ask { query, payload, target }, kind, host);
+        }
         let handler = self.find(kind, payload)?;
         let target = target(query);
         handler.reach.check(target)?;

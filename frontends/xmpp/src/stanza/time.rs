@@ -1,4 +1,4 @@
-//! Date and time on the wire: the profile of XEP-0082, in UTC, with milliseconds.
+//! Date and time on the wire: the profile of XEP-0082. Written in UTC with milliseconds; read in any of its forms.
 
 /// Appends `2002-09-10T23:08:25.000Z` for a time in Unix milliseconds. Years beyond 9999 are cut to the last
 /// representable moment.
@@ -121,6 +121,48 @@ mod tests {
             let mut out = Vec::new();
             write(&mut out, unix_ms);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for unix_ms in (0..253_402_300_799_999).step_by(9_876_543_217) {
+            let mut out = Vec::new();
+            write(&mut out, unix_ms);
+            assert_eq!(read(str::from_utf8(&out).unwrap()), Some(unix_ms));
+        }
+    }
+
+    #[test]
+    fn forms_of_a_moment() {
+        for text in [
+            "1969-07-21T02:56:15Z",
+            "2002-09-10",
+            "23:08:25Z",
+            "2002-09-10T23:08:25",
+            "2002-09-10T23:08Z",
+            "2002-13-10T23:08:25Z",
+            "2002-02-29T23:08:25Z",
+            "2002-09-10T25:08:25Z",
+            "2002-09-10T23:08:25.Z",
+            "2002-09-10T23:08:25+0200",
+            "2002-09-10T23:08:25+99:99",
+            "+002-09-10T23:08:25Z",
+            "T",
+            "99999-01-01T00:00:00Z",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        for (text, unix_ms) in [
+            ("2002-09-10T23:08:25Z", 1_031_699_305_000),
+            ("2002-09-10T23:08:25.1Z", 1_031_699_305_100),
+            ("2002-09-10T23:08:25.123456Z", 1_031_699_305_123),
+            ("2002-09-10T16:08:25-07:00", 1_031_699_305_000),
+            ("2002-09-11T01:08:25.000+02:00", 1_031_699_305_000),
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T00:00:00Z", 951_782_400_000),
+        ] {
+            assert_eq!(read(text), Some(unix_ms), "{text}");
         }
     }
 }

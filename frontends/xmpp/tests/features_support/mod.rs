@@ -14,7 +14,8 @@ use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, Que
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::roster::Roster;
 use crosspoint_engine::service::{
-    Admission, BookRead, BookWrite, Direction, Host, Row, Span, Table, Then, ThenHistory, ThenLookedUp, ThenRows,
+    Admission, BookRead, BookWrite, Direction, Host, RoomsWanted, Row, Span, Table, Then, ThenHistory, ThenLookedUp,
+    ThenRoomHistory, ThenRooms, ThenRows,
 };
 use crosspoint_engine::session::Now;
 use crosspoint_engine::stable::StableId;
@@ -327,6 +328,25 @@ impl Host for FakeHost {
 
     fn record_of(&self, id: StableId) -> RecordId {
         self.archives.reveal(id)
+    }
+
+    fn rooms_domain(&self) -> Option<&Jid> {
+        None
+    }
+
+    fn rooms(&mut self, _wanted: RoomsWanted, then: ThenRooms) {
+        then(Err(Condition::FeatureNotImplemented), self);
+    }
+
+    fn room_history(
+        &mut self,
+        _room: &Jid,
+        _span: Span,
+        _direction: Direction,
+        _messages_max: u32,
+        then: ThenRoomHistory,
+    ) {
+        then(Err(Condition::FeatureNotImplemented), self);
     }
 
     fn neutral(&self, _envelope: &Envelope) -> Option<Envelope> {
