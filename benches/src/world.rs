@@ -101,6 +101,7 @@ impl World {
             services: Default::default(),
             archive: false,
             administration: Default::default(),
+            rooms: None,
         });
         let metrics = Metrics::new(usize::from(shards));
         let config = Arc::new(config());

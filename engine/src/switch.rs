@@ -88,6 +88,8 @@ pub struct Plan {
     pub administrators: Vec<Jid>,
     /// The domains that attached services answer for.
     pub services: Vec<Attached>,
+    /// Conversations of many, if there are any.
+    pub rooms: Option<crate::shard::RoomsSetup>,
     /// Where the shards count; made for as many shards.
     pub metrics: Arc<Metrics>,
 }
@@ -216,6 +218,7 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
             standing(&mut book).map_err(StartError::Book)?,
         ),
         services: Services::new(plan.services.iter().cloned()),
+        rooms: plan.rooms.clone(),
     });
     assemble(&plan, &frontends, setup, log, book)
 }

@@ -109,6 +109,9 @@ impl Shard {
         {
             return self.refuse_session(id, routed, Condition::NotAuthorized);
         }
+        if self.is_room(&routed.envelope.to) {
+            return self.room_from(id, user, routed);
+        }
         match routed.envelope.kind {
             Kind::Message(_) => self.message_from(id, user, routed),
             Kind::Query(QueryKind::Get | QueryKind::Set) => self.query_from(id, user, routed),

@@ -158,22 +158,15 @@ impl Host for Shard {
     }
 
     fn rooms_domain(&self) -> Option<&Jid> {
-        None
+        self.setup.rooms.as_ref().map(|rooms| &rooms.domain)
     }
 
-    fn rooms(&mut self, _wanted: RoomsWanted, then: ThenRooms) {
-        then(Err(Condition::FeatureNotImplemented), self);
+    fn rooms(&mut self, wanted: RoomsWanted, then: ThenRooms) {
+        self.list_rooms(wanted, then);
     }
 
-    fn room_history(
-        &mut self,
-        _room: &Jid,
-        _span: Span,
-        _direction: Direction,
-        _messages_max: u32,
-        then: ThenRoomHistory,
-    ) {
-        then(Err(Condition::FeatureNotImplemented), self);
+    fn room_history(&mut self, room: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenRoomHistory) {
+        self.read_room_history(room, span, direction, messages_max, then);
     }
 
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {

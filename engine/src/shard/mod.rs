@@ -32,6 +32,7 @@ mod presence;
 mod queries;
 mod queue;
 mod relay;
+mod rooms;
 mod roster_ops;
 mod router;
 mod sessions;
@@ -60,6 +61,7 @@ use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::metrics::ShardMetrics;
 use crate::metrics::split::Split;
+use crate::rooms::RoomSpeech;
 use crate::rt::Shared;
 use crate::scram::Remembered;
 use crate::service::{Frontend, Translator};
@@ -73,6 +75,7 @@ pub use accounts::KeyRequest;
 pub use administration::{Errand, Told};
 pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
+pub use rooms::{Fan, Listing, RoomNews, RoomsSetup};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
 pub use turns::TURNS_WAITING_MAX;
@@ -80,6 +83,7 @@ pub use turns::TURNS_WAITING_MAX;
 use asks::Asks;
 use ledger::Ledger;
 use notices::Notice;
+use rooms::Rooms;
 use spent::Spent;
 use table::Sessions;
 use tokens::TokenDesk;
@@ -114,6 +118,8 @@ pub struct Setup {
     pub administration: Administration,
     /// The domains that attached services answer for.
     pub services: Services,
+    /// Conversations of many, if there are any.
+    pub rooms: Option<RoomsSetup>,
 }
 
 impl Setup {
@@ -181,10 +187,13 @@ pub struct Shard {
     frontends: Vec<Option<Box<dyn Frontend>>>,
     /// What each of them writes, and how that is said to others.
     codecs: Vec<(Codec, Translator)>,
+    /// How those that know rooms speak with them.
+    speeches: Vec<(Codec, RoomSpeech)>,
     sessions: Sessions,
     users: Users,
     /// Services that are at home here, and which session each is.
     attached: Vec<(Jid, SessionId)>,
+    rooms: Rooms,
     ledger: Ledger,
     logins: LoginGuard,
     /// What was good once, and is used up.
@@ -253,10 +262,16 @@ impl Shard {
                 .iter()
                 .map(|front| (front.codec(), front.translator()))
                 .collect(),
+            speeches: seat
+                .frontends
+                .iter()
+                .filter_map(|front| Some((front.codec(), front.room_speech()?)))
+                .collect(),
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
             attached: Vec::new(),
+            rooms: Rooms::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
             tokens: TokenDesk::default(),
@@ -324,6 +339,8 @@ impl Shard {
         self.expire_idle_users();
         self.continue_surveys();
         self.end_when_due();
+        self.expire_idle_rooms();
+        self.refresh_directory();
         let now = self.now.ms;
         self.heirs.retain(|_, (_, until)| *until > now);
         self.run();
@@ -334,6 +351,7 @@ impl Shard {
     /// Says goodbye to everybody and lets nobody in.
     pub fn drain(&mut self) {
         self.draining = true;
+        self.drain_rooms();
         self.begin_drain();
         self.run();
     }

@@ -124,7 +124,9 @@ impl Shard {
 
     /// Sends presence of the user's to somebody, unless he is blocked (XEP-0191 section 3.3).
     pub(super) fn tell(&mut self, uid: UserId, envelope: Envelope) {
-        let blocked = |present: &super::user::Present| present.blocks.blocks(&envelope.to);
+        // A room that is blocked is left all the same.
+        let blocked =
+            |present: &super::user::Present| present.blocks.blocks(&envelope.to) && !self.is_room(&envelope.to);
         if self.users.get(uid).and_then(|user| user.present()).is_some_and(blocked) {
             return;
         }

@@ -15,6 +15,9 @@ impl Shard {
     pub(super) fn dispatch(&mut self, routed: Routed) {
         let to = &routed.envelope.to;
         if to.domain() != self.setup.domain.domain() {
+            if self.is_rooms_domain(to) {
+                return self.to_room(routed, None);
+            }
             return match self.is_service(to.domain()) {
                 true => self.to_service(routed),
                 false => self.elsewhere(routed),
@@ -150,7 +153,7 @@ impl Shard {
     }
 
     /// To the domain itself.
-    fn arrive_at_server(&mut self, routed: Routed) {
+    pub(super) fn arrive_at_server(&mut self, routed: Routed) {
         match routed.envelope.kind {
             Kind::Query(QueryKind::Get | QueryKind::Set) if routed.envelope.to.is_bare() => {
                 self.metrics.queries.add(1);

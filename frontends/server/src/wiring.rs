@@ -192,6 +192,7 @@ fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
         archive: config.archive.options(),
         administrators: config.admin.administrators(),
         services: services(config),
+        rooms: None,
         metrics,
     }
 }
