@@ -136,6 +136,7 @@ impl World {
             archive: true,
             administration: Default::default(),
             services: services(),
+            rooms: None,
         });
         let mut world = World {
             dice,
