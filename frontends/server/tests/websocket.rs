@@ -181,6 +181,7 @@ fn plan(scratch: &Scratch) -> Plan {
         services: Vec::new(),
         archive: None,
         administrators: Vec::new(),
+        rooms: None,
         domain: DOMAIN.parse().unwrap(),
         shards: 1,
         pin: false,
