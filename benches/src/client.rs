@@ -34,6 +34,7 @@ pub fn found(world: &mut World, name: &str) {
     let account = Account {
         keys: account_keys(),
         created_unix_ms: 1,
+        disabled: false,
     };
     world.keepers.write(accounts::creation(&address(name), &account));
 }

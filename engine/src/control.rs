@@ -14,6 +14,8 @@ use crosspoint_storage::keeper::BookHandle;
 use crosspoint_storage::seam::{BookRead, BookReply, BookRequest, BookWrite, Row, Table};
 use crosspoint_storage::stats::{BookStats, KeeperStats, LogStats};
 
+use crate::accounts::{self, Account};
+use crate::administration::Ending;
 use crate::drive::Chunk;
 use crate::jid::Jid;
 use crate::mailbox::Senders;
@@ -137,6 +139,12 @@ impl Control {
         self.inner.draining.load(Ordering::Relaxed)
     }
 
+    /// What the process is to do, if an administrator has ordered its end by his client.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        self.inner.setup.administration.ending()
+    }
+
     /// Whether clients are welcome and what they send can be kept.
     #[must_use]
     pub fn ready(&self) -> bool {
@@ -165,26 +173,21 @@ impl Control {
         Ok(created)
     }
 
-    /// Replaces an account's row; its sessions end.
+    /// Replaces an account's keys; what else is known of it stays. Its sessions end.
     ///
     /// # Errors
     /// No such account, or those of the book.
-    pub fn replace_account(&self, user: &Jid, row: Bytes) -> Result<(), ControlError> {
+    pub fn replace_keys(&self, user: &Jid, mut account: Account) -> Result<(), ControlError> {
         let mut desk = self.desk();
-        if desk
-            .read(BookRead::Get {
-                table: Table::Account,
-                key: store::user_key(user),
-            })?
-            .is_empty()
-        {
-            return Err(ControlError::NoSuchAccount);
-        }
-        desk.write_all(vec![vec![BookWrite::Put {
+        let rows = desk.read(BookRead::Get {
             table: Table::Account,
             key: store::user_key(user),
-            value: row,
-        }]])?;
+        })?;
+        let old = rows.first().ok_or(ControlError::NoSuchAccount)?;
+        if let Ok(old) = Account::decode(&old.value) {
+            (account.created_unix_ms, account.disabled) = (old.created_unix_ms, old.disabled);
+        }
+        desk.write_all(vec![accounts::replacement(user, &account).into()])?;
         desk.account_changed(&self.inner.setup, user);
         Ok(())
     }

@@ -11,6 +11,7 @@
 use bytes::Bytes;
 
 use crate::jid::Jid;
+use crate::stable::StableId;
 
 /// A routed unit: a message, a presence change or a query.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Envelope {
     pub error: Option<Condition>,
     /// When it was taken into the offline queue, in Unix milliseconds; `None` for what is delivered at once.
     pub stamp_ms: Option<u64>,
+    /// Where it stands in the archive of the user to whom it is being delivered; set by that user's home.
+    pub stable: Option<StableId>,
 }
 
 /// The payload of an envelope.
@@ -132,6 +135,10 @@ impl Hints {
     pub const COPY: Hints = Hints(2);
     /// May wait until an inactive client wakes up (XEP-0352): typing, presence.
     pub const DEFER: Hints = Hints(4);
+    /// Not to be kept when it has been delivered (XEP-0334 section 4.1, no-permanent-store). A record with it is in no archive.
+    pub const TRANSIENT: Hints = Hints(16);
+    /// An event: of the addressee's sessions only those get it whose front-end says that they want it (XEP-0163 section 4).
+    pub const EVENT: Hints = Hints(8);
 
     /// Both.
     pub const fn with(self, other: Hints) -> Hints {
@@ -232,6 +239,7 @@ impl Envelope {
             hints: Hints::NONE,
             error: None,
             stamp_ms: None,
+            stable: None,
         }
     }
 
@@ -249,6 +257,7 @@ impl Envelope {
             to: self.from,
             kind,
             error: Some(condition),
+            stable: None,
             ..self
         })
     }
@@ -264,6 +273,7 @@ impl Envelope {
             hints: Hints::NONE,
             error: None,
             stamp_ms: None,
+            stable: None,
         }
     }
 

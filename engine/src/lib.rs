@@ -8,7 +8,8 @@
 //! 5. [`drive`](crate::switch): a shard on its ring; [`rt`] names the ring.
 //! 6. [`switch`]: all of it put together; [`control`]: the administrator's hand on it.
 //!
-//! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`admitting`], [`scram`], [`accounts`], [`guard`],
+//! Beside the road: [`jid`] and [`slots`] (who lives where), [`roster`], [`blocking`], [`admitting`], [`scram`], [`tokens`], [`accounts`], [`guard`],
+//! [`administration`] (what an administrator may order),
 //! [`wheel`], [`store`] (envelopes at rest), [`neutral`] (what all protocols can say), [`limits`], [`metrics`].
 //!
 //! Invariants: the engine knows no wire format and no front-end; only [`rt`] (a crate of its own) names monoio, io_uring and libc; only [`rt`]
@@ -16,7 +17,10 @@
 #![deny(unsafe_code)]
 
 pub mod accounts;
+pub mod administration;
 pub mod admitting;
+pub mod archiving;
+pub mod attached;
 pub mod blocking;
 pub mod control;
 mod drive;
@@ -37,6 +41,8 @@ pub mod service;
 pub mod session;
 pub mod shard;
 pub mod slots;
+pub mod stable;
 pub mod store;
 pub mod switch;
+pub mod tokens;
 pub mod wheel;

@@ -10,9 +10,11 @@
 //! - What a handler says has happened is durable: `then` is called after the commit.
 
 use bytes::Bytes;
-pub use crosspoint_storage::seam::{BookWrite, Direction, Row, Span, Table};
+pub use crosspoint_storage::seam::{BookRead, BookWrite, Direction, Row, Span, Table};
 
+use crate::administration::{Order, Service, ThenReport};
 use crate::admitting::AllowList;
+use crate::archiving::Preferences;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
@@ -21,6 +23,7 @@ use crate::rooms::RoomSpeech;
 use crate::roster::Roster;
 use crate::session::{Context, Now, Peer, Session, TlsFacts};
 use crate::shard::SessionId;
+use crate::stable::StableId;
 use crate::store::RecordId;
 
 /// The same envelope (a message or presence) with a neutral content and an identifier that is text; `None` if nothing of it can be
@@ -55,6 +58,29 @@ pub trait Frontend: Send {
 
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
+
+    /// A session of this front-end, at home here, has shown presence (the first or another one), or is gone: `presence.from`
+    /// is its full address, `presence.to` its user's bare one. Called after others were told.
+    fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        let _ = (presence, host);
+    }
+
+    /// A front-end of this codec has sent a presence probe with content to a user at home here, from a session of somebody
+    /// who may see that user. Nobody else can send one. It is not answered; what it asks for is sent, or not.
+    fn on_probe(&mut self, probe: Envelope, host: &mut dyn Host) {
+        let _ = (probe, host);
+    }
+
+    /// Whether this available session is to get an event ([`Hints::EVENT`](crate::envelope::Hints::EVENT)) for its user.
+    fn wants(&mut self, session: &Jid, event: &Envelope) -> bool {
+        let _ = (session, event);
+        false
+    }
+
+    /// What came of [`Host::ask`]; `None` if nobody answered in time.
+    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
+        let _ = (key, answer, host);
+    }
 
     /// A session of this front-end carries another: makes the passenger's session, by what its carrier has noted. `None`:
     /// it is not let in.
@@ -152,10 +178,13 @@ pub type Then = Box<dyn FnOnce(Result<(), Condition>, &mut dyn Host) + Send>;
 /// Called once with the rows of a look-up.
 pub type ThenRows = Box<dyn FnOnce(Result<Vec<Row>, Condition>, &mut dyn Host) + Send>;
 
+/// Called once with the rows of several look-ups, one list for each.
+pub type ThenLookedUp = Box<dyn FnOnce(Result<Vec<Vec<Row>>, Condition>, &mut dyn Host) + Send>;
+
 /// A page of what was said to a user and by the user.
 #[derive(Debug, Clone)]
 pub struct HistoryPage {
-    /// Oldest first, each with its identity in the log; contents as their writers wrote them.
+    /// Oldest first, each with its identity in the log; contents as their writers wrote them, `stable` set.
     pub messages: Vec<(RecordId, Envelope)>,
     /// Nothing of the span lies beyond.
     pub complete: bool,
@@ -294,8 +323,23 @@ pub trait Host {
     /// Copies of what the user's other sessions send and receive go to this session, or no more (XEP-0280).
     fn set_copies(&mut self, session: &Jid, enabled: bool);
 
+    /// Whether a session of a user at home here has more waiting for it than it reads.
+    fn is_behind(&self, session: &Jid) -> bool;
+
     /// A page of the user's history, of at most so many messages. `FeatureNotImplemented` without an archive.
     fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory);
+
+    /// What the user wants to be archived, if the user has ever said.
+    fn archiving(&self, user: &Jid) -> Option<&Preferences>;
+
+    /// Changes that, from now on.
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then);
+
+    /// How clients know a record of an archive (XEP-0359).
+    fn stable_id(&self, record: RecordId) -> StableId;
+
+    /// The record that clients know by this. It may never have been.
+    fn record_of(&self, id: StableId) -> RecordId;
 
     /// The domain whose bare addresses are rooms; `None` if there are none.
     fn rooms_domain(&self) -> Option<&Jid>;
@@ -313,6 +357,20 @@ pub trait Host {
     /// Looks up one row (none or one is given to `then`).
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows);
 
+    /// Several look-ups from one snapshot of the book.
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp);
+
+    /// Calls `then` when no other turn of this user is taken, in the order of the requests; [`Host::end_turn`] ends it. For
+    /// changes that read before they write. `ResourceConstraint`, and no turn to end, when too many wait.
+    fn take_turn(&mut self, user: &Jid, then: Then);
+
+    /// The turn of this user that was last given is over.
+    fn end_turn(&mut self, user: &Jid);
+
+    /// Sends a query, from the domain or from a bare address at home here, to a session at home here. The shard gives it an
+    /// identifier; the answer comes by [`Frontend::on_answer`] with this key. False, and nothing is sent, if too many are open.
+    fn ask(&mut self, query: Envelope, key: u64) -> bool;
+
     /// Changes the book, all of the batch or nothing: `Conflict` when an `Insert` found its key taken.
     fn write(&mut self, batch: Vec<BookWrite>, then: Then);
 
@@ -325,4 +383,13 @@ pub trait Host {
 
     /// Creates an account, within the budgets of registration. `Conflict` if it exists, `NotAllowed` when closed.
     fn register(&mut self, account: &Jid, password: String, then: Then);
+
+    /// Whether this address (bare or full) may give orders.
+    fn is_administrator(&self, who: &Jid) -> bool;
+
+    /// What administrators have laid down for the whole service.
+    fn standing(&self) -> &Service;
+
+    /// Carries out an order. The caller has seen to it that it comes from an administrator.
+    fn administer(&mut self, order: Order, then: ThenReport);
 }

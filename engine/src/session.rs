@@ -21,6 +21,7 @@ use crate::roster::Item;
 use crate::scram::AccountKeys;
 use crate::service::Admission;
 use crate::store::RecordId;
+use crate::tokens::{self, NewToken, Shown, Verdict};
 
 /// One connected client. See the module for the rules.
 pub trait Session: Any + Send {
@@ -134,6 +135,18 @@ pub enum Action {
         /// Never logged.
         password: String,
     },
+    /// Does this token open its owner's account? Decided at the account's home. Answered by `TokenChecked`, for unknown
+    /// accounts too, at equal cost, or by `AuthUnavailable`.
+    CheckToken(Box<Shown>),
+    /// A token for this client, which is at home. Answered by `TokenIssued`.
+    IssueToken {
+        /// The installation of the client.
+        client: u128,
+        /// The only one by which it can be shown.
+        mechanism: tokens::Mechanism,
+        /// How long it is good, in milliseconds.
+        lifetime_ms: u64,
+    },
     /// Someone failed to prove who he is; counts against the budgets of address and account.
     AuthFailed {
         /// Bare, if it came that far.
@@ -234,6 +247,20 @@ pub enum Action {
     HangUp,
     /// Write out what is in the outbox, then close the transport; the session is over. Nothing may follow.
     Close,
+    /// The peer has proved to be the service that answers for this domain ([`crate::attached`]). The shard moves session and
+    /// transport to the domain's home if it is another one; there `Placed` comes, whereupon this is to be asked again. Answered by
+    /// `Attached`. From then on the session may `Route` what comes from any address of the domain. Leave further input unread
+    /// until the answer, as with `Authenticated`.
+    Attach {
+        /// An address without node and resource.
+        domain: Jid,
+    },
+    /// An attached service that is trusted to sends something in the name of the switch or of one of its users. Without that
+    /// trust nothing happens.
+    SpeakFor {
+        /// Its `from` is the switch's domain or a bare address of it.
+        envelope: Envelope,
+    },
     /// Go to this shard, with the transport and without an account: what a carrier does that is to serve that shard.
     /// Answered there by `Placed`, or here by `Farewell`. Leave further input unread until then, as with `Authenticated`.
     Place {
@@ -287,13 +314,17 @@ pub enum Event {
     Secured(TlsFacts),
     /// Answer to `FetchKeys`. For an unknown account these are keys that nothing opens.
     Keys(AccountKeys),
-    /// `FetchKeys` or `CheckPassword` could not be served: a storage error, or a budget is used up.
+    /// `FetchKeys`, `CheckPassword` or `CheckToken` could not be served: a storage error, or a budget is used up.
     AuthUnavailable {
         /// `true`: too many attempts; `false`: our fault.
         throttled: bool,
     },
     /// Answer to `CheckPassword`.
     PasswordChecked(bool),
+    /// Answer to `CheckToken`.
+    TokenChecked(Verdict),
+    /// Answer to `IssueToken`; nothing if none could be made.
+    TokenIssued(Option<Box<NewToken>>),
     /// The session is at home, its user is loaded; it may bind.
     Homed,
     /// Answer to `Bind`.
@@ -354,6 +385,8 @@ pub enum Event {
     Farewell(Farewell),
     /// Answer to `Place`: this is the shard.
     Placed,
+    /// Answer to `Attach`: whether the session is the domain's service now. Another one is, if not.
+    Attached(bool),
     /// A passenger of this session is over, or was not let in; its key is free.
     PassengerGone {
         /// Which.

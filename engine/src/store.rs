@@ -19,6 +19,8 @@ use crate::jid::Jid;
 
 /// Version of [`StoredEnvelope`], kept outside of the archive.
 pub const ENVELOPE_VERSION: u8 = 1;
+/// A message that came back to the queue and stands in the history already: its record there (`u64`, little endian), then version 1.
+pub const RETURNED_VERSION: u8 = 2;
 
 /// A message as the log keeps it, or a request for subscription as a roster item keeps it.
 ///
@@ -47,11 +49,25 @@ pub struct Unreadable(pub String);
 
 /// Archives a message.
 pub fn encode(envelope: &Envelope, stamp_ms: u64) -> Bytes {
+    encode_onto(Vec::new(), envelope, stamp_ms, envelope.hints)
+}
+
+/// Archives a message that is kept until it is delivered, and no longer.
+pub fn encode_transient(envelope: &Envelope, stamp_ms: u64) -> Bytes {
+    encode_onto(Vec::new(), envelope, stamp_ms, envelope.hints.with(Hints::TRANSIENT))
+}
+
+/// Archives a message that stands in its addressee's history under this identity. Its version is [`RETURNED_VERSION`].
+pub fn encode_returned(envelope: &Envelope, stamp_ms: u64, archived_as: RecordId) -> Bytes {
+    encode_onto(archived_as.to_le_bytes().to_vec(), envelope, stamp_ms, envelope.hints)
+}
+
+fn encode_onto(mut buffer: Vec<u8>, envelope: &Envelope, stamp_ms: u64, hints: Hints) -> Bytes {
     let stored = StoredEnvelope {
         stamp_ms,
         kind: kind_number(envelope.kind),
         codec: envelope.content.codec as u8,
-        hints: envelope.hints.bits(),
+        hints: hints.bits(),
         from: envelope.from.as_str().into(),
         to: envelope.to.as_str().into(),
         id: (&*envelope.id).into(),
@@ -59,18 +75,26 @@ pub fn encode(envelope: &Envelope, stamp_ms: u64) -> Bytes {
         body: (&*envelope.content.body).into(),
     };
     let texts = stored.from.len() + stored.to.len() + stored.id.len() + stored.head.len() + stored.body.len();
-    let buffer = Vec::with_capacity(texts + size_of::<ArchivedStoredEnvelope<'_>>());
+    buffer.reserve_exact(texts + size_of::<ArchivedStoredEnvelope<'_>>());
     let archive = rkyv::api::high::to_bytes_in::<_, rancor::Error>(&stored, buffer);
     Bytes::from(archive.expect("plain data always archives"))
 }
 
 /// Reads a message back; its `stamp_ms` is set.
 pub fn decode(version: u8, payload: &[u8]) -> Result<Envelope, Unreadable> {
-    if version != ENVELOPE_VERSION {
-        return Err(Unreadable(format!(
-            "record version {version} is not known to this build"
-        )));
-    }
+    let payload = match version {
+        ENVELOPE_VERSION => payload,
+        RETURNED_VERSION => {
+            returned(payload)
+                .ok_or_else(|| Unreadable("a record is cut short".to_owned()))?
+                .1
+        }
+        _ => {
+            return Err(Unreadable(format!(
+                "record version {version} is not known to this build"
+            )));
+        }
+    };
     let stored = rkyv::access::<ArchivedStoredEnvelope<'_>, rancor::Error>(payload)
         .map_err(|error| Unreadable(error.to_string()))?;
     let address = |text: &str| Jid::parse(text).map_err(|error| Unreadable(format!("address {text:?}: {error}")));
@@ -87,7 +111,20 @@ pub fn decode(version: u8, payload: &[u8]) -> Result<Envelope, Unreadable> {
         hints: Hints::from_bits(stored.hints),
         error: None,
         stamp_ms: Some(stored.stamp_ms.to_native()),
+        stable: None,
     })
+}
+
+/// Where a record's message stands in the history, if not under the record's own identity.
+pub fn archived_as(version: u8, payload: &[u8]) -> Option<RecordId> {
+    (version == RETURNED_VERSION)
+        .then(|| returned(payload))?
+        .map(|(id, _)| id)
+}
+
+fn returned(payload: &[u8]) -> Option<(RecordId, &[u8])> {
+    let (id, payload) = payload.split_first_chunk()?;
+    Some((RecordId::from_le_bytes(*id), payload))
 }
 
 /// Key of an account, and the prefix of everything else that is keyed by its owner alone.
@@ -223,6 +260,6 @@ mod tests {
             // Archives are read from the end: a shorter one must not be taken for a whole one.
             assert!(decode(ENVELOPE_VERSION, &bytes[..length]).is_err(), "length {length}");
         }
-        assert!(decode(2, &bytes).is_err());
+        assert!(decode(3, &bytes).is_err());
     }
 }

@@ -29,8 +29,10 @@ use crosspoint_storage::seam::{BookRead, BookWrite, ReplySink, Table};
 use crosspoint_storage::{BookKeeper, LogKeeper};
 
 pub use crate::control::Control;
-pub use crate::drive::Listen;
+pub use crate::drive::{Arrival, Gate, Listen};
 
+use crate::administration::{Administration, SERVICE_KEY, Service};
+use crate::attached::{Attached, Services};
 use crate::control::Figures;
 use crate::drive::{self, Chunk, Post};
 use crate::guard::{LoginRates, Rate};
@@ -54,8 +56,8 @@ const BACKLOG: u32 = 4096;
 const LANE_FULL_PAUSE: Duration = Duration::from_millis(1);
 /// Who sends, to the probes, when it is no shard.
 const KEEPER: usize = u16::MAX as usize;
-/// Producers beside the shards: log, book, keys, control.
-const SUPPORT: usize = 4;
+/// Producers beside the shards: log, book, keys, control, gate.
+const SUPPORT: usize = 5;
 
 /// What a switch is to be.
 #[derive(Debug)]
@@ -82,6 +84,10 @@ pub struct Plan {
     pub scram_iterations: u32,
     /// How long messages are kept after they were delivered; `None`: not at all.
     pub archive: Option<ArchiveOptions>,
+    /// Bare addresses of those who may give orders by their clients.
+    pub administrators: Vec<Jid>,
+    /// The domains that attached services answer for.
+    pub services: Vec<Attached>,
     /// Conversations of many, if there are any.
     pub rooms: Option<crate::shard::RoomsSetup>,
     /// Where the shards count; made for as many shards.
@@ -152,6 +158,7 @@ pub fn log_path(data: &Path) -> PathBuf {
 pub struct Switch {
     addresses: Vec<SocketAddr>,
     control: Control,
+    gate: Option<Gate>,
     shards: Vec<JoinHandle<io::Result<()>>>,
     log: LogKeeper,
     book: BookKeeper,
@@ -206,6 +213,11 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
         secret: installation_secret(&mut book).map_err(StartError::Book)?,
         remembered: Remembered::new(fresh_secret()),
         archive: plan.archive.is_some(),
+        administration: Administration::new(
+            plan.administrators.clone(),
+            standing(&mut book).map_err(StartError::Book)?,
+        ),
+        services: Services::new(plan.services.iter().cloned()),
         rooms: plan.rooms.clone(),
     });
     assemble(&plan, &frontends, setup, log, book)
@@ -223,9 +235,13 @@ fn assemble(
     let (record_floor, log_stats, book_stats) = (log.highest_id(), log.stats(), book.stats());
     let (mut senders, inboxes) = mesh::<Chunk>(shards + SUPPORT, shards, LANE_CHUNKS);
     let mut support = senders.split_off(shards).into_iter();
-    let (Some(to_log), Some(to_book), Some(to_keys), Some(to_control)) =
-        (support.next(), support.next(), support.next(), support.next())
-    else {
+    let (Some(to_log), Some(to_book), Some(to_keys), Some(to_control), Some(to_gate)) = (
+        support.next(),
+        support.next(),
+        support.next(),
+        support.next(),
+        support.next(),
+    ) else {
         return Err(StartError::Shards(shards));
     };
     let (answers, control_answers) = mpsc::channel();
@@ -282,6 +298,7 @@ fn assemble(
     Ok(Switch {
         addresses,
         control,
+        gate: Some(Gate::new(to_gate)),
         shards: threads,
         log,
         book,
@@ -370,6 +387,11 @@ impl Switch {
         self.control.clone()
     }
 
+    /// The way in for connections that another thread has accepted. There is one.
+    pub fn take_gate(&mut self) -> Option<Gate> {
+        self.gate.take()
+    }
+
     /// Says goodbye to every client, waits until all are gone or the deadline is over, and flushes log and book.
     pub fn drain(self, deadline: Duration) -> DrainReport {
         self.control.begin_drain();
@@ -446,6 +468,21 @@ impl<R: Send> ReplySink<R> for ToControl<R> {
             let _ = self.0.send(reply);
         }
     }
+}
+
+/// What administrators have laid down. A row that this build does not know is left alone, and nothing of it holds.
+fn standing(book: &mut BookCore) -> Result<Service, BookError> {
+    let rows = book.read(&[BookRead::Get {
+        table: Table::Meta,
+        key: Bytes::from_static(SERVICE_KEY),
+    }])?;
+    let Some(row) = rows.into_iter().flatten().next() else {
+        return Ok(Service::default());
+    };
+    Ok(Service::decode(&row.value).unwrap_or_else(|| {
+        tracing::error!("the lists and texts of the service are unreadable; none of them holds");
+        Service::default()
+    }))
 }
 
 /// What unknown accounts' keys are made from. Made once for each data folder.

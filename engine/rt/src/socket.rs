@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::mem::ManuallyDrop;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 
 use super::notify::Notify;
 use super::watched::Watched;
@@ -222,6 +223,19 @@ impl Detached {
     #[must_use]
     pub fn number(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+impl Detached {
+    /// Two ends of a stream within this process.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = UnixStream::pair()?;
+        one.set_nonblocking(true)?;
+        other.set_nonblocking(true)?;
+        Ok((Self(one.into()), Self(other.into())))
     }
 }
 

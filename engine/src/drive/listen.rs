@@ -4,11 +4,12 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::link::{Buffers, Link};
+use super::link::{Buffers, Carried, Link};
 use super::{Listen, Station, reader};
 use crate::metrics::Doing;
-use crate::rt::{self, Listener, is_out_of_descriptors};
+use crate::rt::{self, Listener, Socket, is_out_of_descriptors};
 use crate::session::Peer;
+use crate::shard::Transport;
 
 /// How long to wait when there are no descriptors left: some connection has to end first.
 const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(100);
@@ -44,6 +45,26 @@ fn explain(listen: &Listen, error: &io::Error) {
 }
 
 impl Station {
+    /// A connection that came through the [`Gate`](super::Gate).
+    pub(super) fn arrive(self: &Rc<Self>, transport: Transport) {
+        let Ok(carried) = transport.downcast::<Carried>() else {
+            return;
+        };
+        if self.draining.get() {
+            return;
+        }
+        let Carried {
+            socket,
+            peer,
+            origin,
+            buffers,
+        } = *carried;
+        match Socket::adopt(socket) {
+            Ok(socket) => self.welcome(Rc::new(Link::new(socket, peer, origin, buffers))),
+            Err(error) => tracing::warn!(%error, "a connection could not be taken in"),
+        }
+    }
+
     fn welcome(self: &Rc<Self>, link: Rc<Link>) {
         self.doing(Doing::Accept);
         let (frontend, listener) = link.place();

@@ -14,6 +14,7 @@
 //! - When the keepers or another shard are behind, nobody reads a socket until they have caught up.
 
 mod connect;
+mod gate;
 mod link;
 mod listen;
 mod meter;
@@ -33,6 +34,8 @@ use crate::mailbox::{Inbox, Senders};
 use crate::metrics::{Doing, Pairs};
 use crate::rt::{self, Doorbell, Listener, Notify, Ringer};
 use crate::shard::{Adopt, Item, KeyRequest, SessionId, Shard};
+
+pub use gate::{Arrival, Gate};
 
 use link::Link;
 use meter::Meter;
@@ -246,7 +249,7 @@ impl Station {
     }
 
     /// Takes what others have sent, until the shard has drained.
-    async fn mailbox(&self, mut inbox: Inbox<Chunk>, doorbell: Doorbell) {
+    async fn mailbox(self: &Rc<Self>, mut inbox: Inbox<Chunk>, doorbell: Doorbell) {
         let here = usize::from(self.shard.borrow().id());
         let mut chunks = Vec::with_capacity(CHUNKS_IN_A_ROW_MAX);
         loop {
@@ -279,7 +282,7 @@ impl Station {
     }
 
     /// Empties the chunks, in order.
-    fn take_in(&self, chunks: &mut [(usize, Chunk)]) {
+    fn take_in(self: &Rc<Self>, chunks: &mut [(usize, Chunk)]) {
         let items = chunks.iter().map(|(_, chunk)| chunk.len() as u64).sum();
         if items == 0 {
             return;
@@ -297,7 +300,12 @@ impl Station {
             if last.replace(doing) != Some(doing) {
                 self.doing(doing);
             }
-            self.enter(None, |shard| shard.mail(item));
+            match item {
+                Item::Arrive(transport) => self.arrive(transport),
+                item => {
+                    self.enter(None, |shard| shard.mail(item));
+                }
+            }
         }
     }
 

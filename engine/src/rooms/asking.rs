@@ -194,8 +194,8 @@ impl Room {
         let notice = super::Notice::Moderated {
             record,
             room: &self.address,
-            stamp_ms: None,
             by: (occupant.nick(), &occupant.occupant_id),
+            stamp_ms: None,
             reason,
         };
         let head = super::Head {

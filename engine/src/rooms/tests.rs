@@ -86,7 +86,9 @@ impl Stage for Log {
                 let statuses: Vec<u16> = statuses.iter().map(|status| *status as u16).collect();
                 format!("{:?} {:?} {statuses:?}", about.role, about.affiliation)
             }
-            Notice::Said { occupant_id, record, .. } => format!("said {occupant_id} {record:?}"),
+            Notice::Said {
+                occupant_id, record, ..
+            } => format!("said {occupant_id} {record:?}"),
             other => format!("{other:?}"),
         };
         for place in targets(room, to) {
@@ -116,7 +118,8 @@ impl Stage for Log {
     fn pass(&mut self, room: &Room, to: Place, from: &Jid, id: Bytes) {
         let nick = room.occupants().get(to).expect("only occupants are asked").nick();
         let id = String::from_utf8_lossy(&id).into_owned();
-        self.told.push(format!("{nick}<-{}: query {id}", from.resource().unwrap_or("room")));
+        self.told
+            .push(format!("{nick}<-{}: query {id}", from.resource().unwrap_or("room")));
     }
 
     fn keep(&mut self, room: &Room, _from: &Jid, _by: &Jid) -> Option<RecordId> {
@@ -157,7 +160,13 @@ fn kind_of(request: &RoomRequest) -> Kind {
     }
 }
 
-pub(super) fn asks(room: &mut Room, log: &mut Log, who: &str, nick: &str, request: RoomRequest) -> Result<(), Condition> {
+pub(super) fn asks(
+    room: &mut Room,
+    log: &mut Log,
+    who: &str,
+    nick: &str,
+    request: RoomRequest,
+) -> Result<(), Condition> {
     let to = match nick {
         "" => room.address().clone(),
         nick => room.address().with_resource(nick).unwrap(),
@@ -203,7 +212,9 @@ pub(super) fn court() -> (Room, Log) {
             reason: None,
         });
     }
-    for name in ["owner", "owner2", "admin", "admin2", "member", "stranger", "mute", "guest"] {
+    for name in [
+        "owner", "owner2", "admin", "admin2", "member", "stranger", "mute", "guest",
+    ] {
         assert_eq!(join(&mut room, &mut log, name), Ok(()), "{name}");
     }
     assert_eq!(role(&mut room, &mut log, "owner", "mute", Role::Visitor), Ok(()));
@@ -247,7 +258,11 @@ fn sessions_of_one_account_share_a_nickname_and_others_hear_of_it_once() {
     assert_eq!(room.occupants().named("member").len(), 2);
     log.told.clear();
     asks(&mut room, &mut log, "member", "", RoomRequest::Leave).unwrap();
-    assert!(log.told.contains(&"member<-member: None Member [] (self)".to_owned()), "{:?}", log.told);
+    assert!(
+        log.told.contains(&"member<-member: None Member [] (self)".to_owned()),
+        "{:?}",
+        log.told
+    );
     assert!(!log.told.iter().any(|told| told.starts_with("owner<-member: None")));
     log.told.clear();
     asks(&mut room, &mut log, "member/2", "", RoomRequest::Leave).unwrap();
@@ -258,7 +273,14 @@ fn sessions_of_one_account_share_a_nickname_and_others_hear_of_it_once() {
 #[test]
 fn who_enters_is_told_of_the_others_then_of_itself_then_of_the_subject() {
     let (mut room, mut log) = court();
-    asks(&mut room, &mut log, "owner", "", RoomRequest::Subject("Crowns".to_owned())).unwrap();
+    asks(
+        &mut room,
+        &mut log,
+        "owner",
+        "",
+        RoomRequest::Subject("Crowns".to_owned()),
+    )
+    .unwrap();
     log.told.clear();
     join(&mut room, &mut log, "late").unwrap();
     let told: Vec<&String> = log.told.iter().filter(|told| told.starts_with("late<-")).collect();
@@ -281,10 +303,24 @@ fn a_change_of_nickname_is_an_end_and_a_beginning_to_all() {
 fn a_list_of_changes_is_made_as_a_whole_or_not_at_all() {
     let (mut room, mut log) = court();
     let changes = vec![
-        change(Target::Account(session("stranger").to_bare()), Some(Affiliation::Outcast), None),
-        change(Target::Account(session("owner").to_bare()), Some(Affiliation::Outcast), None),
+        change(
+            Target::Account(session("stranger").to_bare()),
+            Some(Affiliation::Outcast),
+            None,
+        ),
+        change(
+            Target::Account(session("owner").to_bare()),
+            Some(Affiliation::Outcast),
+            None,
+        ),
     ];
-    let asked = asks(&mut room, &mut log, "admin", "", RoomRequest::Query(RoomQuery::Change(changes)));
+    let asked = asks(
+        &mut room,
+        &mut log,
+        "admin",
+        "",
+        RoomRequest::Query(RoomQuery::Change(changes)),
+    );
     assert_eq!(asked, Err(Condition::NotAllowed));
     assert_eq!(room.affiliations().of(&session("stranger")), Affiliation::None);
     assert!(log.told.is_empty() && log.answers.is_empty() && room.unsaved.is_empty());
@@ -294,9 +330,7 @@ fn a_list_of_changes_is_made_as_a_whole_or_not_at_all() {
 fn one_occupants_requests_are_paced_and_leaving_is_free() {
     let (mut room, mut log) = court();
     log.limits.room_envelopes_burst = 10;
-    let mut say = |room: &mut Room, log: &mut Log| {
-        asks(room, log, "stranger", "", RoomRequest::Say { retracts: None })
-    };
+    let mut say = |room: &mut Room, log: &mut Log| asks(room, log, "stranger", "", RoomRequest::Say { retracts: None });
     let outcomes: Vec<_> = (0..11).map(|_| say(&mut room, &mut log)).collect();
     assert!(outcomes[..9].iter().all(Result::is_ok), "{outcomes:?}");
     assert_eq!(outcomes[10], Err(Condition::ResourceConstraint));

@@ -24,6 +24,7 @@ use crate::jid::Jid;
 
 pub mod keys;
 mod message;
+mod offer;
 pub mod plain;
 pub mod remembered;
 mod server;
@@ -31,6 +32,7 @@ mod server;
 mod tests;
 
 pub use keys::{AccountKeys, Credentials};
+pub use offer::Offer;
 pub use plain::Plain;
 pub use remembered::Remembered;
 pub use server::{BindingType, Challenged, ChannelBindings, NONCE_BYTES, Started, Success};

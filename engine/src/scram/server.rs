@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use super::keys::Credentials;
 use super::message::{self, Flag};
-use super::{Mechanism, SaslFault};
+use super::{Mechanism, Offer, SaslFault};
 
 /// Random bytes in our part of the nonce.
 pub const NONCE_BYTES: usize = 18;
@@ -129,17 +129,36 @@ impl Started {
     /// Makes the challenge, `r=...,s=...,i=...`. `nonce` is fresh randomness; the credentials are the account's under
     /// this mechanism's hash, or [fake](super::keys::fake) ones.
     pub fn challenge(self, credentials: Credentials, nonce: [u8; NONCE_BYTES]) -> (Challenged, String) {
-        self.challenge_with(credentials, &STANDARD.encode(nonce))
+        self.challenge_with(credentials, &STANDARD.encode(nonce), None)
     }
 
-    pub(super) fn challenge_with(self, credentials: Credentials, server_nonce: &str) -> (Challenged, String) {
+    /// As [`Started::challenge`], with `h=...`, which says what was on offer (XEP-0474).
+    pub fn challenge_sealed(
+        self,
+        credentials: Credentials,
+        nonce: [u8; NONCE_BYTES],
+        offer: &Offer<'_>,
+    ) -> (Challenged, String) {
+        self.challenge_with(credentials, &STANDARD.encode(nonce), Some(offer))
+    }
+
+    pub(super) fn challenge_with(
+        self,
+        credentials: Credentials,
+        server_nonce: &str,
+        offer: Option<&Offer<'_>>,
+    ) -> (Challenged, String) {
         debug_assert_eq!(
             credentials.hash, self.mechanism.hash,
             "the caller asked for the mechanism's credentials"
         );
         let nonce = self.client_nonce + server_nonce;
         let salt = STANDARD.encode(&credentials.salt);
-        let server_first = format!("r={nonce},s={salt},i={}", credentials.iterations);
+        let mut server_first = format!("r={nonce},s={salt},i={}", credentials.iterations);
+        if let Some(offer) = offer {
+            server_first.push_str(",h=");
+            server_first.push_str(&offer.digest(credentials.hash));
+        }
         let challenged = Challenged {
             credentials,
             client_first_bare: self.client_first_bare,

@@ -141,7 +141,7 @@ fn the_example_of_rfc_5802_runs() {
     )
     .unwrap();
     assert_eq!((started.authcid(), started.authzid()), ("user", None));
-    let (challenged, server_first) = started.challenge_with(keys.credentials(Hash::Sha1), "3rfcNHYJY1ZVvWVs7j");
+    let (challenged, server_first) = started.challenge_with(keys.credentials(Hash::Sha1), "3rfcNHYJY1ZVvWVs7j", None);
     assert_eq!(
         server_first,
         "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096"
@@ -157,7 +157,7 @@ fn the_example_of_rfc_7677_runs() {
     let keys = keys::derive("pencil", &salt, 4096).unwrap();
     let started = start_with("n,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
     let (challenged, server_first) =
-        started.challenge_with(keys.credentials(Hash::Sha256), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
+        started.challenge_with(keys.credentials(Hash::Sha256), "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", None);
     assert_eq!(
         server_first,
         "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"

@@ -110,7 +110,7 @@ impl Shard {
 
     /// Pays for an attempt at the account's home, which alone knows how often it was tried and from where it was opened;
     /// goes on if it may be made. What it cost comes back if it succeeds.
-    fn begin_attempt(
+    pub(super) fn begin_attempt(
         &mut self,
         id: SessionId,
         account: Jid,
@@ -216,8 +216,21 @@ impl Shard {
         password: String,
         then: impl FnOnce(&mut Shard, Result<(), Condition>) + Send + 'static,
     ) {
+        if self.setup.registration == Registration::Closed {
+            return then(self, Err(Condition::NotAllowed));
+        }
+        self.make_account(account, password, then);
+    }
+
+    /// Makes an account, whether registration is open or not.
+    pub(super) fn make_account(
+        &mut self,
+        account: Jid,
+        password: String,
+        then: impl FnOnce(&mut Shard, Result<(), Condition>) + Send + 'static,
+    ) {
         let ours = account.domain() == self.setup.domain.domain() && account.node().is_some() && account.is_bare();
-        if self.setup.registration == Registration::Closed || !ours || account.has_unassigned() {
+        if !ours || account.has_unassigned() {
             return then(self, Err(Condition::NotAllowed));
         }
         let account = account.detached();
@@ -228,6 +241,7 @@ impl Shard {
             let row = Account {
                 keys,
                 created_unix_ms: shard.now.unix_ms,
+                disabled: false,
             };
             let batch = vec![accounts::creation(&account, &row)];
             shard.commit_here(batch, move |shard, result| {
@@ -241,30 +255,54 @@ impl Shard {
 
     /// For handlers: the user sets a new password.
     pub(super) fn change_password(&mut self, user: &Jid, password: String, then: Then) {
+        self.replace_password(user, password, |shard, result| then(result, shard));
+    }
+
+    pub(super) fn replace_password(
+        &mut self,
+        user: &Jid,
+        password: String,
+        then: impl FnOnce(&mut Shard, Result<(), Condition>) + Send + 'static,
+    ) {
         let user = user.clone();
         self.derive(password, move |shard, keys| {
             let Some(keys) = keys else {
-                return then(Err(Condition::NotAcceptable), shard);
+                return then(shard, Err(Condition::NotAcceptable));
             };
-            let Some(created_unix_ms) = shard.present_at(&user).map(|present| present.created_unix_ms) else {
-                return then(Err(Condition::ItemNotFound), shard);
+            // Who is leaving, or is being disabled, is not brought back by a new password.
+            let Some(present) = shard.present_at(&user).filter(|present| !present.leaving) else {
+                return then(shard, Err(Condition::ItemNotFound));
             };
-            let batch = vec![accounts::replacement(&user, &Account { keys, created_unix_ms })];
-            shard.commit(batch, then);
+            let account = Account {
+                keys,
+                created_unix_ms: present.created_unix_ms,
+                disabled: present.disabled,
+            };
+            shard.commit_here(accounts::replacement(&user, &account).into(), then);
         });
     }
 
     /// For handlers: the user leaves for good.
     pub(super) fn delete_account(&mut self, user: &Jid, then: Then) {
+        self.delete(user, |shard, result| then(result, shard));
+    }
+
+    pub(super) fn delete(&mut self, user: &Jid, then: impl FnOnce(&mut Shard, Result<(), Condition>) + Send + 'static) {
         let user = user.to_bare().detached();
         self.cancel_subscriptions(&user);
         if let Some(present) = self.user_at_mut(&user).and_then(|user| user.present_mut()) {
             present.leaving = true;
         }
+        // Behind whatever is under way for this user, which would else bring back rows that were removed.
+        self.queue_turn(&user.clone(), Box::new(move |shard| shard.erase_account(user, then)));
+    }
+
+    fn erase_account(&mut self, user: Jid, then: impl FnOnce(&mut Shard, Result<(), Condition>) + Send + 'static) {
         let batch = accounts::removal(&user);
         self.commit_here(batch, move |shard, result| {
             let gone = result.is_ok();
-            then(result, shard);
+            shard.finish_turn(&user);
+            then(shard, result);
             if gone {
                 shard.forget_messages(&user);
                 shard.forget_history(&user);

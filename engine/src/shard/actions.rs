@@ -25,6 +25,12 @@ impl Shard {
             Action::StartTls => self.orders.push(Order::StartTls(id)),
             Action::FetchKeys { account } => self.at_login().fetch_keys(id, account),
             Action::CheckPassword { account, password } => self.at_login().check_password(id, account, password),
+            Action::CheckToken(shown) => self.at_login().check_token(id, shown),
+            Action::IssueToken {
+                client,
+                mechanism,
+                lifetime_ms,
+            } => self.at_login().issue_token(id, client, mechanism, lifetime_ms),
             Action::AuthFailed { .. } => self.auth_failed(id),
             Action::Authenticated { account } => self.at_login().authenticated(id, account),
             Action::Bind { resource } => self.at_login().bind(id, resource),
@@ -52,6 +58,8 @@ impl Shard {
             Action::WakeAt(at_ms) => self.arm(id, at_ms),
             Action::HangUp => self.hang_up(id),
             Action::Close => self.close(id),
+            Action::Attach { domain } => self.attach(id, &domain),
+            Action::SpeakFor { envelope } => self.speak_for(id, envelope),
             Action::Place { shard } => self.place(id, shard),
             Action::Embark { key, peer, note } => self.embark(id, key, &peer, &note),
             Action::Feed { key, bytes } => self.feed(id, key, &bytes),
@@ -79,7 +87,7 @@ impl Shard {
     fn send(&mut self, id: SessionId, mut envelope: Envelope, seq: Option<u64>) {
         let Some(entry) = self.sessions.get(id) else { return };
         let (Some(address), Some(user)) = (&entry.address, entry.user) else {
-            return;
+            return self.send_from_service(id, envelope);
         };
         // The session stamps it, and the shard sees to it that the stamp is true.
         if envelope.from != *address {
@@ -189,6 +197,7 @@ impl Shard {
             entry.address = Some(full);
         }
         self.metrics.sessions.add(1);
+        self.note_login(uid);
     }
 
     fn listen(&mut self, id: SessionId, copies: bool, changes: bool) {
@@ -205,7 +214,7 @@ impl Shard {
     pub(super) fn unbind(&mut self, id: SessionId) {
         let Some(entry) = self.sessions.get_mut(id) else { return };
         let (address, uid) = (entry.address.take(), entry.user.take());
-        let Some(uid) = uid else { return };
+        let Some(uid) = uid else { return self.detach(id) };
         if address.is_some() {
             self.gone(id, uid);
             if let Some(user) = self.users.get_mut(uid) {
@@ -213,6 +222,7 @@ impl Shard {
             }
             self.metrics.sessions.set(self.metrics.sessions.get().saturating_sub(1));
             self.release_held(id, uid);
+            self.note_leaving(uid);
         }
         self.unpin(uid);
         self.route_returned();

@@ -7,16 +7,21 @@ use super::Shard;
 use super::ledger::Outcome;
 use super::queries;
 use super::user::{Present, Resource, User};
+use crate::administration::{Order, Service, ThenReport};
 use crate::admitting::AllowList;
+use crate::archiving::Preferences;
 use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
 use crate::service::{
-    Admission, Direction, Host, RoomsWanted, Span, Then, ThenHistory, ThenRoomHistory, ThenRooms, ThenRows,
+    Admission, Direction, Host, RoomsWanted, Span, Then, ThenHistory, ThenLookedUp, ThenRoomHistory, ThenRooms,
+    ThenRows,
 };
 use crate::session::Now;
 use crate::slots::UserKey;
+use crate::stable::StableId;
+use crate::store::RecordId;
 
 impl Shard {
     pub(super) fn user_at(&self, address: &Jid) -> Option<&User> {
@@ -117,7 +122,7 @@ impl Host for Shard {
     }
 
     fn last_seen(&self, user: &Jid) -> Option<u64> {
-        self.user_at(user)?.last_seen_unix_ms
+        self.user_at(user)?.last_seen_unix_ms.map(u64::from)
     }
 
     fn set_copies(&mut self, session: &Jid, enabled: bool) {
@@ -126,8 +131,30 @@ impl Host for Shard {
         }
     }
 
+    fn is_behind(&self, session: &Jid) -> bool {
+        let user = self.user_at(session);
+        let resource = user.and_then(|user| user.resources.iter().find(|resource| resource.address == *session));
+        resource.is_some_and(|resource| self.is_slow(resource.session))
+    }
+
     fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory) {
         self.read_history(user, span, direction, messages_max, then);
+    }
+
+    fn archiving(&self, user: &Jid) -> Option<&Preferences> {
+        self.present_at(user)?.archiving.as_deref()
+    }
+
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then) {
+        self.set_preferences(user, wishes, then);
+    }
+
+    fn stable_id(&self, record: RecordId) -> StableId {
+        self.stable.hide(record)
+    }
+
+    fn record_of(&self, id: StableId) -> RecordId {
+        self.stable.reveal(id)
     }
 
     fn rooms_domain(&self) -> Option<&Jid> {
@@ -147,17 +174,32 @@ impl Host for Shard {
     }
 
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows) {
+        let reads = vec![BookRead::Get { table, key }];
+        let first = |mut results: Vec<_>| results.pop().unwrap_or_default();
+        self.look_up(reads, Box::new(move |rows, host| then(rows.map(first), host)));
+    }
+
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {
         let token = self.expect(move |shard, outcome| {
             let rows = match outcome {
-                Outcome::Rows(mut results) => Ok(results.pop().unwrap_or_default()),
+                Outcome::Rows(results) => Ok(results),
                 _ => Err(Condition::InternalServerError),
             };
             then(rows, shard);
         });
-        self.outgoing.book.push(BookRequest::Read {
-            token,
-            reads: vec![BookRead::Get { table, key }],
-        });
+        self.outgoing.book.push(BookRequest::Read { token, reads });
+    }
+
+    fn take_turn(&mut self, user: &Jid, then: Then) {
+        self.begin_turn(user, then);
+    }
+
+    fn end_turn(&mut self, user: &Jid) {
+        self.finish_turn(user);
+    }
+
+    fn ask(&mut self, query: Envelope, key: u64) -> bool {
+        self.ask_session(query, key)
     }
 
     fn write(&mut self, batch: Vec<BookWrite>, then: Then) {
@@ -174,5 +216,18 @@ impl Host for Shard {
 
     fn register(&mut self, account: &Jid, password: String, then: Then) {
         self.create_account(account, password, then);
+    }
+
+    fn is_administrator(&self, who: &Jid) -> bool {
+        let configured = &self.setup.administration.administrators;
+        configured.iter().any(|named| named.same_bare(who)) || self.service.administrators.blocks(who)
+    }
+
+    fn standing(&self) -> &Service {
+        &self.service
+    }
+
+    fn administer(&mut self, order: Order, then: ThenReport) {
+        self.give_order(order, Box::new(|shard, told| then(told, shard)));
     }
 }

@@ -10,6 +10,7 @@ use super::user::UserId;
 use super::{Shard, Ticket};
 use crate::guard::Attempt;
 use crate::scram::AccountKeys;
+use crate::tokens::Verdict;
 
 /// Called once with the outcome of a request.
 pub(super) type Continuation = Box<dyn FnOnce(&mut Shard, Outcome) + Send>;
@@ -44,10 +45,14 @@ pub(super) enum Outcome {
     },
     /// Whether a login may be tried, and what was paid for it.
     Admitted(Option<Attempt>),
+    /// What is to be said of a token; nothing if it could not be looked at.
+    Judged(Option<Verdict>),
     /// Whether a password opens an account.
     Checked(bool),
     /// Keys of a new password, or none if it cannot be one.
     Derived(Option<Box<AccountKeys>>),
+    /// What has come of an administrator's order.
+    Told(Box<super::Told>),
     /// The keeper could not serve it.
     Failed,
 }
@@ -92,7 +97,7 @@ impl Shard {
         self.ledger.enter(Waiting::Then(Box::new(then)))
     }
 
-    fn resolve(&mut self, token: Token, outcome: Outcome) {
+    pub(super) fn resolve(&mut self, token: Token, outcome: Outcome) {
         if let Some(Waiting::Then(then)) = self.ledger.take(token) {
             then(self, outcome);
         }
@@ -173,6 +178,10 @@ impl Shard {
 
     pub(super) fn admitted(&mut self, token: Token, attempt: Option<Attempt>) {
         self.resolve(token, Outcome::Admitted(attempt));
+    }
+
+    pub(super) fn told(&mut self, token: Token, told: Box<super::Told>) {
+        self.resolve(token, Outcome::Told(told));
     }
 
     pub(super) fn keys_replied(&mut self, reply: KeyReply) {

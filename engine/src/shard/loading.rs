@@ -12,6 +12,7 @@ use super::table::SessionId;
 use super::user::{Loading, Present, State, User, UserId};
 use crate::accounts::Account;
 use crate::admitting::{self, AllowList};
+use crate::archiving::{self, Preferences};
 use crate::blocking::BlockList;
 use crate::jid::Jid;
 use crate::roster::{Item, Roster};
@@ -51,6 +52,10 @@ impl Shard {
             BookRead::Get {
                 table: Table::Document,
                 key: store::part_key(&address, admitting::PART),
+            },
+            BookRead::Get {
+                table: Table::Setting,
+                key: store::part_key(&address, archiving::PART),
             },
         ];
         let token = self.expect(move |shard, outcome| shard.found(uid, outcome));
@@ -157,7 +162,7 @@ impl Shard {
 
     fn arrived_home(&mut self, id: SessionId, uid: UserId) {
         let Some(user) = self.users.get_mut(uid) else { return };
-        if user.present().is_none() {
+        if user.present().is_none_or(|present| present.disabled) {
             return self.dismiss(id, Farewell::AccountChanged);
         }
         let Some(entry) = self.sessions.get_mut(id) else { return };
@@ -213,6 +218,7 @@ impl Shard {
                 self.users.idle.pop_front();
             } else if expired || crowded {
                 self.users.idle.pop_front();
+                self.write_times(uid);
                 self.users.remove(uid);
             } else if user.queued_at_ms == user.last_used_ms {
                 return;
@@ -253,7 +259,7 @@ impl User {
 
 /// `Ok(None)`: no such account.
 fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option<Box<Present>>, ()> {
-    let [account, roster, blocks, allows] = results else {
+    let [account, roster, blocks, allows, archiving] = results else {
         return Err(());
     };
     let Some(account) = account.first() else {
@@ -288,11 +294,17 @@ fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option
         Some(row) => Some(Box::new(AllowList::decode(&row.value).ok_or(())?)),
         None => None,
     };
+    let archiving = match archiving.first() {
+        Some(row) => Some(Box::new(Preferences::decode(&row.value).ok_or(())?)),
+        None => None,
+    };
     Ok(Some(Box::new(Present {
         created_unix_ms: account.created_unix_ms,
         leaving: false,
+        disabled: account.disabled,
         roster,
         blocks,
         allows,
+        archiving,
     })))
 }

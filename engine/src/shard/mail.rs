@@ -15,6 +15,7 @@ use crate::metrics::Doing;
 use crate::rooms::Seat;
 use crate::scram::AccountKeys;
 use crate::session::Session;
+use crate::tokens::{Shown, Verdict};
 
 /// One thing in a chunk.
 pub enum Item {
@@ -37,6 +38,8 @@ pub enum Item {
     },
     /// A client that has authenticated elsewhere and lives here.
     Adopt(Box<Adopt>),
+    /// A connection that was accepted elsewhere. The driver takes it in, and no shard ever sees it.
+    Arrive(Transport),
     /// Somebody wants to prove that he is an account that lives here.
     Attempt {
         /// Who asks.
@@ -55,6 +58,22 @@ pub enum Item {
         /// What was paid; nothing if it may not be tried now.
         attempt: Option<Attempt>,
     },
+    /// Somebody shows a token of an account that lives here.
+    Token {
+        /// Who asks.
+        shard: u16,
+        /// Echoed.
+        token: u64,
+        /// What he shows.
+        shown: Box<Shown>,
+    },
+    /// The answer to `Token`.
+    Judged {
+        /// Echoed.
+        token: u64,
+        /// Nothing if it could not be looked at.
+        verdict: Option<Verdict>,
+    },
     /// From the log.
     Journal(JournalReply),
     /// From the book.
@@ -69,6 +88,15 @@ pub enum Item {
         account: Jid,
         /// Told once how it went.
         done: std::sync::mpsc::SyncSender<bool>,
+    },
+    /// An administrator's order that is carried out here.
+    Order(Box<super::Errand>),
+    /// What has come of one that was given here.
+    Told {
+        /// Echoed.
+        token: u64,
+        /// The report.
+        told: Box<super::Told>,
     },
     /// Farewell to everybody.
     Drain,
@@ -85,10 +113,15 @@ impl Item {
             | Item::RoomNews(_)
             | Item::RoomListed(_) => Doing::Mail,
             Item::Adopt(_) => Doing::Adopt,
-            Item::Attempt { .. } | Item::Admitted { .. } | Item::Keys(_) => Doing::Login,
+            Item::Attempt { .. } | Item::Admitted { .. } | Item::Token { .. } | Item::Judged { .. } | Item::Keys(_) => {
+                Doing::Login
+            }
+            Item::Arrive(_) => Doing::Accept,
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
-            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::Drain => Doing::Orders,
+            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::Order(_) | Item::Told { .. } | Item::Drain => {
+                Doing::Orders
+            }
         }
     }
 }
@@ -190,6 +223,7 @@ impl super::Shard {
             Item::RoomListed(listing) => self.room_listed(*listing),
             Item::Accepted { session, seq } => self.accepted.push((session, seq)),
             Item::Adopt(adopt) => self.adopt(*adopt),
+            Item::Arrive(_) => {}
             Item::Attempt {
                 shard,
                 token,
@@ -200,11 +234,15 @@ impl super::Shard {
                 self.outgoing.lanes[shard as usize].push(Item::Admitted { token, attempt });
             }
             Item::Admitted { token, attempt } => self.admitted(token, attempt),
+            Item::Token { shard, token, shown } => self.judge_for(shard, token, shown),
+            Item::Judged { token, verdict } => self.judged(token, verdict),
             Item::Journal(reply) => self.journal_replied(reply),
             Item::Book(reply) => self.book_replied(reply),
             Item::Keys(reply) => self.keys_replied(reply),
             Item::AccountChanged(account) => self.account_changed(&account),
             Item::RemoveAccount { account, done } => self.remove_for_administrator(&account, done),
+            Item::Order(errand) => self.errand(*errand),
+            Item::Told { token, told } => self.told(token, told),
             Item::Drain => self.drain(),
         }
     }

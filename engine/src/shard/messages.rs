@@ -15,6 +15,7 @@
 
 use super::Shard;
 use super::mail::Routed;
+use super::notices::Notice;
 use super::table::SessionId;
 use super::user::{User, UserId};
 use crate::envelope::{Condition, Hints, Kind, MessageKind};
@@ -59,32 +60,42 @@ impl FromIterator<SessionId> for Targets {
 
 impl Shard {
     /// A bound session sends a message.
-    pub(super) fn message_from(&mut self, id: SessionId, uid: UserId, routed: Routed) {
+    pub(super) fn message_from(&mut self, id: SessionId, uid: UserId, mut routed: Routed) {
         let Some(user) = self.users.get(uid) else { return };
         let envelope = &routed.envelope;
+        let to_self = envelope.to.same_bare(&user.address);
         if user
             .present()
             .is_some_and(|present| present.blocks.blocks(&envelope.to))
-            && !envelope.to.same_bare(&user.address)
+            && !to_self
         {
             // XEP-0191 section 3.2: who blocks somebody does not write to him either.
             return self.refuse_session(id, routed, Condition::NotAcceptable);
         }
-        if user.resources.len() > 1 && envelope.hints.has(Hints::COPY) && !envelope.to.same_bare(&user.address) {
-            let others = copy_takers(user, &[id]);
-            for other in others {
-                self.deliver(other, &routed.envelope, Form::CopySent, None);
-            }
+        if to_self {
+            // It is archived, and copied, where it arrives.
+            return self.dispatch(routed);
         }
-        if !routed.envelope.to.same_bare(&routed.envelope.from) {
-            self.archive(uid, &routed.envelope);
+        let others = match user.resources.len() > 1 && envelope.hints.has(Hints::COPY) {
+            true => copy_takers(user, &[id]),
+            false => Vec::new(),
+        };
+        routed.envelope.stable = self.archive(uid, &routed.envelope);
+        for other in others {
+            self.deliver(other, &routed.envelope, Form::CopySent, None);
         }
+        // The sender's history is not the addressee's business (XEP-0313 section 3.3).
+        routed.envelope.stable = None;
         self.dispatch(routed);
     }
 
     /// A message has arrived at its addressee's home, past the black list.
     pub(super) fn message_arrived(&mut self, uid: UserId, kind: MessageKind, routed: Routed) {
         let Some(user) = self.users.get(uid) else { return };
+        if routed.envelope.hints.has(Hints::EVENT) {
+            self.accept(routed.ticket);
+            return self.notices.push_back(Notice::Event(routed.envelope));
+        }
         match judge(user, kind, &routed) {
             Verdict::Sessions(targets) => self.hand_over(uid, targets.as_slice(), routed),
             Verdict::Queue => self.enqueue(uid, routed),
@@ -94,26 +105,29 @@ impl Shard {
     }
 
     /// Somebody is there to take it.
-    fn hand_over(&mut self, uid: UserId, targets: &[SessionId], routed: Routed) {
+    fn hand_over(&mut self, uid: UserId, targets: &[SessionId], mut routed: Routed) {
         let storable = is_storable(&routed);
         if storable && targets.iter().any(|id| self.must_spool(uid, *id)) {
             let first = targets[0];
             self.enqueue(uid, routed);
             return self.begin_queue(uid, first);
         }
-        let envelope = &routed.envelope;
         let mut record = None;
         if storable && routed.ticket.is_some() {
-            match self.append(uid, envelope, routed.ticket) {
-                Ok(appended) => record = Some(appended),
+            match self.append(uid, &routed.envelope, routed.ticket) {
+                Ok(appended) => {
+                    record = Some(appended);
+                    routed.envelope.stable = appended.stable;
+                }
                 Err(condition) => return self.refuse_routed(routed, condition),
             }
         } else {
             self.accept(routed.ticket);
-            if envelope.stamp_ms.is_none() {
-                self.archive(uid, envelope);
+            if routed.envelope.stamp_ms.is_none() {
+                routed.envelope.stable = self.archive(uid, &routed.envelope);
             }
         }
+        let envelope = &routed.envelope;
         for id in targets {
             if let Some(record) = record {
                 self.hold(uid, *id, record);

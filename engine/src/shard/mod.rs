@@ -12,16 +12,21 @@
 
 mod accounts;
 mod actions;
+mod administration;
 mod allows;
+mod asks;
+mod attached;
 mod blocks;
 mod calls;
 mod feeding;
+mod greetings;
 mod history;
 mod host;
 mod ledger;
 mod loading;
 mod mail;
 mod messages;
+mod notices;
 mod passengers;
 mod presence;
 mod queries;
@@ -33,9 +38,12 @@ mod router;
 mod sessions;
 mod spent;
 mod subscriptions;
+mod survey;
 mod table;
 mod timers;
+mod tokens;
 mod translate;
+mod turns;
 mod user;
 
 use std::collections::{HashMap, VecDeque};
@@ -45,6 +53,8 @@ use std::sync::Arc;
 
 use sha2::Digest as _;
 
+use crate::administration::{Administration, Service};
+use crate::attached::Services;
 use crate::envelope::Codec;
 use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
 use crate::jid::Jid;
@@ -57,20 +67,28 @@ use crate::scram::Remembered;
 use crate::service::{Frontend, Translator};
 use crate::session::{Action, Now, Random};
 use crate::slots::SlotTable;
+use crate::stable::StableKey;
 use crate::store::RecordId;
 use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
+pub use administration::{Errand, Told};
+pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use rooms::{Fan, Listing, RoomNews, RoomsSetup};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
+pub use turns::TURNS_WAITING_MAX;
 
+use asks::Asks;
 use ledger::Ledger;
+use notices::Notice;
 use rooms::Rooms;
 use spent::Spent;
 use table::Sessions;
+use tokens::TokenDesk;
 use translate::Translation;
+use turns::Turns;
 use user::Users;
 
 /// What all shards of a switch have in common.
@@ -96,6 +114,10 @@ pub struct Setup {
     pub remembered: Remembered,
     /// Whether messages are kept after they were delivered.
     pub archive: bool,
+    /// Who may give orders, and what was ordered.
+    pub administration: Administration,
+    /// The domains that attached services answer for.
+    pub services: Services,
     /// Conversations of many, if there are any.
     pub rooms: Option<RoomsSetup>,
 }
@@ -169,13 +191,23 @@ pub struct Shard {
     speeches: Vec<(Codec, RoomSpeech)>,
     sessions: Sessions,
     users: Users,
+    /// Services that are at home here, and which session each is.
+    attached: Vec<(Jid, SessionId)>,
     rooms: Rooms,
     ledger: Ledger,
     logins: LoginGuard,
     /// What was good once, and is used up.
     spent: Spent,
+    /// Whose tokens are being looked at.
+    tokens: TokenDesk,
     /// What was last said in neutral words.
     translation: Option<Translation>,
+    /// What front-ends are to be told when none of them is at work.
+    notices: VecDeque<Notice>,
+    /// What front-ends have asked sessions.
+    asks: Asks,
+    /// Who may change what a user keeps.
+    turns: Turns,
     registrations: Budgets,
     /// Connections that have not authenticated, by network.
     unauthenticated: HashMap<u128, u32>,
@@ -194,11 +226,21 @@ pub struct Shard {
     orders: Vec<Order>,
     outgoing: Outgoing,
     record_last: RecordId,
+    /// How clients know records.
+    stable: StableKey,
+    /// Users who read their histories.
+    readers: history::Readers,
     draining: bool,
     /// Until when front-ends see their sessions off by themselves.
     drain_until: Option<u64>,
     /// The log takes no more: nothing that needs it is accepted.
     log_failed: bool,
+    /// What administrators have laid down.
+    service: Arc<Service>,
+    /// Looks at all users that are under way.
+    surveys: VecDeque<survey::Survey>,
+    /// When an administrator wants the end.
+    ending: administration::Due,
 }
 
 impl Shard {
@@ -228,10 +270,15 @@ impl Shard {
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
+            attached: Vec::new(),
             rooms: Rooms::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
+            tokens: TokenDesk::default(),
             translation: None,
+            notices: VecDeque::new(),
+            asks: Asks::default(),
+            turns: Turns::default(),
             logins: LoginGuard::new(share_rates(seat.setup.logins, shards), seed),
             registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),
             unauthenticated: HashMap::new(),
@@ -246,6 +293,11 @@ impl Shard {
             orders: Vec::new(),
             outgoing: Outgoing::new(shards as usize),
             record_last: seat.record_floor,
+            service: seat.setup.administration.service.clone(),
+            surveys: VecDeque::new(),
+            ending: None,
+            stable: StableKey::new(&seat.setup.secret),
+            readers: history::Readers::default(),
             setup: seat.setup,
             draining: false,
             drain_until: None,
@@ -283,7 +335,10 @@ impl Shard {
     pub fn tick(&mut self) {
         self.expire_timers();
         self.tick_frontends();
+        self.expire_asks();
         self.expire_idle_users();
+        self.continue_surveys();
+        self.end_when_due();
         self.expire_idle_rooms();
         self.refresh_directory();
         let now = self.now.ms;
@@ -342,6 +397,9 @@ impl Shard {
                 if self.spare_batches.len() < SPARE_BATCHES_MAX && batch.capacity() <= SPARE_BATCH_ACTIONS_MAX {
                     self.spare_batches.push(batch);
                 }
+            }
+            if self.take_notice() {
+                continue;
             }
             if self.accepted.is_empty() {
                 self.translation = None;

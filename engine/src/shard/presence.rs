@@ -8,9 +8,10 @@
 use super::Shard;
 use super::mail::Routed;
 use super::messages::Targets;
+use super::notices::Notice;
 use super::table::SessionId;
 use super::user::{Shown, UserId};
-use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
+use crate::envelope::{Codec, Condition, Envelope, Kind, PresenceKind};
 use crate::jid::Jid;
 use crate::session::Form;
 
@@ -34,6 +35,7 @@ impl Shard {
         if before.is_none() {
             self.became_available(id, uid, &envelope.from);
         }
+        self.note_presence(id, &envelope);
         if priority >= 0 {
             self.begin_queue(uid, id);
         }
@@ -69,6 +71,7 @@ impl Shard {
         for request in requests {
             self.deliver(id, &request, Form::Plain, None);
         }
+        self.greet(id, uid);
     }
 
     fn became_unavailable(&mut self, id: SessionId, uid: UserId, envelope: Envelope) {
@@ -79,6 +82,7 @@ impl Shard {
         let directed = resource.directed.take();
         if was_available {
             self.broadcast(uid, &envelope);
+            self.note_presence(id, &envelope);
         }
         for to in directed {
             self.tell(uid, Envelope { to, ..envelope.clone() });
@@ -162,7 +166,7 @@ impl Shard {
             }
             PresenceKind::Probe => {
                 self.accept(routed.ticket);
-                self.probed(uid, &routed.envelope.from);
+                self.probed(uid, routed.envelope);
             }
             _ => self.subscription_arrived(uid, kind, routed),
         }
@@ -184,8 +188,9 @@ impl Shard {
         }
     }
 
-    /// Section 4.3: somebody asks how the user is.
-    fn probed(&mut self, uid: UserId, from: &Jid) {
+    /// Section 4.3: somebody asks how the user is. A probe with content is from a front-end, for the front-end.
+    fn probed(&mut self, uid: UserId, probe: Envelope) {
+        let from = &probe.from;
         let Some(user) = self.users.get(uid) else { return };
         let Some(present) = user.present() else { return };
         if !present.roster.state(from).subscription().from() && !from.same_bare(&user.address) {
@@ -195,6 +200,9 @@ impl Shard {
                 Kind::Presence(PresenceKind::Unsubscribed),
             );
             return self.dispatch_free(refusal);
+        }
+        if probe.content.codec != Codec::Neutral {
+            return self.notices.push_back(Notice::Probe(probe));
         }
         let shown: Vec<Envelope> = user
             .resources

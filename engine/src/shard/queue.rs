@@ -12,6 +12,7 @@
 
 use crosspoint_storage::seam::{JournalRequest, RECORD_ID_SHIFT, Record};
 
+use super::history::Written;
 use super::ledger::{Outcome, Waiting};
 use super::table::SessionId;
 use super::user::UserId;
@@ -20,6 +21,7 @@ use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::session::{Event, Form};
 use crate::slots::UserKey;
+use crate::stable::StableId;
 use crate::store::{self, RecordId};
 
 /// How many times the quota of an absent user may wait for one who is there: a burst is not mail for somebody who is away.
@@ -69,6 +71,8 @@ fn next_record(last: RecordId, unix_ms: u64) -> RecordId {
 pub(super) struct Appended {
     pub(super) id: RecordId,
     pub(super) bytes: u32,
+    /// Its message's place in the history.
+    pub(super) stable: Option<StableId>,
 }
 
 impl Queue {
@@ -77,6 +81,11 @@ impl Queue {
             (self.records, self.bytes) = (records, bytes);
         }
         self.last = self.last.max(last);
+    }
+
+    /// Messages that nobody has confirmed yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.records
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -155,8 +164,13 @@ impl Shard {
             // XEP-0160 section 2: a full queue answers as if nobody were there.
             return Err(Condition::ServiceUnavailable);
         }
-        let payload = store::encode(envelope, envelope.stamp_ms.unwrap_or(self.now.unix_ms));
         let id = self.next_record();
+        let Written {
+            version,
+            payload,
+            disposition,
+            stable,
+        } = self.write_pending(uid, envelope, id);
         let Some(user) = self.users.get_mut(uid) else {
             return Err(Condition::InternalServerError);
         };
@@ -167,19 +181,18 @@ impl Shard {
         let record = Record {
             user: user.key.0,
             id,
-            version: store::ENVELOPE_VERSION,
+            version,
             payload,
         };
         self.metrics.stored.add(1);
         let token = self.ledger.enter(Waiting::Appended(ticket));
-        let disposition = self.disposition(envelope);
         self.outgoing.journal.push(JournalRequest::Append {
             token,
             record,
             disposition,
         });
         self.touch(uid);
-        Ok(Appended { id, bytes })
+        Ok(Appended { id, bytes, stable })
     }
 
     /// A session is about to be handed a record.
@@ -373,13 +386,15 @@ impl Shard {
         match store::decode(record.version, &record.payload) {
             // Another user with the same key: not ours to read.
             Ok(envelope) if !envelope.to.same_bare(&user.address) => {}
-            Ok(envelope) => {
+            Ok(mut envelope) => {
+                envelope.stable = self.identity(record, &envelope);
                 self.hold(
                     uid,
                     session,
                     Appended {
                         id: record.id,
                         bytes: record.payload.len() as u32,
+                        stable: envelope.stable,
                     },
                 );
                 self.deliver(session, &envelope, Form::Plain, Some(record.id));

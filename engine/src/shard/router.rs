@@ -18,7 +18,10 @@ impl Shard {
             if self.is_rooms_domain(to) {
                 return self.to_room(routed, None);
             }
-            return self.elsewhere(routed);
+            return match self.is_service(to.domain()) {
+                true => self.to_service(routed),
+                false => self.elsewhere(routed),
+            };
         }
         if to.node().is_none() {
             return self.arrive_at_server(routed);
@@ -39,6 +42,10 @@ impl Shard {
 
     /// An envelope whose addressee lives here.
     pub(super) fn arrive(&mut self, routed: Routed) {
+        let domain = routed.envelope.to.domain();
+        if domain != self.setup.domain.domain() && self.is_service(domain) {
+            return self.arrive_at_service(routed);
+        }
         let key = UserKey::of(&routed.envelope.to);
         self.arrive_at(key, routed);
     }
@@ -72,6 +79,15 @@ impl Shard {
             .present()
             .is_some_and(|present| present.blocks.blocks(from) || present.keeps_out(from))
             && !from.same_bare(&user.address);
+        // What comes back from here, says who may hear nobody why.
+        let answers = routed.envelope.error.is_some();
+        if !answers
+            && self
+                .service
+                .parts(from, &routed.envelope.to, self.setup.domain.domain())
+        {
+            return self.refuse_blocked(routed);
+        }
         if blocked && from.domain() != from.as_str() {
             return self.refuse_blocked(routed);
         }
@@ -143,6 +159,10 @@ impl Shard {
                 self.metrics.queries.add(1);
                 self.accept(routed.ticket);
                 self.serve(routed.envelope);
+            }
+            Kind::Query(QueryKind::Result | QueryKind::Error) => {
+                self.accept(routed.ticket);
+                self.answer_arrived(routed.envelope);
             }
             Kind::Message(MessageKind::Headline) | Kind::Presence(_) => self.accept(routed.ticket),
             _ => self.refuse_routed(routed, Condition::ServiceUnavailable),

@@ -188,6 +188,7 @@ impl Shard {
         let made = || Envelope::neutral(contact.clone(), user.clone(), Kind::Presence(PresenceKind::Subscribe));
         Envelope {
             stamp_ms: None,
+            stable: None,
             ..read.unwrap_or_else(made)
         }
     }

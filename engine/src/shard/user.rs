@@ -5,6 +5,7 @@
 //! - The table compares whole addresses: two users whose keys collide are still two users.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use hashbrown::HashTable;
@@ -14,6 +15,7 @@ use super::mail::Routed;
 use super::queue::Queue;
 use super::table::SessionId;
 use crate::admitting::AllowList;
+use crate::archiving::Preferences;
 use crate::blocking::BlockList;
 use crate::envelope::{Codec, Content, Envelope, Hints, Kind, PresenceKind};
 use crate::jid::Jid;
@@ -36,7 +38,9 @@ pub(super) struct User {
     /// Sessions that have authenticated as this user.
     pub(super) pins: u32,
     /// When its last session ended; `None` if that was before it was loaded.
-    pub(super) last_seen_unix_ms: Option<u64>,
+    pub(super) last_seen_unix_ms: Option<NonZeroU64>,
+    /// When its last session began; `None` if that was before it was loaded.
+    pub(super) last_login_unix_ms: Option<NonZeroU64>,
     /// In the list of users that may be forgotten.
     pub(super) in_idle_list: bool,
 }
@@ -74,10 +78,14 @@ pub(super) struct Present {
     pub(super) created_unix_ms: u64,
     /// The account is being removed: nothing more is taken from its sessions, or it would outlive it.
     pub(super) leaving: bool,
+    /// Nobody may log in.
+    pub(super) disabled: bool,
     pub(super) roster: Roster,
     pub(super) blocks: BlockList,
     /// Boxed: most have none.
     pub(super) allows: Option<Box<AllowList>>,
+    /// What of the user's is archived. Boxed: most never say.
+    pub(super) archiving: Option<Box<Preferences>>,
 }
 
 /// A bound session, as its user sees it.
@@ -170,7 +178,7 @@ impl Resource {
 }
 
 // There is one of each for every idle client.
-const _: () = assert!(size_of::<User>() <= 184 && size_of::<Present>() <= 96 && size_of::<Resource>() <= 112);
+const _: () = assert!(size_of::<User>() <= 184 && size_of::<Present>() <= 104 && size_of::<Resource>() <= 112);
 
 impl User {
     pub(super) fn present(&self) -> Option<&Present> {
@@ -220,6 +228,11 @@ pub(super) struct Users {
 }
 
 impl Users {
+    /// Places that there are; some may be free.
+    pub(super) fn places(&self) -> u32 {
+        self.places.len() as u32
+    }
+
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
@@ -251,6 +264,7 @@ impl Users {
             queued_at_ms: 0,
             pins: 0,
             last_seen_unix_ms: None,
+            last_login_unix_ms: None,
             in_idle_list: false,
         });
         let id = match self.free.pop() {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
+//!   names · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
 //!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
@@ -14,6 +15,7 @@ use std::any::Any;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use crosspoint_engine::archiving::{Keep, Preferences};
 use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::relay::{Parcel, RelayHost};
@@ -22,6 +24,7 @@ use crosspoint_engine::service::{Admission, Cipher, Direction, Frontend, Host, S
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 use crosspoint_engine::shard::SessionId;
 
+use super::services::ServiceSession;
 use super::speech;
 
 /// The domain of all plays.
@@ -30,13 +33,17 @@ pub const DOMAIN: &str = "verona.lit";
 /// Where their rooms are.
 pub const ROOMS: &str = "rooms.verona.lit";
 
-/// Makes an address in the plays' domain: `juliet` or `juliet/balcony`; or a room's: `#hall` or `#hall/nick`.
+/// Makes an address in the plays' domain: `juliet` or `juliet/balcony`; or a room's: `#hall` or `#hall/nick`. What has a domain is
+/// taken as it is.
 pub fn address(short: &str) -> Jid {
     if let Some(room) = short.strip_prefix('#') {
         let (node, nick) = room
             .split_once('/')
             .map_or((room, None), |(node, nick)| (node, Some(nick)));
         return Jid::from_parts(Some(node), ROOMS, nick).expect("plays use good names");
+    }
+    if short.contains(['@', '.']) {
+        return short.parse().expect("plays use good names");
     }
     let (node, rest) = short
         .split_once('/')
@@ -51,6 +58,8 @@ pub struct LineSession {
     /// Reads no further for now.
     resting: bool,
     reliable: bool,
+    /// Tells the identities of messages in the archive, too.
+    names: bool,
     bound: Option<Jid>,
     sent: u64,
     /// Given and not acknowledged yet.
@@ -111,13 +120,28 @@ impl LineSession {
             "join" | "show" => self.to_room(line, first, Kind::Presence(PresenceKind::Available), cx),
             "part" => self.to_room(line, first, Kind::Presence(PresenceKind::Unavailable), cx),
             "say" | "subject" => self.to_room(second, first, Kind::Message(MessageKind::Groupchat), cx),
-            "whisper" => self.to_room(second, first, Kind::Message(MessageKind::Chat), cx),
+            "murmur" => self.to_room(second, first, Kind::Message(MessageKind::Chat), cx),
             "invite" | "decline" | "voice" | "grant" => {
                 self.to_room(line, first, Kind::Message(MessageKind::Normal), cx);
             }
             "room" => self.to_room(line, first, Kind::Query(QueryKind::Set), cx),
             "ask" => self.to_room(line, first, Kind::Query(QueryKind::Get), cx),
             "rooms" => self.to_room(line, "#", Kind::Query(QueryKind::Get), cx),
+            "names" => self.names = true,
+            // To be forgotten when it has been delivered.
+            "whisper" => {
+                let mut envelope = Envelope::neutral(self.me(), address(first), Kind::Message(MessageKind::Chat));
+                envelope.id = Bytes::copy_from_slice(second.as_bytes());
+                envelope.hints = Hints::STORE.with(Hints::TRANSIENT);
+                cx.actions.push(Action::Route { envelope, seq: None });
+            }
+            // Whoever may get copies does.
+            "tell" => {
+                let mut envelope = Envelope::neutral(self.me(), address(first), Kind::Message(MessageKind::Chat));
+                envelope.id = Bytes::copy_from_slice(second.as_bytes());
+                envelope.hints = Hints::STORE.with(Hints::COPY);
+                cx.actions.push(Action::Route { envelope, seq: None });
+            }
             "rest" => {
                 self.resting = true;
                 cx.actions.push(Action::Pause);
@@ -212,7 +236,7 @@ impl LineSession {
     }
 }
 
-fn say(key: u16, cx: &mut Context<'_>, line: std::fmt::Arguments<'_>) {
+pub fn say(key: u16, cx: &mut Context<'_>, line: std::fmt::Arguments<'_>) {
     let mut text = String::new();
     if key != 0 {
         let _ = write!(text, "{key}:");
@@ -336,6 +360,18 @@ impl Session for LineSession {
             }
             Kind::Message(_) => {
                 say(key, cx, format_args!("message {from} {}", String::from_utf8_lossy(id)));
+                if self.names {
+                    let known = delivery
+                        .envelope
+                        .stable
+                        .map_or("nothing".to_owned(), |id| id.to_string());
+                    let form = format!("{:?}", delivery.form);
+                    say(
+                        key,
+                        cx,
+                        format_args!("known {} {form} {known}", String::from_utf8_lossy(id)),
+                    );
+                }
                 if self.reliable {
                     self.unacknowledged.push((delivery.record, delivery.envelope.clone()));
                 } else if let Some(record) = delivery.record {
@@ -430,6 +466,7 @@ impl Frontend for LineFront {
     fn open(&mut self, peer: &Peer, _cx: &mut Context<'_>) -> Box<dyn Session> {
         match peer.listener {
             0 => Box::<LineSession>::default(),
+            2 => Box::<ServiceSession>::default(),
             _ => Box::new(CarrierSession),
         }
     }
@@ -517,6 +554,22 @@ impl Frontend for LineFront {
             };
             return host.history(&user, span, Direction::Backward, 3, told);
         }
+        if verb == "find" {
+            // All of it, each message with its identity.
+            let told: crosspoint_engine::service::ThenHistory = Box::new(move |page, host| match page {
+                Ok(page) => {
+                    let found = page.messages.iter().map(|(record, said)| {
+                        let stable = said.stable.expect("it is in the archive");
+                        assert_eq!(host.record_of(stable), *record);
+                        format!("{}={stable}", String::from_utf8_lossy(&said.id))
+                    });
+                    answer.id = format!("found {}", found.collect::<Vec<_>>().join(",")).into();
+                    host.send(answer);
+                }
+                Err(condition) => host.refuse(query, condition),
+            });
+            return host.history(&user, Span::ALL, Direction::Forward, 100, told);
+        }
         let then: crosspoint_engine::service::Then = Box::new(move |result, host| match result {
             Ok(()) => host.send(answer),
             Err(condition) => host.refuse(query, condition),
@@ -535,6 +588,16 @@ impl Frontend for LineFront {
             "unblock" => host.unblock(&user, vec![address(whom)], then),
             "found" => host.register(&address(whom), "pencil".to_owned(), then),
             "leave" => host.remove_account(&user, then),
+            "keep" => {
+                let (keep, never) = whom.split_once(' ').unwrap_or((whom, ""));
+                let keep = match keep {
+                    "always" => Keep::Always,
+                    "never" => Keep::Never,
+                    _ => Keep::Roster,
+                };
+                let never = never.split(' ').filter(|name| !name.is_empty()).map(address).collect();
+                host.set_archiving(&user, Preferences::new(keep, vec![], never).expect("few"), then);
+            }
             "renew" => host.set_password(&user, whom.to_owned(), then),
             "copies" => {
                 host.set_copies(&session, true);

@@ -15,6 +15,7 @@ mod presence;
 mod pressure;
 mod rooms;
 mod routing;
+mod services;
 mod speech;
 mod world;
 

@@ -20,6 +20,7 @@ use crosspoint_storage::log::{ArchiveOptions, Log, LogOptions, Read, ReadDesk, R
 use crosspoint_storage::seam::{BookRequest, JournalRequest};
 
 use super::client::{DOMAIN, LineFront, ROOMS, address};
+use super::services::services;
 
 /// Steps after which a play that has not come to rest is taken for one that never will.
 const STEPS_MAX: u32 = 200_000;
@@ -114,6 +115,7 @@ impl World {
                 &Account {
                     keys: keys.clone(),
                     created_unix_ms: 1,
+                    disabled: false,
                 },
             );
             pages.write(&[row]).expect("memory does not fail");
@@ -136,6 +138,8 @@ impl World {
                 domain: ROOMS.parse().expect("a good name"),
                 system: vec![("lobby".to_owned(), Vec::new())],
             }),
+            administration: Default::default(),
+            services: services(),
         });
         let mut world = World {
             dice,
@@ -250,6 +254,20 @@ impl World {
         let line = self.connect_to(shard, 1);
         self.type_in(line, &format!("place {}", self.home(to_home_of)));
         self.until(line, "placed");
+        line
+    }
+
+    /// A line of somebody who could be a service.
+    pub fn connect_service(&mut self) -> Line {
+        let shard = self.dice.below(self.shards.len());
+        self.connect_to(shard, 2)
+    }
+
+    /// A service that has attached itself.
+    pub fn service(&mut self, domain: &str) -> Line {
+        let line = self.connect_service();
+        self.type_in(line, &format!("attach {domain}"));
+        self.until(line, "attached true");
         line
     }
 

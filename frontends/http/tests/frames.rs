@@ -212,3 +212,51 @@ fn after_a_mistake_nothing_is_read_and_nothing_said() {
     frames.seal(b"more", &mut out);
     assert_eq!(out, []);
 }
+
+#[test]
+fn text_is_read_a_message_at_a_time() {
+    let mut frames = Frames::text(MESSAGE_BYTES_MAX);
+    let bytes = [
+        frame(0x01, b"<a"),
+        frame(0x89, b"?"),
+        frame(0x80, b"/>"),
+        frame(0x81, b"<b/>"),
+        frame(0x81, b""),
+    ]
+    .concat();
+    for cut in 0..bytes.len() {
+        let mut frames = Frames::text(MESSAGE_BYTES_MAX);
+        let (mut plain, mut reply, mut messages, mut done) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for end in [cut, bytes.len()] {
+            loop {
+                let progress = frames.read(&bytes[done..end], &mut plain, &mut reply).unwrap();
+                done += progress.consumed;
+                if !progress.message_ended {
+                    break;
+                }
+                messages.push(std::mem::take(&mut plain));
+            }
+        }
+        assert_eq!(messages, [&b"<a/>"[..], b"<b/>", b""], "cut at {cut}");
+        assert_eq!(reply, b"\x8a\x01?");
+    }
+    let mut out = Vec::new();
+    frames.seal(b"<c/>", &mut out);
+    assert_eq!(out, b"\x81\x04<c/>");
+    let (mut plain, mut reply) = (Vec::new(), Vec::new());
+    let outcome = frames.read(&frame(0x82, b"<a/>"), &mut plain, &mut reply);
+    assert_eq!((outcome, reply), (Err(Fault::Binary), close_frame(1003)));
+}
+
+#[test]
+fn a_message_that_the_subprotocol_refuses_ends_the_connection_once() {
+    let mut frames = Frames::text(MESSAGE_BYTES_MAX);
+    let (mut plain, mut reply) = (Vec::new(), Vec::new());
+    assert_eq!(frames.refuse(Fault::Message, &mut reply), Fault::Message);
+    assert_eq!(reply, close_frame(1002));
+    let again = frames.read(&frame(0x81, b"x"), &mut plain, &mut reply);
+    assert_eq!(
+        (again, plain, reply),
+        (Err(Fault::Message), Vec::new(), close_frame(1002))
+    );
+}

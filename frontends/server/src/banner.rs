@@ -89,6 +89,18 @@ fn line(text: &mut String, name: &str, what: &str) {
 /// How an XMPP listener speaks, in words.
 pub fn encryption(listener: Listener) -> &'static str {
     match listener {
+        Listener {
+            websocket: true,
+            direct_tls: true,
+            ..
+        } => "WebSocket in TLS",
+        Listener {
+            websocket: true,
+            behind_tls_proxy: true,
+            ..
+        } => "WebSocket, behind a proxy that does TLS",
+        Listener { websocket: true, .. } => "WebSocket in the clear",
+        Listener { components: true, .. } => "components, in the clear",
         Listener { direct_tls: true, .. } => "direct TLS",
         Listener {
             behind_tls_proxy: true, ..

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cipher::Certificates;
 use crate::config::{Config, Role};
-use crate::websocket;
+use crate::websocket::{self, Framing};
 
 /// What a WebSocket client asks for (SPEC.md section 1).
 const SUBPROTOCOL: &str = "icpp.v1";
@@ -103,8 +103,8 @@ impl Ciphers {
         let alone = endpoint.clone();
         Ciphers {
             tls: Arc::new(move || tls.cipher()),
-            websocket: Arc::new(move || Some(websocket::clear(alone.clone(), whole))),
-            websocket_tls: Arc::new(move || websocket::within_tls(&within, endpoint.clone(), whole)),
+            websocket: Arc::new(move || Some(websocket::clear(alone.clone(), Framing::Bytes(whole)))),
+            websocket_tls: Arc::new(move || websocket::within_tls(&within, endpoint.clone(), Framing::Bytes(whole))),
         }
     }
 

@@ -29,6 +29,7 @@ pub mod status;
 mod testing;
 pub mod top;
 pub mod users;
+pub mod web;
 pub mod websocket;
 pub mod wiring;
 

@@ -5,6 +5,8 @@
 //! - A signal handler runs no code: signals arrive as values on the main thread ([`rt::signals`]).
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use crosspoint_engine::administration::Ending;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rt;
 use crosspoint_engine::rt::signals::{Signal, Signals};
@@ -241,6 +244,10 @@ impl Server {
             if let Some(permille) = busy.look() {
                 self.desk.edge.cpu_permille.store(permille, Relaxed);
             }
+            if self.desk.control.ending().is_some() {
+                self.desk.drain();
+                continue;
+            }
             match signals.wait_for(GLANCE) {
                 Some(Signal::Terminate | Signal::Interrupt) => self.desk.drain(),
                 Some(Signal::Hangup) => self.reload(),
@@ -277,7 +284,7 @@ impl Server {
             deadline_s = deadline.as_secs(),
             "draining; a second signal ends at once"
         );
-        let switch = self.switch;
+        let (switch, ordered) = (self.switch, self.desk.control.ending());
         let draining = thread::Builder::new()
             .name("drain".into())
             .spawn(move || switch.drain(deadline))?;
@@ -294,8 +301,23 @@ impl Server {
             .join()
             .map_err(|_| anyhow!("the drain itself broke; what was acknowledged is safe"))?;
         tracing::info!(?report, "drained");
+        if ordered == Some(Ending::Restart) {
+            return Err(begin_anew());
+        }
         Ok(if report.is_clean() { Exit::Done } else { Exit::Deadline })
     }
+}
+
+/// This process becomes the same program again, with the same arguments: whoever watches it sees no end. Returns only if
+/// that fails.
+fn begin_anew() -> anyhow::Error {
+    tracing::info!("an administrator has ordered a restart");
+    let mut words = std::env::args_os();
+    let named = words.next().unwrap_or_default();
+    // The file may have been replaced by a newer one: what the system calls this one then is no path.
+    let program = std::env::current_exe().ok().filter(|path| path.exists());
+    let error = Command::new(program.unwrap_or_else(|| named.into())).args(words).exec();
+    anyhow::Error::new(error).context("the server has ended and could not be started again")
 }
 
 /// Share of the cores that this process keeps busy, once a second.

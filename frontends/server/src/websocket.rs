@@ -1,16 +1,17 @@
 //! The engine's [`Cipher`] over crosspoint-http's WebSocket: alone, and within TLS. A session behind either reads and writes
-//! the plain stream of bytes that the binary messages carry.
+//! the plain stream of bytes that the messages carry, in the way of one of two framings.
 //!
 //! Invariants:
 //! - Alone it encrypts nothing, and says so: it has no facts.
-//! - A message of the server holds whole frames of the session's protocol. An outbox holds such, but a long one is sealed in
-//!   pieces: the beginning of a frame at a piece's end waits for the next piece, which follows at once.
+//! - A message of the server holds whole frames, or one whole element, of the session's protocol. An outbox holds such, but a
+//!   long one is sealed in pieces: the beginning of one at a piece's end waits for the next piece, which follows at once.
 
 use std::sync::Arc;
 
 use crosspoint_engine::service::{Cipher, CipherFault, CipherState};
 use crosspoint_engine::session::TlsFacts;
-use crosspoint_http::websocket::{CloseCode, Endpoint, Frames, MESSAGE_BYTES_MAX, Upgrade};
+use crosspoint_http::websocket::{CloseCode, Endpoint, Fault, Frames, MESSAGE_BYTES_MAX, Progress, Upgrade};
+use crosspoint_xmpp::framing::{Inbound, Outbound};
 
 use crate::cipher::{Certificates, Protocols};
 
@@ -20,18 +21,27 @@ pub const PROTOCOLS: Protocols = &[b"http/1.1"];
 /// How many of these bytes, which begin where a frame of the session's protocol begins, are whole frames.
 pub type Whole = fn(&[u8]) -> usize;
 
+/// How a session's stream of bytes stands in messages.
+#[derive(Debug, Clone, Copy)]
+pub enum Framing {
+    /// Binary messages, cut anywhere by the client, and between frames by the server.
+    Bytes(Whole),
+    /// Text messages, each of which is one element (RFC 7395).
+    Elements,
+}
+
 /// The server's end of a new connection that begins with an upgrade request.
 #[must_use]
-pub fn clear(endpoint: Arc<Endpoint>, whole: Whole) -> Box<dyn Cipher> {
-    Box::new(WebSocket::new(endpoint, whole))
+pub fn clear(endpoint: Arc<Endpoint>, framing: Framing) -> Box<dyn Cipher> {
+    Box::new(WebSocket::new(endpoint, framing))
 }
 
 /// The server's end of a new connection that begins with a TLS handshake, and within it an upgrade request. `None` if TLS
 /// itself refuses. `certificates` are those that offer [`PROTOCOLS`].
-pub fn within_tls(certificates: &Certificates, endpoint: Arc<Endpoint>, whole: Whole) -> Option<Box<dyn Cipher>> {
+pub fn within_tls(certificates: &Certificates, endpoint: Arc<Endpoint>, framing: Framing) -> Option<Box<dyn Cipher>> {
     Some(Box::new(Within {
         outer: certificates.cipher()?,
-        inner: WebSocket::new(endpoint, whole),
+        inner: WebSocket::new(endpoint, framing),
         opened: Vec::new(),
     }))
 }
@@ -39,23 +49,39 @@ pub fn within_tls(certificates: &Certificates, endpoint: Arc<Endpoint>, whole: W
 /// One connection's WebSocket.
 struct WebSocket {
     stage: Stage,
-    whole: Whole,
-    /// The beginning of a frame that was cut by the end of a piece. Without memory while there is none.
-    cut: Vec<u8>,
+    framing: Framing,
 }
 
 enum Stage {
     /// The request has not arrived in full.
     Upgrading(Upgrade, Arc<Endpoint>),
-    Upgraded(Frames),
+    Upgraded(Frames, Content),
+}
+
+/// What the framing remembers.
+enum Content {
+    /// The beginning of a frame that was cut by the end of a piece. Without memory while there is none.
+    Bytes(Whole, Vec<u8>),
+    Elements(Inbound, Outbound),
 }
 
 impl WebSocket {
-    fn new(endpoint: Arc<Endpoint>, whole: Whole) -> WebSocket {
+    fn new(endpoint: Arc<Endpoint>, framing: Framing) -> WebSocket {
         WebSocket {
             stage: Stage::Upgrading(Upgrade::default(), endpoint),
-            whole,
-            cut: Vec::new(),
+            framing,
+        }
+    }
+}
+
+impl Framing {
+    fn begin(self) -> Stage {
+        match self {
+            Framing::Bytes(whole) => Stage::Upgraded(Frames::new(MESSAGE_BYTES_MAX), Content::Bytes(whole, Vec::new())),
+            Framing::Elements => {
+                let content = Content::Elements(Inbound::default(), Outbound::default());
+                Stage::Upgraded(Frames::text(MESSAGE_BYTES_MAX), content)
+            }
         }
     }
 }
@@ -74,12 +100,16 @@ impl Cipher for WebSocket {
                 None => return Ok(CipherState::Handshaking),
                 Some(upgraded) => done = upgraded.head_bytes,
             }
-            self.stage = Stage::Upgraded(Frames::new(MESSAGE_BYTES_MAX));
+            self.stage = self.framing.begin();
         }
-        let Stage::Upgraded(frames) = &mut self.stage else {
+        let Stage::Upgraded(frames, content) = &mut self.stage else {
             return Ok(CipherState::Handshaking);
         };
-        let progress = frames.read(&input[done..], plain, output);
+        let received = &input[done..];
+        let progress = match content {
+            Content::Bytes(..) => frames.read(received, plain, output),
+            Content::Elements(inbound, _) => messages(frames, inbound, received, plain, output),
+        };
         let progress = progress.map_err(|fault| CipherFault(fault.to_string()))?;
         input.drain(..done + progress.consumed);
         Ok(match progress.peer_closed {
@@ -90,25 +120,20 @@ impl Cipher for WebSocket {
 
     fn seal(&mut self, plain: &[u8], output: &mut Vec<u8>) {
         // Before the upgrade there is no session that could write.
-        let Stage::Upgraded(frames) = &mut self.stage else {
-            return;
-        };
-        let mut joined = std::mem::take(&mut self.cut);
-        let plain = match joined.is_empty() {
-            true => plain,
-            false => {
-                joined.extend_from_slice(plain);
-                &joined
+        match &mut self.stage {
+            Stage::Upgrading(..) => {}
+            Stage::Upgraded(frames, Content::Elements(_, outbound)) => {
+                outbound.part(plain, |message| frames.seal(message, output));
             }
-        };
-        let (whole, cut) = plain.split_at((self.whole)(plain).min(plain.len()));
-        frames.seal(whole, output);
-        self.cut.extend_from_slice(cut);
+            Stage::Upgraded(frames, Content::Bytes(whole, cut)) => whole_frames(frames, *whole, cut, plain, output),
+        }
     }
 
     fn close(&mut self, output: &mut Vec<u8>) {
-        if let Stage::Upgraded(frames) = &mut self.stage {
-            frames.seal(&std::mem::take(&mut self.cut), output);
+        if let Stage::Upgraded(frames, content) = &mut self.stage {
+            if let Content::Bytes(_, cut) = content {
+                frames.seal(&std::mem::take(cut), output);
+            }
             frames.close(CloseCode::Normal, output);
         }
     }
@@ -116,6 +141,52 @@ impl Cipher for WebSocket {
     fn facts(&mut self) -> Option<TlsFacts> {
         None
     }
+}
+
+/// Reads all messages that are there. What comes before a mistake is in `plain`.
+fn messages(
+    frames: &mut Frames,
+    inbound: &mut Inbound,
+    received: &[u8],
+    plain: &mut Vec<u8>,
+    output: &mut Vec<u8>,
+) -> Result<Progress, Fault> {
+    let mut consumed = 0;
+    let mut text = Vec::new();
+    loop {
+        text.clear();
+        let progress = frames.read(&received[consumed..], &mut text, output);
+        // Bytes before a fault of a frame are a part of a message that will not end.
+        let mut progress = progress?;
+        consumed += progress.consumed;
+        let mut read = match text.is_empty() {
+            true => Ok(()),
+            false => inbound.part(&text, plain),
+        };
+        if progress.message_ended {
+            read = read.and_then(|()| inbound.end(plain));
+        }
+        read.map_err(|_| frames.refuse(Fault::Message, output))?;
+        if !progress.message_ended {
+            progress.consumed = consumed;
+            return Ok(progress);
+        }
+    }
+}
+
+/// Seals what is whole, and keeps the rest.
+fn whole_frames(frames: &mut Frames, whole: Whole, cut: &mut Vec<u8>, plain: &[u8], output: &mut Vec<u8>) {
+    let mut joined = std::mem::take(cut);
+    let plain = match joined.is_empty() {
+        true => plain,
+        false => {
+            joined.extend_from_slice(plain);
+            &joined
+        }
+    };
+    let (complete, rest) = plain.split_at(whole(plain).min(plain.len()));
+    frames.seal(complete, output);
+    cut.extend_from_slice(rest);
 }
 
 /// A WebSocket within an encrypted connection.
@@ -192,7 +263,7 @@ mod tests {
     }
 
     fn opened() -> Box<dyn Cipher> {
-        let mut cipher = clear(Arc::new(Endpoint::new("/icpp", "icpp.v1")), lines);
+        let mut cipher = clear(Arc::new(Endpoint::new("/icpp", "icpp.v1")), Framing::Bytes(lines));
         let (mut plain, mut output) = (Vec::new(), Vec::new());
         cipher.seal(b"nobody is there\n", &mut output);
         cipher.close(&mut output);
@@ -223,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_incomplete_stays_in_the_input() {
-        let mut cipher = clear(Arc::new(Endpoint::new("/icpp", "icpp.v1")), lines);
+        let mut cipher = clear(Arc::new(Endpoint::new("/icpp", "icpp.v1")), Framing::Bytes(lines));
         let (mut input, mut plain, mut output) = (REQUEST[..40].to_vec(), Vec::new(), Vec::new());
         let state = cipher.open(&mut input, &mut plain, &mut output);
         assert_eq!((state, input.len()), (Ok(CipherState::Handshaking), 40));
@@ -233,5 +304,31 @@ mod tests {
         assert_eq!(state, Ok(CipherState::Open));
         assert_eq!((&plain[..], &input[..]), (&b"a\nb"[..], &b"\x89\x83\0\0\0\0x"[..]));
         assert!(cipher.facts().is_none(), "nothing is encrypted");
+    }
+    /// A frame of a client, masked by nothing.
+    fn text(payload: &[u8]) -> Vec<u8> {
+        [&[0x81, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
+    }
+
+    #[test]
+    fn elements_come_and_go_a_message_each() {
+        let mut cipher = clear(Arc::new(Endpoint::new("/icpp", "icpp.v1")), Framing::Elements);
+        let (mut plain, mut output) = (Vec::new(), Vec::new());
+        let mut input = [
+            REQUEST,
+            &text(b"<iq xmlns='a'/>"),
+            &text(b"<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"),
+        ]
+        .concat();
+        assert_eq!(cipher.open(&mut input, &mut plain, &mut output), Ok(CipherState::Open));
+        assert_eq!(plain, b"<iq xmlns='a'/></stream:stream>");
+        output.clear();
+        cipher.seal(b"<iq xmlns='a'/><iq", &mut output);
+        cipher.seal(b" xmlns='b'/>", &mut output);
+        assert_eq!(output, b"\x81\x0f<iq xmlns='a'/>\x81\x0f<iq xmlns='b'/>");
+        output.clear();
+        let outcome = cipher.open(&mut text(b"<a/><b/>"), &mut plain, &mut output);
+        assert!(outcome.is_err(), "two elements are no message");
+        assert_eq!(output, b"\x88\x02\x03\xea");
     }
 }

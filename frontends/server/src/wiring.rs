@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
+use crosspoint_engine::attached::Attached;
 use crosspoint_engine::control::ControlError;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::metrics::{Metrics, ShardMetrics};
@@ -20,17 +21,20 @@ use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Swit
 use crosspoint_icpp::IcppFront;
 use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
-use crosspoint_xmpp::config::{CipherFactory, Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
+use crosspoint_xmpp::config::{
+    CipherFactory, Component, Contacts, FeatureConfig, Listener, Secret, SeeOtherHost, TlsPolicy, XmppConfig,
+};
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{Config, Registration, Role, TlsMode};
+use crate::config::{self, Config, Registration, Role, TlsMode};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
 use crate::status::{BookStatus, LogStatus, ShardStatus, Stage, Status};
 use crate::users::{Accounts, NewAccount, PAGE_ROWS_MAX, Page, Refusal, keys, offline};
+use crate::web;
 
 /// The front-ends' names, by index.
 pub const PROTOCOLS: [&str; 2] = ["xmpp", "icpp"];
@@ -65,7 +69,7 @@ pub fn start(
     for listen in &mut plan.listeners {
         listen.address = alone(listen.address)?;
     }
-    let fronts = frontends(config, domain, Ciphers::of(certificates), edge)?;
+    let fronts = frontends(config, domain, Ciphers::of(certificates, config), edge)?;
     switch::start(plan, fronts).context("the switch did not start")
 }
 
@@ -93,15 +97,17 @@ pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
 /// How connections are encrypted, for each protocol.
 struct Ciphers {
     xmpp: CipherFactory,
+    web: web::Ciphers,
     icpp: icpp::Ciphers,
 }
 
 impl Ciphers {
-    fn of(certificates: &Certificates) -> Ciphers {
+    fn of(certificates: &Certificates, config: &Config) -> Ciphers {
         // XEP-0368.
         let xmpp = certificates.offering(&[b"xmpp-client"]);
         Ciphers {
             xmpp: Arc::new(move || xmpp.cipher()),
+            web: web::Ciphers::of(certificates, &config.web),
             icpp: icpp::Ciphers::of(certificates),
         }
     }
@@ -109,13 +115,14 @@ impl Ciphers {
     fn none() -> Ciphers {
         Ciphers {
             xmpp: Arc::new(|| None),
+            web: web::Ciphers::none(),
             icpp: icpp::Ciphers::none(),
         }
     }
 }
 
 fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers, figures: &Arc<EdgeFigures>) -> Result<MakeFrontends> {
-    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp));
+    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp, ciphers.web)?);
     if config.role == Role::Frontend {
         let edge = Arc::new(icpp::edge(config, &ciphers.icpp, figures)?);
         return Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
@@ -185,6 +192,8 @@ fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
         archive: config.archive.options(),
         // What is no address was refused when the configuration was read.
         rooms: config.rooms.setup(&config.domain).ok().flatten(),
+        administrators: config.admin.administrators(),
+        services: services(config),
         metrics,
     }
 }
@@ -199,8 +208,10 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
     let behind_tls_proxy = config.xmpp.tls_terminated_by_proxy;
     let clear = Listener {
         direct_tls: false,
+        websocket: false,
         tls,
         behind_tls_proxy,
+        components: false,
     };
     let direct = config
         .xmpp
@@ -211,12 +222,16 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         // No users live here.
         return Vec::new();
     }
-    config
-        .xmpp
-        .listen
-        .iter()
-        .map(|address| (*address, clear))
+    let components = match config.components.component.is_empty() {
+        true => &[][..],
+        false => &config.components.listen,
+    };
+    let components = components.iter().map(|address| (*address, Listener::COMPONENTS));
+    let clients = config.xmpp.listen.iter().map(|address| (*address, clear));
+    clients
         .chain(direct)
+        .chain(web::listeners(config))
+        .chain(components)
         .collect()
 }
 
@@ -233,7 +248,7 @@ pub fn bound(switch: &Switch, config: &Config) -> Vec<(SocketAddr, &'static str,
         .collect()
 }
 
-fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConfig {
+fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::Ciphers) -> Result<XmppConfig> {
     let xmpp = &config.xmpp;
     let redirect = SeeOtherHost {
         target: xmpp.redirect_to.clone(),
@@ -246,18 +261,47 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConf
     };
     let features = FeatureConfig {
         contacts,
+        items: config.components.component.iter().map(|one| one.name.clone()).collect(),
         password_change: config.accounts.password_change,
         account_removal: config.accounts.account_removal,
+        archive: config.archive.enabled,
         ..FeatureConfig::default()
     };
-    XmppConfig {
+    Ok(XmppConfig {
+        components: components(config)?,
         listeners: listeners(config).into_iter().map(|(_, listener)| listener).collect(),
         limits: config.limits.xmpp_limits(),
         registration_open: config.accounts.registration == Registration::Open,
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
         features,
+        websocket: web.websocket,
+        websocket_tls: web.websocket_tls,
         ..XmppConfig::new(domain.clone(), cipher)
-    }
+    })
+}
+
+/// The components, with their secrets.
+fn components(config: &Config) -> Result<Vec<Component>> {
+    let component = |component: &config::components::Component| {
+        let name = &component.name;
+        let secret = component.secret().map_err(|what| anyhow!("component {name}: {what}"))?;
+        Ok(Component {
+            domain: Jid::parse(name).map_err(|error| anyhow!("component {name}: {error}"))?,
+            secret: Secret::new(secret),
+        })
+    };
+    config.components.component.iter().map(component).collect()
+}
+
+/// The domains that components answer for, and what the switch lets them do.
+fn services(config: &Config) -> Vec<Attached> {
+    let service = |component: &config::components::Component| {
+        Some(Attached {
+            domain: Jid::parse(&component.name).ok()?,
+            speaks_for_users: false,
+        })
+    };
+    config.components.component.iter().filter_map(service).collect()
 }
 
 /// A running server, as its administrator sees it.
@@ -402,7 +446,7 @@ impl Accounts for Running {
 
     fn set_password(&mut self, jid: &Jid, password: &str) -> Result<(), Refusal> {
         let account = keys::account(password, self.iterations)?;
-        self.control.replace_account(jid, account.encode()).map_err(refusal)
+        self.control.replace_keys(jid, account).map_err(refusal)
     }
 
     fn list(&mut self, after: &str) -> Result<Page, Refusal> {

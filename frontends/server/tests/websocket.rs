@@ -18,7 +18,8 @@ use crosspoint_engine::shard::Registration;
 use crosspoint_engine::switch::{self, Listen, Plan, Switch};
 use crosspoint_http::websocket::Endpoint;
 use crosspoint_server::cipher::Certificates;
-use crosspoint_server::{certificate, home, websocket};
+use crosspoint_server::websocket::{self, Framing};
+use crosspoint_server::{certificate, home};
 use crosspoint_tls::TlsConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -91,8 +92,8 @@ impl Frontend for EchoFront {
 
     fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>> {
         match listener {
-            CLEAR => Some(websocket::clear(self.endpoint.clone(), <[u8]>::len)),
-            _ => websocket::within_tls(&self.certificates, self.endpoint.clone(), <[u8]>::len),
+            CLEAR => Some(websocket::clear(self.endpoint.clone(), Framing::Bytes(<[u8]>::len))),
+            _ => websocket::within_tls(&self.certificates, self.endpoint.clone(), Framing::Bytes(<[u8]>::len)),
         }
     }
 
@@ -177,7 +178,10 @@ fn plan(scratch: &Scratch) -> Plan {
         listener,
     };
     Plan {
+        services: Vec::new(),
         archive: None,
+        administrators: Vec::new(),
+        rooms: None,
         domain: DOMAIN.parse().unwrap(),
         shards: 1,
         pin: false,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
+pub use crate::components::{Component, Secret};
 pub use crate::features::{Contacts, FeatureConfig, Software};
 use crate::limits::Limits;
 
@@ -23,12 +24,18 @@ pub struct XmppConfig {
     pub listeners: Vec<Listener>,
     /// Makes TLS connections.
     pub cipher: CipherFactory,
+    /// Makes WebSocket connections in the clear (RFC 7395).
+    pub websocket: CipherFactory,
+    /// Makes WebSocket connections within TLS.
+    pub websocket_tls: CipherFactory,
     /// The bounds of a session.
     pub limits: Limits,
     /// Whether accounts can be created by in-band registration (XEP-0077).
     pub registration_open: bool,
     /// Where to send clients (RFC 6120 section 4.9.3.19).
     pub see_other_host: Option<SeeOtherHost>,
+    /// The components that may connect.
+    pub components: Vec<Component>,
     /// What the server answers about itself, and which features it has.
     pub features: FeatureConfig,
 }
@@ -38,10 +45,14 @@ pub struct XmppConfig {
 pub struct Listener {
     /// Whether connections begin with a TLS handshake (XEP-0368).
     pub direct_tls: bool,
+    /// Whether connections are WebSockets (RFC 7395), within TLS with `direct_tls`. They know of no STARTTLS.
+    pub websocket: bool,
     /// What is said about STARTTLS; of no meaning with direct TLS.
     pub tls: TlsPolicy,
     /// A proxy in front terminates TLS: the connection counts as encrypted, without channel binding.
     pub behind_tls_proxy: bool,
+    /// Components connect here (XEP-0114), and no clients. Of the rest nothing has a meaning then.
+    pub components: bool,
 }
 
 /// Whether a listener offers STARTTLS.
@@ -69,20 +80,41 @@ impl Listener {
     /// The usual port 5222: STARTTLS is required.
     pub const STARTTLS: Listener = Listener {
         direct_tls: false,
+        websocket: false,
         tls: TlsPolicy::Required,
         behind_tls_proxy: false,
+        components: false,
     };
     /// The usual port 5223: TLS from the first byte.
     pub const DIRECT_TLS: Listener = Listener {
         direct_tls: true,
+        websocket: false,
         tls: TlsPolicy::Required,
         behind_tls_proxy: false,
+        components: false,
     };
     /// A loopback port without TLS.
     pub const PLAIN: Listener = Listener {
         direct_tls: false,
+        websocket: false,
         tls: TlsPolicy::Off,
         behind_tls_proxy: false,
+        components: false,
+    };
+    /// Where components connect.
+    pub const COMPONENTS: Listener = Listener {
+        components: true,
+        ..Listener::PLAIN
+    };
+    /// A loopback port for WebSocket without TLS.
+    pub const WEBSOCKET: Listener = Listener {
+        websocket: true,
+        ..Listener::PLAIN
+    };
+    /// A port for WebSocket within TLS.
+    pub const WEBSOCKET_TLS: Listener = Listener {
+        websocket: true,
+        ..Listener::DIRECT_TLS
     };
 }
 
@@ -93,9 +125,12 @@ impl XmppConfig {
             domain,
             listeners: vec![Listener::STARTTLS, Listener::DIRECT_TLS],
             cipher,
+            websocket: Arc::new(|| None),
+            websocket_tls: Arc::new(|| None),
             limits: Limits::DEFAULT,
             registration_open: false,
             see_other_host: None,
+            components: Vec::new(),
             features: FeatureConfig::default(),
         }
     }

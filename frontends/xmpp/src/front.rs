@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crosspoint_engine::envelope::{Codec, Envelope};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rooms::RoomSpeech;
 use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
@@ -13,6 +14,7 @@ use crate::config::XmppConfig;
 use crate::features::Features;
 use crate::neutral;
 use crate::rooms;
+use crate::session::component::ComponentSession;
 use crate::session::{Shared, XmppSession};
 
 /// The XMPP front-end of one shard.
@@ -42,19 +44,45 @@ impl Frontend for XmppFront {
     }
 
     fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
-        Box::new(XmppSession::open(self.shared.clone(), peer, cx))
+        match self.shared.config.listener(peer.listener).components {
+            true => Box::new(ComponentSession::open(self.shared.clone(), peer, cx)),
+            false => Box::new(XmppSession::open(self.shared.clone(), peer, cx)),
+        }
     }
 
-    fn cipher(&mut self, _listener: usize) -> Option<Box<dyn Cipher>> {
-        (self.shared.config.cipher)()
+    fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>> {
+        let config = &self.shared.config;
+        let listener = config.listener(listener);
+        match (listener.websocket, listener.direct_tls) {
+            (false, _) => (config.cipher)(),
+            (true, false) => (config.websocket)(),
+            (true, true) => (config.websocket_tls)(),
+        }
     }
 
     fn handshake_first(&self, listener: usize) -> bool {
-        self.shared.config.listener(listener).direct_tls
+        let listener = self.shared.config.listener(listener);
+        listener.direct_tls || listener.websocket
     }
 
     fn translator(&self) -> Translator {
         neutral::from_stanza
+    }
+
+    fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        self.features.on_presence(presence, host);
+    }
+
+    fn on_probe(&mut self, probe: Envelope, host: &mut dyn Host) {
+        self.features.on_probe(&probe, host);
+    }
+
+    fn wants(&mut self, session: &Jid, event: &Envelope) -> bool {
+        event.content.codec == Codec::Xmpp && self.features.wants(session, event)
+    }
+
+    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
+        self.features.on_answer(key, answer.as_ref(), host);
     }
 
     fn room_speech(&self) -> Option<RoomSpeech> {

@@ -12,9 +12,12 @@
 
 pub mod codec;
 #[cfg(feature = "front")]
+pub mod components;
+#[cfg(feature = "front")]
 pub mod config;
 #[cfg(feature = "front")]
 pub mod features;
+pub mod framing;
 #[cfg(feature = "front")]
 pub mod front;
 pub mod limits;

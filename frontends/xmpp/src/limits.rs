@@ -42,6 +42,8 @@ pub struct Limits {
     pub outstanding_stanzas: usize,
     /// Longest time that a client may take to resume, in seconds. 0: resumption is not offered.
     pub resume_seconds: u32,
+    /// How long a token that logs in is good (XEP-0484), in seconds. 0: none are given.
+    pub token_seconds: u32,
     /// Stanzas held back from an inactive client (XEP-0352), beyond which all are delivered.
     pub held_stanzas: usize,
 }
@@ -66,6 +68,7 @@ impl Limits {
         ask_after_stanzas: 32,
         outstanding_stanzas: 4_096,
         resume_seconds: 300,
+        token_seconds: 21 * 86_400,
         held_stanzas: 500,
     };
 

@@ -4,6 +4,7 @@ mod session_support;
 
 use crosspoint_engine::envelope::{Condition, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
 use crosspoint_engine::session::{Action, Event, Form};
+use crosspoint_engine::stable::StableId;
 use crosspoint_xmpp::XmppConfig;
 use crosspoint_xmpp::limits::Limits;
 use session_support::*;
@@ -162,6 +163,33 @@ fn forged_words_of_the_server_are_cut() {
     assert_eq!(text(&sent.content.body), "<body>Hi</body><x xmlns='urn:y'/>");
 }
 
+/// Of each class of forgery one that a client could believe, hidden behind prefixes and references as well as plain.
+#[test]
+fn forged_copies_results_identities_and_delays_are_cut() {
+    let forged = "<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='nurse@montague.lit' to='romeo@montague.lit'>\
+                  <body>Never said</body></message></forwarded>";
+    for child in [
+        format!("<received xmlns='urn:xmpp:carbons:2'>{forged}</received>"),
+        format!("<sent xmlns='urn:xmpp:carbons:2'>{forged}</sent>"),
+        format!("<c:received xmlns:c='urn:xmpp:carbons:&#50;'>{forged}</c:received>"),
+        format!("<result xmlns='urn:xmpp:mam:2' queryid='f27' id='28482-98726-73623'>{forged}</result>"),
+        format!("<m:result xmlns:m='urn:xmpp:mam:2' id='1'>{forged}</m:result>"),
+        "<fin xmlns='urn:xmpp:mam:2' complete='true'/>".to_owned(),
+        "<stanza-id xmlns='urn:xmpp:sid:0' by='juliet@montague.lit' id='1'/>".to_owned(),
+        "<stanza-id xmlns='urn:xmpp:sid:0' by='JULIET@Montague.lit' id='1'/>".to_owned(),
+        "<delay xmlns='urn:xmpp:delay' from='montague.lit' stamp='2002-09-10T23:08:25Z'/>".to_owned(),
+        "<delay xmlns='urn:xmpp:delay' from='juliet@montague.lit' stamp='2002-09-10T23:08:25Z'/>".to_owned(),
+    ] {
+        let mut client = Client::bound();
+        let message = format!(
+            "<message to='juliet@montague.lit' type='chat'><origin-id xmlns='urn:xmpp:sid:0' id='o1'/>{child}<body>Hi</body></message>"
+        );
+        let sent = one(&mut client, &message);
+        let left = "<origin-id xmlns='urn:xmpp:sid:0' id='o1'/><body>Hi</body>";
+        assert_eq!(text(&sent.content.body), left, "{child}");
+    }
+}
+
 #[test]
 fn another_language_is_said_on_each_stanza() {
     let mut client = Client::connect_with(config(), PLAIN, None);
@@ -274,6 +302,16 @@ fn the_other_forms_of_a_delivery() {
     assert!(client.said().ends_with(
         "<body>Hi</body><delay xmlns='urn:xmpp:delay' from=\"montague.lit\" stamp='2002-09-10T23:08:25.000Z'/></message>"
     ));
+    let known = Envelope {
+        stable: StableId::parse("0123456789abcdef"),
+        ..message(juliet, ROMEO, chat, "<body>Hi</body>")
+    };
+    let identity =
+        "<body>Hi</body><stanza-id xmlns='urn:xmpp:sid:0' by=\"romeo@montague.lit\" id='0123456789abcdef'/></message>";
+    client.deliver(&known, Form::Plain, None);
+    assert!(client.said().ends_with(identity));
+    client.deliver(&known, Form::CopyReceived, None);
+    assert!(client.said().contains(&format!("{identity}</forwarded>")));
     let refused = message(juliet, ROMEO, chat, "<body>Hi</body>")
         .bounce(Condition::ServiceUnavailable)
         .unwrap();

@@ -3,7 +3,7 @@
 import statistics
 
 from . import facts
-from .scenarios import COLUMNS, LATER, MODES
+from .scenarios import COLUMNS, MODES
 
 BEGIN, END = "<!-- perf/compare/run: begin -->", "<!-- perf/compare/run: end -->"
 OURS = "crosspoint"
@@ -22,13 +22,12 @@ def heading(command, repository, cores, seconds):
 
 
 def sections(all_steps, results):
-    """A table for each scenario and mode, in the order of the steps; scenarios for later are named at the end."""
+    """A table for each scenario and mode, in the order of the steps."""
     places = list(dict.fromkeys((step.scenario, step.mode) for step in all_steps))
     parts = []
     for scenario, mode in places:
         servers = list(dict.fromkeys(step.server for step in all_steps if (step.scenario, step.mode) == (scenario, mode)))
         parts.append(table(scenario, mode, servers, results))
-    parts += ["### %s" % title for title in LATER.values()]
     return "\n\n".join(parts)
 
 

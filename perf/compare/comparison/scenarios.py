@@ -19,6 +19,8 @@ USERS = 2 * PAIRS
 COMMON_RATES = (1000, 5000)
 CHANGES_PER_S = (60, 250, 1000, 4000, 16_000, 64_000)
 RECEIVERS, MESSAGES, SENDERS = 200, 100, 4
+OCCUPANTS = 1000
+COPIES_PER_S = (1250, 5000, 20_000, 80_000, 320_000, 640_000, 1_280_000, 2_560_000)
 SUSTAINED = 0.95
 
 # Column: what it says, how a value is written, and whether Crosspoint's advantage is a value that is "less" or "more".
@@ -155,6 +157,32 @@ def presence(bench, server, mode):
     raise last or loadgen.Failed("%d changes a second were not kept up" % CHANGES_PER_S[0])
 
 
+def rooms(count, occupants):
+    """Messages to rooms at rising rates, a copy to each occupant; the cheapest copy of a rate that was kept up counts.
+
+    Every user is in `count * occupants / OCCUPANTS` rooms.
+    """
+    def carry_out(bench, server, mode):
+        best, last = None, None
+        for copies in COPIES_PER_S:
+            kind = {"rooms": count, "occupants": occupants, "rate_per_s": copies / occupants, "arrivals": "even"}
+            document = {"users": {"count": OCCUPANTS}, "scenario": {"fanout": kind}}
+            try:
+                run = bench.run("rooms-%d-%d" % (count, copies), server, mode, document, allow=120)
+                figures = loadgen.figures(run, "room_received")
+            except loadgen.Failed as failure:
+                last = failure
+                break
+            if figures["per_second"] < SUSTAINED * copies:
+                break
+            best = {"per_second": figures["per_second"], "per_cpu_second": 1e6 / figures["server_cpu_us_each"],
+                    "p99_us": figures["latencies"]["room"]["p99_us"]}
+        if best:
+            return best
+        raise last or loadgen.Failed("%d copies a second were not kept up" % COPIES_PER_S[0])
+    return carry_out
+
+
 def offline(bench, server, mode):
     """Messages for absent users, who then come for them."""
     document = {"users": {"count": RECEIVERS + SENDERS},
@@ -167,6 +195,7 @@ def offline(bench, server, mode):
 
 COST = ("per_second", "cpu_us")
 LATENCY = ("per_second", "p50_us", "p99_us", "p999_us", "max_us", "cpu_us")
+FANOUT = ("per_second", "per_cpu_second", "p99_us")
 LOGIN = ("per_second", "per_cpu_second", "again_per_cpu_second")
 
 TABLE = (
@@ -186,6 +215,10 @@ TABLE = (
     Scenario("offline", "Offline: %d messages for each of %d absent users" % (MESSAGES, RECEIVERS),
              ("store_per_s", "store_cpu_us", "drain_per_s", "drain_cpu_us"), offline, contenders=SWITCHES,
              accounts=RECEIVERS + SENDERS, overhead_s=5),
+    Scenario("rooms-1", "One room of %d occupants" % OCCUPANTS, FANOUT, rooms(1, OCCUPANTS), accounts=OCCUPANTS, runs=5,
+             overhead_s=15),
+    Scenario("rooms-1000", "1,000 rooms of 10 occupants, %d users" % OCCUPANTS, FANOUT, rooms(1000, 10),
+             accounts=OCCUPANTS, runs=5, overhead_s=30),
     Scenario("memory", "Idle sessions, from 1,000 to 18,000 on one process",
              ("session_bytes", "start_mib", "million_gib"), memory.slope, accounts=memory.MOST, runs=len(memory.POINTS),
              overhead_s=35, once=True, fresh=True, quick_accounts=True),
@@ -193,9 +226,6 @@ TABLE = (
              memory.several, modes=("plain",), contenders=("crosspoint",), accounts=memory.ACCOUNTS_FOR_SEVERAL,
              overhead_s=180, once=True, fresh=True, quick_accounts=True),
 )
-
-LATER = {"rooms": "Fan-out of rooms: not measured, because Crosspoint has no rooms yet"}
-
 
 def chosen(names):
     """The entries of the table with these names, in the table's order; all of them without names."""

@@ -278,6 +278,9 @@ authentication = "{authentication}"
 storage = "internal"
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 VirtualHost "{domain}"
+Component "conference.{domain}" "muc"
+max_history_messages = 0
+muc_room_default_public = false
 """
 
 EJABBERD_CONFIG = """
@@ -302,4 +305,12 @@ modules:
   mod_offline: {{access_max_user_messages: max_offline}}
   mod_stream_mgmt: {{}}
   mod_disco: {{}}
+  mod_muc:
+    host: "conference.{domain}"
+    max_users: 20000
+    max_user_conferences: 1000
+    max_rooms_discoitems: 0
+    min_message_interval: 0
+    history_size: 0
+    default_room_options: {{max_users: 20000}}
 """

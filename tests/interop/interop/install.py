@@ -13,9 +13,11 @@ HOME = pathlib.Path(os.environ.get("INTEROP_HOME", REPOSITORY / "target" / "inte
 VENV = HOME / "venv"
 SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"
-PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0")
+PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "selenium==4.51.0")
+NPM_PACKAGES = {"converse.js": "14.0.0"}
 DEBIAN_PACKAGES = ("go-sendxmpp", "profanity", "tmux", "openssl", "python3-venv", "python3-aioxmpp", "python3-pytest",
-                   "dpkg-dev")
+                   "dpkg-dev", "chromium", "chromium-driver", "dino-im",
+                   "xvfb", "xdotool", "dbus")
 DEBIAN_SERVERS = {"prosody": ("prosody",), "ejabberd": ("ejabberd",)}
 SYSTEM_PYTHON = "/usr/bin/python3"
 WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")
@@ -31,6 +33,10 @@ def install(server):
     call(VENV / "bin" / "pip", "install", "-q", "--disable-pip-version-check", *PYTHON_PACKAGES)
     fetch_slixmpp()
     fetch_aioxmpp()
+    if not shutil.which("npm"):
+        apt("install", "-q", "-y", "--no-install-recommends", "nodejs", "npm")
+    for package, version in NPM_PACKAGES.items():
+        fetch_npm(package, version)
 
 
 def fetch_slixmpp():
@@ -59,6 +65,24 @@ def fetch_aioxmpp():
     apt(*only_here, "update", "-q")
     apt(*only_here, "source", "-q", "--download-only", "--tar-only", "python-aioxmpp", cwd=folder)
     unpack(folder)
+
+
+def fetch_npm(package, version):
+    """What npm would unpack, without anything that it depends on: for what is built for browsers."""
+    folder = SOURCES / package
+    if (folder / version).exists():
+        return
+    fresh(folder)
+    call("npm", "pack", "--silent", "%s@%s" % (package, version), cwd=folder)
+    archive = next(folder.glob("*.tgz"))
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder / "unpacked", filter="data")
+    (folder / "unpacked" / "package").rename(folder / version)
+
+
+def converse():
+    """The folder with Converse.js's `dist`."""
+    return SOURCES / "converse.js" / NPM_PACKAGES["converse.js"]
 
 
 def copy_as_source(file, parts):

@@ -24,6 +24,8 @@ ICPP_WS_PORT = 5301
 ICPP_WSS_PORT = 5302
 ICPP_PORTS = {"icpp": ICPP_PORT, "icpps": ICPPS_PORT, "ws": ICPP_WS_PORT, "wss": ICPP_WSS_PORT}
 ADMIN_PORT = 5280
+WEB_PORT = 5281
+COMPONENT_PORT = 5347
 START_SECONDS = 60
 
 
@@ -34,6 +36,7 @@ class Server:
     name = "?"
     strict = False
     OPEN_REGISTRATION = {}
+    ADMINISTRATION = {}
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -79,6 +82,20 @@ class Server:
     def jid(self, user):
         return "%s@%s" % (user, self.domain)
 
+    def for_web(self, folder, origin):
+        """The same server in another folder, with what browsers need, for pages of this origin."""
+        other = type(self)(folder)
+        other.settings = other.web_settings(origin)
+        return other
+
+    @property
+    def websocket_url(self):
+        return "ws://%s:%d/xmpp-websocket" % (self.address, WEB_PORT)
+
+    @property
+    def bosh_url(self):
+        return "http://%s:%d/http-bind" % (self.address, WEB_PORT)
+
     def trust(self, alpn=None):
         """A client's TLS context that trusts this server's certificate, and no other."""
         context = ssl.create_default_context(cafile=str(self.certificate))
@@ -106,6 +123,7 @@ class Crosspoint(Server):
 
     name = "crosspoint"
     strict = True
+    ADMINISTRATION = {"environment": {"CROSSPOINT_ADMIN_JIDS": "boss@" + DOMAIN}}
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -120,7 +138,19 @@ class Crosspoint(Server):
                 "--shards", str(self.settings.get("shards", int(os.environ.get("INTEROP_SHARDS", 2)))),
                 "--admin", "%s:%d" % (self.address, ADMIN_PORT),
                 "--registration", self.settings.get("registration", "closed"),
-                *self.settings.get("arguments", [])]
+                *self.configuration(), *self.settings.get("arguments", [])]
+
+    def configuration(self):
+        """What can only be said in a file: the components."""
+        if "components" not in self.settings:
+            return []
+        lines = ["[components]", 'listen = ["%s:%d"]' % (self.address, COMPONENT_PORT)]
+        for component in self.settings["components"]:
+            lines.append("[[components.component]]")
+            lines += ["%s = %s" % (key, json.dumps(value)) for key, value in component.items()]
+        file = self.folder / "crosspoint.toml"
+        file.write_text("\n".join(lines) + "\n")
+        return ["--config", file]
 
     def launch(self):
         environment = {"CROSSPOINT_ICPP_LISTEN_WS": "%s:%d" % (self.address, ICPP_WS_PORT),
@@ -167,6 +197,17 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
+        "filters_by_full_address": "Prosody ignores the resource of a correspondent (XEP-0313, 4.1.1)",
+        "the_last_before_an_identity": "Prosody takes an empty <before/> for the end of the archive, whatever the form says",
+        "what_a_form_names_and_is_not_there_is_told": "Prosody shows an empty page (XEP-0313, 4.1.3)",
+        "an_unknown_field_is_refused": "Prosody ignores what it does not know (XEP-0313, 4.1.5)",
+        "a_handshake_in_capitals_is_not_authorized": "Prosody takes it",
+        "nothing_goes_before_the_handshake": "Prosody ignores it and leaves the stream open",
+        "a_client_is_not_served_here": "Prosody leaves the stream open",
+        "both_addresses_must_be_there": "Prosody answers by a stanza error",
+        "an_oversized_stanza_ends_the_stream": "this Prosody takes more from components",
+        "much_before_the_handshake_ends_the_stream": "Prosody sets no limit there",
+        "the_servers_word_is_not_a_components_to_give": "Prosody passes a component's claims on",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
         "the_service_is_found_and_says_what_it_is": "this Prosody names stable identifiers for rooms only",
         "a_room_that_is_not_configured_after_all_is_gone": "Prosody keeps the room when its first form is cancelled",
@@ -198,8 +239,10 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
+            http=self.settings.get("http", '"http"; "https";'),
             extra=self.settings.get("extra", ""),
-            components=PROSODY_ROOMS.format(rooms=self.rooms) if self.settings.get("rooms", True) else ""))
+            components="\n".join(map(PROSODY_COMPONENT, self.settings.get("components", []))),
+            rooms=PROSODY_ROOMS.format(rooms=self.rooms) if self.settings.get("rooms", True) else ""))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
 
@@ -211,12 +254,20 @@ class Prosody(Server):
             (folder / (user + ".dat")).write_text('return {\n\t["password"] = "%s";\n};\n' % password)
 
 
+    def web_settings(self, origin):
+        return {"modules": '"ping"; "carbons"; "smacks"; "offline"; "mam"; "websocket"; "bosh"; "pep"; "bookmarks"; "blocklist"; "vcard";',
+                "http": "", "extra": PROSODY_WEB.format(port=WEB_PORT, address=self.address, domain=self.domain)}
+
+
 class Ejabberd(Server):
     """ejabberd as Debian packages it, run by its own command's recipe without distribution (no epmd)."""
 
     name = "ejabberd"
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
+        "mam-extended": "this ejabberd has no urn:xmpp:mam:2#extended",
+        "what_is_not_there_is_told": "ejabberd shows an empty page (XEP-0313, 4.3)",
+        "nobody_reads_anothers_archive": "ejabberd answers the query with an empty page",
         "pre-approval": "this ejabberd does not offer subscription pre-approval",
         "a_friends_query_reaches_a_resource_and_a_strangers_does_not": "ejabberd delivers a stranger's query",
         "guess-budget": "ejabberd sets no limit by default",
@@ -306,17 +357,21 @@ def http_status(url):
 
 PROSODY_MODULES = """"private"; "vcard"; "blocklist"; "version"; "time"; "ping"; "carbons"; "smacks"; "csi_simple"; "offline"; "uptime";"""
 
+PROSODY_COMPONENT = 'Component "{name}"\n  component_secret = "{secret}"'.format_map
+
 PROSODY_CONFIG = """
 run_as_root = true
 data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
 log = {{ info = "{folder}/prosody.log" }}
 interfaces = {{ "{address}" }}
+component_ports = {{ 5347 }}
+component_interfaces = {{ "{address}" }}
 c2s_ports = {{ 5222 }}
 c2s_direct_tls_ports = {{ 5223 }}
 s2s_ports = {{ }}
 modules_enabled = {{ "roster"; "saslauth"; {tls_module} "disco"; {modules} }}
-modules_disabled = {{ "s2s"; "http"; "https" }}
+modules_disabled = {{ "s2s"; {http} }}
 c2s_require_encryption = {required}
 allow_unencrypted_plain_auth = {plain}
 authentication = "internal_plain"
@@ -326,6 +381,17 @@ ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 {extra}
 VirtualHost "{domain}"
 {components}
+{rooms}
+"""
+
+PROSODY_WEB = """
+http_ports = {{ {port} }}
+http_interfaces = {{ "{address}" }}
+https_ports = {{ }}
+consider_websocket_secure = true
+consider_bosh_secure = true
+http_default_cors_enabled = true
+http_default_host = "{domain}"
 """
 
 PROSODY_ROOMS = """

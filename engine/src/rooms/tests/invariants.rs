@@ -64,7 +64,10 @@ fn check(room: &Room) {
         if occupant.affiliation >= Affiliation::Admin {
             assert_eq!(occupant.role, Role::Moderator, "{}", occupant.real);
         }
-        of_nick.entry(occupant.nick()).or_default().insert(occupant.real.bare_str());
+        of_nick
+            .entry(occupant.nick())
+            .or_default()
+            .insert(occupant.real.bare_str());
         if let Some(holder) = room.affiliations().holder(occupant.nick()) {
             assert!(holder.same_bare(&occupant.real), "a reserved name is its holder's");
         }

@@ -11,8 +11,20 @@ fn said() -> RoomRequest {
 fn entering_is_refused_as_the_table_says() {
     type Prepare = fn(&mut Room);
     let rows: [(&str, Prepare, &str, &str, Condition); 9] = [
-        ("a password is needed", |room| room.config.password = "x".into(), "new", "new", Condition::NotAuthorized),
-        ("members only", |room| room.config.members_only = true, "new", "new", Condition::RegistrationRequired),
+        (
+            "a password is needed",
+            |room| room.config.password = "x".into(),
+            "new",
+            "new",
+            Condition::NotAuthorized,
+        ),
+        (
+            "members only",
+            |room| room.config.members_only = true,
+            "new",
+            "new",
+            Condition::RegistrationRequired,
+        ),
         ("banned", |_| {}, "outcast", "new", Condition::Forbidden),
         ("the nickname is in use", |_| {}, "new", "member", Condition::Conflict),
         (
@@ -26,10 +38,28 @@ fn entering_is_refused_as_the_table_says() {
             "thane",
             Condition::Conflict,
         ),
-        ("full", |room| room.config.occupants_max = 8, "new", "new", Condition::ServiceUnavailable),
-        ("locked", |room| room.locked = true, "new", "new", Condition::ItemNotFound),
+        (
+            "full",
+            |room| room.config.occupants_max = 8,
+            "new",
+            "new",
+            Condition::ServiceUnavailable,
+        ),
+        (
+            "locked",
+            |room| room.locked = true,
+            "new",
+            "new",
+            Condition::ItemNotFound,
+        ),
         ("no nickname", |_| {}, "new", "", Condition::JidMalformed),
-        ("a long nickname", |_| {}, "new", "0123456789abcdefg", Condition::NotAcceptable),
+        (
+            "a long nickname",
+            |_| {},
+            "new",
+            "0123456789abcdefg",
+            Condition::NotAcceptable,
+        ),
     ];
     for (what, prepare, who, nick, condition) in rows {
         let (mut room, mut log) = court();
@@ -52,7 +82,11 @@ fn who_may_enter_enters() {
     let (mut room, mut log) = court();
     room.config.occupants_max = 1;
     asks(&mut room, &mut log, "admin", "", RoomRequest::Leave).unwrap();
-    assert_eq!(super::join(&mut room, &mut log, "admin"), Ok(()), "a full room lets admins in");
+    assert_eq!(
+        super::join(&mut room, &mut log, "admin"),
+        Ok(()),
+        "a full room lets admins in"
+    );
 }
 
 /// Sections 5.1.1, 7.4, 7.5, 8.1 and 17.4.
@@ -64,14 +98,34 @@ fn what_each_role_may_say() {
         ("stranger", "", said(), Ok(())),
         ("guest", "", said(), Ok(())),
         ("mute", "", RoomRequest::Subject("x".into()), Err(Condition::Forbidden)),
-        ("stranger", "", RoomRequest::Subject("x".into()), Err(Condition::Forbidden)),
+        (
+            "stranger",
+            "",
+            RoomRequest::Subject("x".into()),
+            Err(Condition::Forbidden),
+        ),
         ("guest", "", RoomRequest::Subject("x".into()), Ok(())),
-        ("guest", "", RoomRequest::Subject("0123456789abcdefg".into()), Err(Condition::NotAcceptable)),
+        (
+            "guest",
+            "",
+            RoomRequest::Subject("0123456789abcdefg".into()),
+            Err(Condition::NotAcceptable),
+        ),
         ("nobody", "member", RoomRequest::Private, Err(Condition::NotAcceptable)),
         ("mute", "member", RoomRequest::Private, Ok(())),
         ("mute", "gone", RoomRequest::Private, Err(Condition::ItemNotFound)),
-        ("nobody", "member", RoomRequest::Relay { ping: true }, Err(Condition::NotAcceptable)),
-        ("mute", "gone", RoomRequest::Relay { ping: true }, Err(Condition::ItemNotFound)),
+        (
+            "nobody",
+            "member",
+            RoomRequest::Relay { ping: true },
+            Err(Condition::NotAcceptable),
+        ),
+        (
+            "mute",
+            "gone",
+            RoomRequest::Relay { ping: true },
+            Err(Condition::ItemNotFound),
+        ),
         ("mute", "mute", RoomRequest::Relay { ping: true }, Ok(())),
     ];
     for (who, nick, request, outcome) in rows {
@@ -79,7 +133,10 @@ fn what_each_role_may_say() {
         let what = format!("{who} to {nick}: {request:?}");
         assert_eq!(asks(&mut room, &mut log, who, nick, request), outcome, "{what}");
         if outcome.is_err() {
-            assert!(log.told.is_empty() && log.answers.is_empty() && room.unsaved.is_empty(), "{what}");
+            assert!(
+                log.told.is_empty() && log.answers.is_empty() && room.unsaved.is_empty(),
+                "{what}"
+            );
         }
     }
 }
@@ -96,7 +153,10 @@ fn configuration_changes_what_may_be_said() {
     room.config.subject_by_all = true;
     let subject = RoomRequest::Subject("x".into());
     assert_eq!(asks(&mut room, &mut log, "stranger", "", subject.clone()), Ok(()));
-    assert_eq!(asks(&mut room, &mut log, "mute", "", subject), Err(Condition::Forbidden));
+    assert_eq!(
+        asks(&mut room, &mut log, "mute", "", subject),
+        Err(Condition::Forbidden)
+    );
     let invite = |name: &str| {
         RoomRequest::Invite(vec![Invitation {
             to: session(name),
@@ -106,10 +166,17 @@ fn configuration_changes_what_may_be_said() {
     };
     assert_eq!(asks(&mut room, &mut log, "stranger", "", invite("x")), Ok(()));
     room.config.invites = false;
-    assert_eq!(asks(&mut room, &mut log, "stranger", "", invite("x")), Err(Condition::Forbidden));
+    assert_eq!(
+        asks(&mut room, &mut log, "stranger", "", invite("x")),
+        Err(Condition::Forbidden)
+    );
     assert_eq!(asks(&mut room, &mut log, "guest", "", invite("x")), Ok(()));
     room.config.members_only = true;
-    assert_eq!(asks(&mut room, &mut log, "guest", "", invite("y")), Err(Condition::Forbidden), "not an admin");
+    assert_eq!(
+        asks(&mut room, &mut log, "guest", "", invite("y")),
+        Err(Condition::Forbidden),
+        "not an admin"
+    );
     assert_eq!(asks(&mut room, &mut log, "admin", "", invite("y")), Ok(()));
     assert_eq!(room.affiliations().of(&session("y")), Affiliation::Member);
 }
@@ -155,7 +222,11 @@ fn who_may_change_which_role() {
         assert_eq!(role(&mut room, &mut log, who, target, new), outcome, "{what}");
         assert_eq!(log.answers.len(), usize::from(outcome.is_ok()), "{what}");
         if outcome.is_ok() {
-            let has = room.occupants().named(target).first().map(|place| room.occupants().get(*place).unwrap().role);
+            let has = room
+                .occupants()
+                .named(target)
+                .first()
+                .map(|place| room.occupants().get(*place).unwrap().role);
             assert_eq!(has.unwrap_or(Role::None), new, "{what}");
         }
     }
@@ -225,9 +296,15 @@ fn the_last_owner_stays_one() {
         assert_eq!(asked, Err(Condition::Conflict), "{new:?}");
     }
     let empty = RoomQuery::SetConfig(vec![ConfigChange::Owners(Vec::new())]);
-    assert_eq!(asks(&mut room, &mut log, "owner", "", RoomRequest::Query(empty)), Err(Condition::Conflict));
+    assert_eq!(
+        asks(&mut room, &mut log, "owner", "", RoomRequest::Query(empty)),
+        Err(Condition::Conflict)
+    );
     let other = RoomQuery::SetConfig(vec![ConfigChange::Owners(vec![session("member")])]);
-    assert_eq!(asks(&mut room, &mut log, "owner", "", RoomRequest::Query(other)), Ok(()));
+    assert_eq!(
+        asks(&mut room, &mut log, "owner", "", RoomRequest::Query(other)),
+        Ok(())
+    );
     assert_eq!(room.affiliations().of(&session("member")), Affiliation::Owner);
     assert_eq!(room.affiliations().of(&session("owner")), Affiliation::Member);
 }
@@ -237,12 +314,28 @@ fn the_last_owner_stays_one() {
 fn who_may_ask_for_which_list_and_run_the_room() {
     use Condition::Forbidden;
     let queries: [(&str, fn() -> RoomQuery, &[&str]); 12] = [
-        ("bans", || RoomQuery::Affiliates(Affiliation::Outcast), &["admin", "owner"]),
-        ("members", || RoomQuery::Affiliates(Affiliation::Member), &["admin", "owner"]),
+        (
+            "bans",
+            || RoomQuery::Affiliates(Affiliation::Outcast),
+            &["admin", "owner"],
+        ),
+        (
+            "members",
+            || RoomQuery::Affiliates(Affiliation::Member),
+            &["admin", "owner"],
+        ),
         ("admins", || RoomQuery::Affiliates(Affiliation::Admin), &["owner"]),
         ("owners", || RoomQuery::Affiliates(Affiliation::Owner), &["owner"]),
-        ("voices", || RoomQuery::Roles(Role::Participant), &["guest", "admin", "owner"]),
-        ("moderators", || RoomQuery::Roles(Role::Moderator), &["guest", "admin", "owner"]),
+        (
+            "voices",
+            || RoomQuery::Roles(Role::Participant),
+            &["guest", "admin", "owner"],
+        ),
+        (
+            "moderators",
+            || RoomQuery::Roles(Role::Moderator),
+            &["guest", "admin", "owner"],
+        ),
         ("configuration", || RoomQuery::GetConfig, &["owner"]),
         ("a new configuration", || RoomQuery::SetConfig(Vec::new()), &["owner"]),
         ("giving it up", || RoomQuery::CancelConfig, &["owner"]),
@@ -263,10 +356,16 @@ fn who_may_ask_for_which_list_and_run_the_room() {
             },
             &["owner"],
         ),
-        ("history", || RoomQuery::History, &["mute", "stranger", "guest", "member", "admin", "owner"]),
+        (
+            "history",
+            || RoomQuery::History,
+            &["mute", "stranger", "guest", "member", "admin", "owner"],
+        ),
     ];
     for (what, query, allowed) in queries {
-        for who in ["nobody", "outcast", "mute", "stranger", "guest", "member", "admin", "owner"] {
+        for who in [
+            "nobody", "outcast", "mute", "stranger", "guest", "member", "admin", "owner",
+        ] {
             let (mut room, mut log) = court();
             let asked = asks(&mut room, &mut log, who, "", RoomRequest::Query(query()));
             let expected = if allowed.contains(&who) { Ok(()) } else { Err(Forbidden) };
@@ -286,16 +385,41 @@ fn registration_is_refused_as_the_section_says() {
         ("the name is used", |_| {}, "new", "member", Err(Condition::Conflict)),
         ("his own name is used by him", |_| {}, "member", "member", Ok(())),
         ("no name", |_| {}, "new", "", Err(Condition::BadRequest)),
-        ("members only", |room| room.config.members_only = true, "new", "thane", Err(Condition::NotAllowed)),
-        ("moderated", |room| room.config.moderated = true, "new", "thane", Err(Condition::NotAllowed)),
-        ("a member", |room| room.config.members_only = true, "member", "thane", Ok(())),
+        (
+            "members only",
+            |room| room.config.members_only = true,
+            "new",
+            "thane",
+            Err(Condition::NotAllowed),
+        ),
+        (
+            "moderated",
+            |room| room.config.moderated = true,
+            "new",
+            "thane",
+            Err(Condition::NotAllowed),
+        ),
+        (
+            "a member",
+            |room| room.config.members_only = true,
+            "member",
+            "thane",
+            Ok(()),
+        ),
     ];
     for (what, prepare, who, nick, outcome) in rows {
         let (mut room, mut log) = court();
         prepare(&mut room);
         let query = RoomQuery::Register(nick.to_owned());
-        assert_eq!(asks(&mut room, &mut log, who, "", RoomRequest::Query(query)), outcome, "{what}");
-        let holder = room.affiliations().holder(nick).is_some_and(|holder| holder.same_bare(&session(who)));
+        assert_eq!(
+            asks(&mut room, &mut log, who, "", RoomRequest::Query(query)),
+            outcome,
+            "{what}"
+        );
+        let holder = room
+            .affiliations()
+            .holder(nick)
+            .is_some_and(|holder| holder.same_bare(&session(who)));
         assert_eq!(holder, outcome.is_ok(), "{what}");
     }
 }
@@ -310,19 +434,34 @@ fn a_voice_is_asked_for_by_visitors_and_given_by_moderators() {
             allow,
         })
     };
-    assert_eq!(asks(&mut room, &mut log, "nobody", "", RoomRequest::AskVoice), Err(Condition::NotAcceptable));
-    assert_eq!(asks(&mut room, &mut log, "stranger", "", RoomRequest::AskVoice), Err(Condition::BadRequest));
+    assert_eq!(
+        asks(&mut room, &mut log, "nobody", "", RoomRequest::AskVoice),
+        Err(Condition::NotAcceptable)
+    );
+    assert_eq!(
+        asks(&mut room, &mut log, "stranger", "", RoomRequest::AskVoice),
+        Err(Condition::BadRequest)
+    );
     assert_eq!(asks(&mut room, &mut log, "mute", "", RoomRequest::AskVoice), Ok(()));
     assert_eq!(log.told.len(), 5, "the moderators: {:?}", log.told);
-    assert_eq!(asks(&mut room, &mut log, "stranger", "", answer("mute", true)), Err(Condition::Forbidden));
-    assert_eq!(asks(&mut room, &mut log, "guest", "", answer("gone", true)), Err(Condition::ItemNotFound));
+    assert_eq!(
+        asks(&mut room, &mut log, "stranger", "", answer("mute", true)),
+        Err(Condition::Forbidden)
+    );
+    assert_eq!(
+        asks(&mut room, &mut log, "guest", "", answer("gone", true)),
+        Err(Condition::ItemNotFound)
+    );
     assert_eq!(asks(&mut room, &mut log, "guest", "", answer("mute", false)), Ok(()));
     assert_eq!(asks(&mut room, &mut log, "mute", "", said()), Err(Condition::Forbidden));
     assert_eq!(asks(&mut room, &mut log, "guest", "", answer("mute", true)), Ok(()));
     assert_eq!(asks(&mut room, &mut log, "mute", "", said()), Ok(()));
     room.config.voice_requests = false;
     role(&mut room, &mut log, "owner", "mute", Role::Visitor).unwrap();
-    assert_eq!(asks(&mut room, &mut log, "mute", "", RoomRequest::AskVoice), Err(Condition::Forbidden));
+    assert_eq!(
+        asks(&mut room, &mut log, "mute", "", RoomRequest::AskVoice),
+        Err(Condition::Forbidden)
+    );
 }
 
 /// XEP-0425, and who may take a message back (XEP-0424).

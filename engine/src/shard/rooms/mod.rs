@@ -174,13 +174,13 @@ impl Shard {
         }
         work(self);
         while let Some(errand) = self.rooms.backlog.pop_front() {
-            self.errand(errand);
+            self.room_errand(errand);
         }
         self.rooms.at_work = false;
     }
 
     /// To the hall of its room, which is opened if it must be.
-    fn errand(&mut self, errand: Errand) {
+    fn room_errand(&mut self, errand: Errand) {
         let key = UserKey::of(errand.room());
         let found = self.rooms.halls.find(key, errand.room());
         let id = match (found, &errand) {

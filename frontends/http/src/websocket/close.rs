@@ -16,7 +16,7 @@ pub enum CloseCode {
     GoingAway = 1001,
     /// The peer does not keep to the protocol.
     Protocol = 1002,
-    /// Text, where only binary messages are understood.
+    /// Text where only binary messages are understood, or the other way round.
     Unsupported = 1003,
     /// Text that is not UTF-8.
     InvalidPayload = 1007,

@@ -25,6 +25,10 @@ pub enum Fault {
     MessageInMessage,
     /// A text message, where bytes are spoken.
     Text,
+    /// A binary message, where text is spoken.
+    Binary,
+    /// A message that is not what the subprotocol puts into one.
+    Message,
     /// A message longer than is taken here.
     MessageTooLarge,
     /// A close frame of one byte, or with a code that may not stand there (section 7.4).
@@ -38,7 +42,7 @@ impl Fault {
     #[must_use]
     pub fn code(self) -> CloseCode {
         match self {
-            Fault::Text => CloseCode::Unsupported,
+            Fault::Text | Fault::Binary => CloseCode::Unsupported,
             Fault::MessageTooLarge => CloseCode::TooBig,
             Fault::CloseReason => CloseCode::InvalidPayload,
             Fault::Unmasked
@@ -49,6 +53,7 @@ impl Fault {
             | Fault::ControlFragmented
             | Fault::NothingToContinue
             | Fault::MessageInMessage
+            | Fault::Message
             | Fault::CloseCode => CloseCode::Protocol,
         }
     }
@@ -66,6 +71,8 @@ impl fmt::Display for Fault {
             Fault::NothingToContinue => "a continuation continues nothing",
             Fault::MessageInMessage => "a message begins within another",
             Fault::Text => "a text message where bytes are spoken",
+            Fault::Binary => "a binary message where text is spoken",
+            Fault::Message => "a message is not what the subprotocol puts into one",
             Fault::MessageTooLarge => "a message is too large",
             Fault::CloseCode => "a close frame has no code that may stand there",
             Fault::CloseReason => "the reason in a close frame is not UTF-8",

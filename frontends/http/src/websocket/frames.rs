@@ -1,7 +1,7 @@
 //! A connection after its upgrade: the client's frames become a stream of bytes, and bytes become the server's frames.
 //!
-//! Payloads are passed on as they arrive, without waiting for the end of a frame or a message: where messages end means
-//! nothing to a stream of bytes.
+//! Payloads are passed on as they arrive, without waiting for the end of a frame or a message. Where messages end means
+//! nothing to a stream of bytes, which comes in binary messages; in text it is said.
 //!
 //! Invariants:
 //! - Nothing is kept but a few numbers: what is incomplete (a header, a control frame) stays with the caller, and is at most
@@ -20,9 +20,13 @@ pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The server's end of a WebSocket that carries bytes.
 #[derive(Debug)]
 pub struct Frames {
+    /// What messages are: [`Opcode::Binary`] or [`Opcode::Text`].
+    kind: Opcode,
     message_bytes_max: u64,
     /// Bytes of the message so far, while it is not known to be in its last fragment.
     message: Option<u64>,
+    /// The current frame is the last one of its message.
+    last: bool,
     /// Bytes of the current frame's payload that have not arrived.
     left: u64,
     /// Begins with the byte for the next one of the payload.
@@ -48,15 +52,29 @@ pub struct Progress {
     pub consumed: usize,
     /// The client has sent a close frame, and has been answered: nothing more comes, and nothing more can be sent.
     pub peer_closed: bool,
+    /// Only of text: what was appended last is the end of a message. There may be more to read behind it.
+    pub message_ended: bool,
 }
 
 impl Frames {
-    /// With a bound for the payload of one message, in bytes.
+    /// Binary messages, with a bound for the payload of one, in bytes.
     #[must_use]
     pub fn new(message_bytes_max: u64) -> Frames {
+        Frames::of(Opcode::Binary, message_bytes_max)
+    }
+
+    /// Text messages, with a bound for the payload of one, in bytes. Whether they are UTF-8 is for their reader to find out.
+    #[must_use]
+    pub fn text(message_bytes_max: u64) -> Frames {
+        Frames::of(Opcode::Text, message_bytes_max)
+    }
+
+    fn of(kind: Opcode, message_bytes_max: u64) -> Frames {
         Frames {
+            kind,
             message_bytes_max,
             message: None,
+            last: false,
             left: 0,
             mask: [0; 4],
             ended: None,
@@ -64,8 +82,8 @@ impl Frames {
         }
     }
 
-    /// Takes what was received, in any pieces. Appends the payloads of binary messages to `plain`, and what is to be sent
-    /// (pong, close) to `reply`.
+    /// Takes what was received, in any pieces. Appends the payloads of messages to `plain`, and what is to be sent (pong,
+    /// close) to `reply`. Of text it takes one message at a time.
     ///
     /// # Errors
     /// The client's mistake, with the close frame that says so appended to `reply`: send that, then end the connection. What
@@ -81,19 +99,30 @@ impl Frames {
                 None if self.left > 0 => self.payload(rest, plain),
                 None => self.frame(rest, reply).inspect_err(|fault| self.fail(*fault, reply))?,
             };
+            let message_ended = self.kind == Opcode::Text && self.last && self.left == 0;
             // Nothing was there, or nothing could be done with it yet.
-            if consumed == received.len() - rest.len() {
-                let peer_closed = self.ended.is_some();
-                return Ok(Progress { consumed, peer_closed });
+            if message_ended || consumed == received.len() - rest.len() {
+                self.last &= !message_ended;
+                return Ok(Progress {
+                    consumed,
+                    peer_closed: self.ended.is_some(),
+                    message_ended,
+                });
             }
         }
     }
 
-    /// Appends a binary message with these bytes to `out`; nothing if there are none, or after a close frame.
+    /// Appends a message with these bytes to `out`; nothing if there are none, or after a close frame.
     pub fn seal(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         if !self.closed && !plain.is_empty() {
-            append(Opcode::Binary, plain, out);
+            append(self.kind, plain, out);
         }
+    }
+
+    /// The client breaks a rule of what the messages carry: it is told so, once, and nothing more is read.
+    pub fn refuse(&mut self, fault: Fault, out: &mut Vec<u8>) -> Fault {
+        self.fail(fault, out);
+        fault
     }
 
     /// Says goodbye: appends a close frame to `out`, once.
@@ -151,7 +180,8 @@ impl Frames {
             (Opcode::Continuation, Some(before)) => before,
             (Opcode::Continuation, None) => return Err(Fault::NothingToContinue),
             (_, Some(_)) => return Err(Fault::MessageInMessage),
-            (Opcode::Text, None) => return Err(Fault::Text),
+            (Opcode::Text, None) if self.kind == Opcode::Binary => return Err(Fault::Text),
+            (Opcode::Binary, None) if self.kind == Opcode::Text => return Err(Fault::Binary),
             (_, None) => 0,
         };
         let message = before.saturating_add(header.length);
@@ -159,6 +189,7 @@ impl Frames {
             return Err(Fault::MessageTooLarge);
         }
         self.message = (!header.fin).then_some(message);
+        self.last = header.fin;
         self.left = header.length;
         self.mask = header.mask;
         Ok(())

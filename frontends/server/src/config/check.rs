@@ -9,6 +9,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::keys::{ITERATIONS_MAX, ITERATIONS_MIN};
 use toml::Value;
 
+use super::components::COMPONENTS_MAX;
 use super::layers::{Loaded, Wrong, leaves};
 use super::{Config, Role, TlsMode};
 
@@ -55,9 +56,11 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
     if let Err(what) = config.icpp_limits().check() {
         findings.add("icpp.heartbeat_s", what.to_owned());
     }
+    administrators(config, &mut findings);
     icpp(config, &mut findings);
     cluster(config, &mut findings);
     rooms(config, &mut findings);
+    components(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
         findings.add(
             "xmpp.redirect_always",
@@ -104,6 +107,18 @@ fn domain(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
+fn administrators(config: &Config, findings: &mut Findings<'_>) {
+    for text in &config.admin.jids {
+        match Jid::parse(text) {
+            Err(error) => findings.add("admin.jids", format!("`{text}` is no address: {error}")),
+            Ok(jid) if jid.node().is_none() || jid.is_full() || jid.domain() != config.domain => {
+                findings.add("admin.jids", format!("`{text}` is no account of {}", config.domain));
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
 fn ranges(config: &Config, findings: &mut Findings<'_>) {
     if config.shards > SHARDS_MAX {
         findings.add(
@@ -137,6 +152,8 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     let lists = [
         &xmpp.listen,
         &xmpp.listen_tls,
+        &xmpp.listen_ws,
+        &xmpp.listen_wss,
         &icpp.listen,
         &icpp.listen_tls,
         &icpp.listen_ws,
@@ -159,12 +176,17 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     let keyed = |key, list: &[SocketAddr]| list.iter().map(|address| (key, *address)).collect::<Vec<_>>();
     let mut all = keyed("xmpp.listen", &config.xmpp.listen);
     all.extend(keyed("xmpp.listen_tls", &config.xmpp.listen_tls));
+    all.extend(keyed("xmpp.listen_ws", &config.xmpp.listen_ws));
+    all.extend(keyed("xmpp.listen_wss", &config.xmpp.listen_wss));
     all.extend(keyed("icpp.listen", &config.icpp.listen));
     all.extend(keyed("icpp.listen_tls", &config.icpp.listen_tls));
     all.extend(keyed("icpp.trunk_listen", &config.icpp.trunk_listen));
     all.extend(keyed("icpp.listen_ws", &config.icpp.listen_ws));
     all.extend(keyed("icpp.listen_wss", &config.icpp.listen_wss));
     all.extend(keyed("admin.listen", &config.admin.listen));
+    if !config.components.component.is_empty() {
+        all.extend(keyed("components.listen", &config.components.listen));
+    }
     for (index, (key, address)) in all.iter().enumerate() {
         let twice = all[..index]
             .iter()
@@ -290,6 +312,39 @@ fn rooms(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
+/// What attaches itself under a domain of its own.
+fn components(config: &Config, findings: &mut Findings<'_>) {
+    let components = &config.components;
+    let open = components.listen.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| !components.allow_remote) {
+        let what = format!(
+            "{open} is not loopback and components are not encrypted; set components.allow_remote = true if the network is yours"
+        );
+        findings.add("components.listen", what);
+    }
+    let mut names: Vec<Jid> = Vec::new();
+    let key = "components.component";
+    if components.component.len() > COMPONENTS_MAX {
+        findings.add(key, format!("more than {COMPONENTS_MAX}"));
+    }
+    for component in &components.component {
+        let name = &component.name;
+        match Jid::parse(name) {
+            Ok(jid) if jid.node().is_some() || jid.resource().is_some() => {
+                findings.add(key, format!("`{name}` is an address; name a domain"));
+            }
+            Ok(jid) if jid.as_str() == config.domain || names.contains(&jid) => {
+                findings.add(key, format!("{name} is taken; each component has a domain of its own"));
+            }
+            Ok(jid) => names.push(jid),
+            Err(error) => findings.add(key, format!("`{name}` is no domain: {error}")),
+        }
+        if let Err(what) = component.secret() {
+            findings.add(key, format!("{name}: {what}"));
+        }
+    }
+}
+
 fn encryption(config: &Config, findings: &mut Findings<'_>) {
     let clear = config.xmpp.tls == TlsMode::Off && !config.xmpp.tls_terminated_by_proxy;
     let open = config.xmpp.listen.iter().find(|address| !address.ip().is_loopback());
@@ -299,6 +354,14 @@ fn encryption(config: &Config, findings: &mut Findings<'_>) {
              xmpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
         );
         findings.add("xmpp.tls", what);
+    }
+    let open = config.xmpp.listen_ws.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| !config.xmpp.tls_terminated_by_proxy) {
+        let what = format!(
+            "{open} is not loopback and would be talked to in the clear; use xmpp.listen_wss, or set \
+             xmpp.tls_terminated_by_proxy = true when a proxy in front does the encryption"
+        );
+        findings.add("xmpp.listen_ws", what);
     }
     let tls = &config.tls;
     match (tls.certificate.as_os_str().is_empty(), tls.key.as_os_str().is_empty()) {

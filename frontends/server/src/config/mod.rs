@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use crosspoint_engine::guard::{LoginRates, Rate};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::limits::Limits;
 use crosspoint_engine::scram::keys::ITERATIONS_DEFAULT;
 use crosspoint_engine::switch::ArchiveOptions;
@@ -20,15 +21,19 @@ use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{Balance, Edge, Role};
+pub use components::Components;
 pub use rooms::{Rooms, SystemRoom};
+pub use web::Web;
 
 pub mod check;
 mod cluster;
+pub mod components;
 pub mod layers;
 mod place;
 mod rooms;
 #[cfg(test)]
 mod tests;
+mod web;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -50,10 +55,14 @@ pub struct Config {
     pub xmpp: Xmpp,
     /// ICPP for clients.
     pub icpp: Icpp,
+    /// What is served over HTTP.
+    pub web: Web,
     /// The front-end role.
     pub edge: Edge,
     /// When a front-end sends clients to others.
     pub balance: Balance,
+    /// What else attaches itself to the switch.
+    pub components: Components,
     /// Certificate.
     pub tls: Tls,
     /// What is kept after it was delivered.
@@ -82,9 +91,14 @@ pub struct Xmpp {
     pub listen: Vec<SocketAddr>,
     /// Listeners that begin with TLS (XEP-0368).
     pub listen_tls: Vec<SocketAddr>,
+    /// WebSocket listeners (RFC 7395, path `/xmpp-websocket`) in the clear: loopback only, unless a proxy in front does the
+    /// encryption.
+    pub listen_ws: Vec<SocketAddr>,
+    /// WebSocket listeners in TLS.
+    pub listen_wss: Vec<SocketAddr>,
     /// Whether encryption is offered, and demanded, on `listen`.
     pub tls: TlsMode,
-    /// A proxy in front has taken the encryption off already: `tls = "off"` is then allowed on any address.
+    /// A proxy in front has taken the encryption off already: `tls = "off"` and `listen_ws` are then allowed on any address.
     pub tls_terminated_by_proxy: bool,
     /// `host` or `host:port` where clients are sent when this server is drained (see-other-host); empty: nowhere.
     pub redirect_to: String,
@@ -198,6 +212,8 @@ pub struct Admin {
     pub listen: Vec<SocketAddr>,
     /// Whether `listen` may name addresses other than loopback.
     pub allow_remote: bool,
+    /// Accounts that may manage the service by their clients (XEP-0133).
+    pub jids: Vec<String>,
 }
 
 /// The `[stats]` table.
@@ -262,6 +278,8 @@ pub struct Bounds {
     pub stanza_bytes: u32,
     /// Seconds for which a client that has lost its connection may come back (XEP-0198); 0: it may not.
     pub resume_s: u32,
+    /// Seconds for which a token that logs in is good (XEP-0484); 0: none are given.
+    pub token_s: u32,
     /// Seconds of silence after which a client is asked whether it is still there; 0: never.
     pub idle_s: u64,
     /// Wrong passwords that one address may try in a minute.
@@ -287,9 +305,11 @@ impl Default for Config {
             pin: true,
             xmpp: Xmpp::default(),
             icpp: Icpp::default(),
+            web: Web::default(),
             role: Role::All,
             edge: Edge::default(),
             balance: Balance::default(),
+            components: Components::default(),
             tls: Tls::default(),
             archive: Archive::default(),
             rooms: Rooms::default(),
@@ -308,6 +328,8 @@ impl Default for Xmpp {
         Xmpp {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5222))],
             listen_tls: vec![SocketAddr::from(([127, 0, 0, 1], 5223))],
+            listen_ws: Vec::new(),
+            listen_wss: Vec::new(),
             tls: TlsMode::Required,
             tls_terminated_by_proxy: false,
             redirect_to: String::new(),
@@ -378,7 +400,16 @@ impl Default for Admin {
         Admin {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
             allow_remote: false,
+            jids: Vec::new(),
         }
+    }
+}
+
+impl Admin {
+    /// Those of `jids` that are addresses; the others do not pass [`check`].
+    pub fn administrators(&self) -> Vec<Jid> {
+        let parsed = self.jids.iter().filter_map(|text| Jid::parse(text).ok());
+        parsed.map(|jid| jid.to_bare()).collect()
     }
 }
 
@@ -421,6 +452,7 @@ impl Default for Bounds {
             outbox_hard_bytes: limits.outbox_hard_bytes,
             stanza_bytes: xmpp.stanza_bytes_after_auth,
             resume_s: xmpp.resume_seconds,
+            token_s: xmpp.token_seconds,
             idle_s: xmpp.idle_ms / 1_000,
             wrong_passwords_per_address: 60,
             logins_per_address: 2_000,
@@ -453,6 +485,7 @@ impl Bounds {
         XmppLimits {
             stanza_bytes_after_auth: self.stanza_bytes,
             resume_seconds: self.resume_s,
+            token_seconds: self.token_s,
             idle_ms: self.idle_s.saturating_mul(1_000),
             ..XmppLimits::DEFAULT
         }

@@ -20,5 +20,6 @@ pub fn account(password: &str, iterations: u32) -> Result<Account, Refusal> {
     Ok(Account {
         keys,
         created_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        disabled: false,
     })
 }

@@ -59,9 +59,9 @@ impl Accounts for Offline {
         let old = self.find(jid)?;
         let mut account = keys::account(password, self.iterations)?;
         if let Ok(old) = Account::decode(&old.value) {
-            account.created_unix_ms = old.created_unix_ms;
+            (account.created_unix_ms, account.disabled) = (old.created_unix_ms, old.disabled);
         }
-        self.write(&[accounts::replacement(jid, &account)]).map(|_| ())
+        self.write(&accounts::replacement(jid, &account)).map(|_| ())
     }
 
     fn list(&mut self, after: &str) -> Result<Page, Refusal> {

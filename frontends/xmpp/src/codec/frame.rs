@@ -192,7 +192,7 @@ pub struct Attributes<'a>(&'a str);
 
 impl<'a> Attributes<'a> {
     /// `head` is a scanned start tag with its brackets, or nothing.
-    pub(super) fn of_head(head: &'a str) -> Attributes<'a> {
+    pub(crate) fn of_head(head: &'a str) -> Attributes<'a> {
         let name = head.find([' ', '\t', '\n', '\r', '/', '>']).unwrap_or(head.len());
         Attributes(&head[name..])
     }

@@ -3,12 +3,13 @@
 //! Invariant: [`Later::finish`] is the only place that answers, and it consumes what it needs for that.
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope};
+use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
 use super::{Outcome, Target};
 use crate::codec::Element;
+use crate::stanza::condition;
 
 /// A query that its handler may answer.
 pub(super) struct Ask<'a> {
@@ -108,6 +109,26 @@ impl Later {
             body,
         };
         host.send(self.query.answer(content));
+    }
+
+    /// Answers by an error with a condition of the application's own (RFC 6120 section 8.3.2).
+    pub fn refuse_as(self, condition: Condition, name: &str, ns: &str, host: &mut dyn Host) {
+        let mut body = Vec::new();
+        condition::write_with(&mut body, condition, name, ns);
+        self.fail(body, host);
+    }
+
+    /// Answers by an error that says more than a condition: the whole `<error/>` element.
+    pub fn fail(self, error: Vec<u8>, host: &mut dyn Host) {
+        let content = Content {
+            codec: Codec::Xmpp,
+            head: Bytes::new(),
+            body: Bytes::from(error),
+        };
+        host.send(Envelope {
+            kind: Kind::Query(QueryKind::Error),
+            ..self.query.answer(content)
+        });
     }
 
     /// Answers a change: an empty result when it is durable.

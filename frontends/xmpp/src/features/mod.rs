@@ -9,22 +9,32 @@
 //!   account exists: a stranger learns nothing from the answer (XEP-0030 section 8, RFC 6120 section 13.10).
 //! - An error never carries the request's payload back: it may be a password (XEP-0077 section 3.3).
 
+use std::cell::RefCell;
+
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
+mod administration;
+pub mod archive;
 mod ask;
 mod blocking;
 mod caps;
 mod carbons;
+mod commands;
 mod config;
 mod contact;
 mod disco;
+mod form;
+mod interest;
 mod last;
 mod legacy;
 mod offline;
 mod ping;
 mod private;
+mod pubsub;
 mod register;
+mod retraction;
 mod rooms;
 mod roster;
 pub mod stream_limits;
@@ -36,6 +46,7 @@ mod xml;
 pub use blocking::BLOCK_ITEMS_MAX;
 pub use blocking::push_body as block_push_body;
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
+pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use config::{Contacts, FeatureConfig, Software};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
 pub use register::PASSWORD_BYTES_MAX;
@@ -53,6 +64,9 @@ const LIST: &[&Feature] = &[
     &roster::FEATURE,
     &blocking::FEATURE,
     &carbons::FEATURE,
+    &archive::FEATURE,
+    &archive::PREFERENCES,
+    &retraction::FEATURE,
     &private::FEATURE,
     &vcard::FEATURE,
     &register::FEATURE,
@@ -62,6 +76,9 @@ const LIST: &[&Feature] = &[
     &last::FEATURE,
     &legacy::FEATURE,
     &offline::FEATURE,
+    &commands::FEATURE,
+    &administration::FEATURE,
+    &pubsub::FEATURE,
     &rooms::FEATURE,
 ];
 
@@ -177,12 +194,15 @@ type Outcome = Result<Reply, Condition>;
 struct Facts {
     config: FeatureConfig,
     disco: disco::Tables,
+    /// Ad-hoc commands that wait for a form.
+    commands: RefCell<commands::Desk>,
 }
 
 /// The features of one front-end on one shard.
 pub struct Features {
     facts: Facts,
     handlers: Vec<&'static Handler>,
+    interests: interest::Interests,
 }
 
 impl Features {
@@ -197,8 +217,10 @@ impl Features {
             facts: Facts {
                 config: config.clone(),
                 disco,
+                commands: RefCell::default(),
             },
             handlers,
+            interests: interest::Interests::default(),
         }
     }
 
@@ -234,6 +256,30 @@ impl Features {
     pub fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
         let outcome = self.answer(&query, host);
         ask::Later::new(&query).finish(outcome, host);
+    }
+
+    /// A session shows presence, or is gone.
+    pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        if let Some(newcomer) = self.interests.on_presence(presence, host) {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// What came of a question of the server's.
+    pub fn on_answer(&mut self, key: u64, answer: Option<&Envelope>, host: &mut dyn Host) {
+        for newcomer in self.interests.on_answer(key, answer, host) {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// A session of somebody who may see this user wants the last items of some nodes.
+    pub fn on_probe(&mut self, probe: &Envelope, host: &mut dyn Host) {
+        pubsub::welcomed(probe, host);
+    }
+
+    /// Whether an event is for this session.
+    pub fn wants(&self, session: &Jid, event: &Envelope) -> bool {
+        pubsub::node_of(&event.content.body).is_some_and(|node| self.interests.wants(session, &node))
     }
 
     fn answer(&self, query: &Envelope, host: &mut dyn Host) -> Outcome {

@@ -158,7 +158,7 @@ fn query(version: u64, items: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
 }
 
 /// Section 2.1.2.
-fn write_item(el: &mut Builder<'_, '_>, item: &Item) {
+pub(super) fn write_item(el: &mut Builder<'_, '_>, item: &Item) {
     let state = item.state;
     el.open("item").attr("jid", item.jid.as_str());
     el.attr_opt("name", (!item.name.is_empty()).then_some(item.name.as_str()));

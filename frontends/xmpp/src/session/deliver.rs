@@ -5,12 +5,15 @@
 use crosspoint_engine::envelope::{Envelope, Kind, MessageKind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::Form;
+use crosspoint_engine::stable::StableId;
 
 use crate::codec::CLIENT;
 use crate::stanza::{condition, kind, time, write};
 
 /// What stands around addresses, identifier and content in the longest of start and end tags.
 const FRAME_BYTES: usize = 80;
+/// And around a stanza's identity.
+const STABLE_BYTES: usize = 80;
 
 /// Appends a delivery for the session with this full address.
 pub(super) fn write(out: &mut Vec<u8>, envelope: &Envelope, form: Form, own: &Jid) {
@@ -40,10 +43,23 @@ fn copy(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, direction: &str) {
     crate::codec::write_tail(out, name);
 }
 
+/// Appends an envelope as a stanza inside of another.
+pub(crate) fn forward(out: &mut Vec<u8>, envelope: &Envelope) {
+    // It needs no address to speak for: there is no delay and no identity in it.
+    stanza(out, envelope, &envelope.to, Some(CLIENT));
+}
+
 fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
     let content = &envelope.content;
     let addresses = envelope.from.as_str().len() + envelope.to.as_str().len();
-    out.reserve(FRAME_BYTES + addresses + envelope.id.len() + content.head.len() + content.body.len());
+    out.reserve(
+        FRAME_BYTES
+            + if envelope.stable.is_some() { STABLE_BYTES } else { 0 }
+            + addresses
+            + envelope.id.len()
+            + content.head.len()
+            + content.body.len(),
+    );
     match (envelope.kind, namespace) {
         // What stands between two values goes out in one piece.
         (Kind::Message(_), None) => out.extend_from_slice(b"<message from=\""),
@@ -69,7 +85,7 @@ fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&
     if !content.head.is_empty() {
         out.extend_from_slice(&content.head);
     }
-    if content.body.is_empty() && envelope.error.is_none() && envelope.stamp_ms.is_none() {
+    if content.body.is_empty() && envelope.error.is_none() && envelope.stamp_ms.is_none() && envelope.stable.is_none() {
         return out.extend_from_slice(b"/>");
     }
     out.push(b'>');
@@ -82,6 +98,9 @@ fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&
     }
     if let Some(stamp_ms) = envelope.stamp_ms {
         delay(out, stamp_ms, own);
+    }
+    if let Some(id) = envelope.stable {
+        stanza_id(out, id, own);
     }
     match envelope.kind {
         Kind::Message(_) => out.extend_from_slice(b"</message>"),
@@ -96,6 +115,15 @@ fn delay(out: &mut Vec<u8>, stamp_ms: u64, own: &Jid) {
     write::attribute(out, "from", own.domain().as_bytes());
     out.extend_from_slice(b" stamp='");
     time::write(out, stamp_ms);
+    out.extend_from_slice(b"'/>");
+}
+
+/// XEP-0359: where the message stands in the user's archive.
+fn stanza_id(out: &mut Vec<u8>, id: StableId, own: &Jid) {
+    out.extend_from_slice(b"<stanza-id xmlns='urn:xmpp:sid:0'");
+    write::attribute(out, "by", own.bare_str().as_bytes());
+    out.extend_from_slice(b" id='");
+    out.extend_from_slice(&id.text());
     out.extend_from_slice(b"'/>");
 }
 

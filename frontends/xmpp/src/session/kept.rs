@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Hints, Kind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::Form;
+use crosspoint_engine::stable::StableId;
 use crosspoint_engine::store::RecordId;
 
 /// A delivered envelope, packed.
@@ -27,6 +28,7 @@ pub(crate) struct Kept {
     error: Option<Condition>,
     form: Form,
     stamp_ms: Option<u64>,
+    stable: Option<StableId>,
     record: Option<RecordId>,
 }
 
@@ -52,6 +54,7 @@ impl Kept {
             error: envelope.error,
             form,
             stamp_ms: envelope.stamp_ms,
+            stable: envelope.stable,
             record,
         }
     }
@@ -76,6 +79,7 @@ impl Kept {
             hints: self.hints,
             error: self.error,
             stamp_ms: self.stamp_ms,
+            stable: self.stable,
         })
     }
 
@@ -122,6 +126,7 @@ mod tests {
             },
             hints: Hints::STORE.with(Hints::COPY),
             stamp_ms: Some(7),
+            stable: StableId::parse("0123456789abcdef"),
             ..Envelope::neutral(
                 jid("romeo@m.lit/\u{e9}"),
                 jid("juliet@c.lit"),
@@ -135,8 +140,8 @@ mod tests {
             (&sent.from, &sent.to, sent.kind, &sent.id)
         );
         assert_eq!(
-            (&back.content, back.hints, back.stamp_ms, back.error),
-            (&sent.content, sent.hints, sent.stamp_ms, None)
+            (&back.content, back.hints, back.stamp_ms, back.stable, back.error),
+            (&sent.content, sent.hints, sent.stamp_ms, sent.stable, None)
         );
         assert_eq!(
             (kept.form(), kept.record(), kept.from()),

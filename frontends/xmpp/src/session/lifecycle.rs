@@ -11,7 +11,7 @@ use crate::features;
 use super::errors::StreamError;
 use super::established::Established;
 use super::negotiate::{Negotiation, Stage};
-use super::{Flow, State, XmppSession, bind, register, sasl, starttls, stream_management};
+use super::{Flow, State, XmppSession, bind, fast, register, sasl, starttls, stream_management};
 
 /// Silence after which the scanner's buffers are freed, in milliseconds: a conversation keeps them, an idle client does not.
 const REST_AFTER_MS: u64 = 3_000;
@@ -50,9 +50,11 @@ impl XmppSession {
                 self.scanner.reset();
                 starttls::on_secured(negotiation, facts);
             }
-            Event::Keys(keys) => sasl::on_keys(negotiation, &keys, cx),
+            Event::Keys(keys) => sasl::on_keys(negotiation, &keys, config, cx),
             Event::PasswordChecked(opens) => return sasl::on_password(negotiation, opens, config, cx),
             Event::AuthUnavailable { throttled } => return sasl::on_unavailable(negotiation, throttled, config, cx),
+            Event::TokenChecked(verdict) => return fast::on_checked(negotiation, verdict, config, cx),
+            Event::TokenIssued(new) => self.token_issued(new.as_deref(), cx),
             Event::Homed => self.homed(cx),
             Event::Registered(outcome) => {
                 if let Some(id) = take_id(negotiation) {
@@ -61,6 +63,8 @@ impl XmppSession {
                 }
             }
             Event::Bound { address, .. } => self.bound(address, cx),
+            Event::BindFailed(fault) if negotiation.request.is_some() => self.inline_bind_failed(fault, cx),
+            Event::ResumeFailed if negotiation.request.is_some() => self.inline_resume_failed(cx),
             Event::BindFailed(fault) => {
                 if let Some(id) = take_id(negotiation) {
                     bind::write_failed(&id, fault, cx.outbox);
@@ -77,21 +81,25 @@ impl XmppSession {
         Flow::Next
     }
 
-    /// At home, and authenticated: says so, and expects a new stream.
+    /// At home, and authenticated: says so, and expects a new stream; or goes on with this one (XEP-0388).
     fn homed(&mut self, cx: &mut Context<'_>) {
         let limits = &self.shared.config.limits;
         let State::Negotiating(negotiation) = &mut self.state else {
             return;
         };
-        let Stage::Homing(success) = &mut negotiation.stage else {
+        if !matches!(negotiation.stage, Stage::Homing) {
             return;
-        };
-        cx.outbox.append(success);
-        negotiation.restart();
+        }
         negotiation.deadline_ms = cx.now.ms + limits.negotiation_ms;
+        cx.actions.push(Action::WakeAt(negotiation.deadline_ms));
+        if negotiation.request.is_some() {
+            self.scanner.set_limits(limits.scan_after_auth());
+            return self.fulfil(cx);
+        }
+        cx.outbox.append(&mut negotiation.success);
+        negotiation.restart();
         self.scanner.reset();
         self.scanner.set_limits(limits.scan_after_auth());
-        cx.actions.push(Action::WakeAt(negotiation.deadline_ms));
         cx.actions.push(Action::Continue);
     }
 
@@ -99,9 +107,17 @@ impl XmppSession {
         let State::Negotiating(negotiation) = &mut self.state else {
             return;
         };
-        let Some(id) = take_id(negotiation) else { return };
-        bind::write_bound(&id, &address, cx.outbox);
-        self.state = State::Established(Established::new(address, negotiation.lang.take(), cx.now));
+        let established = match take_id(negotiation) {
+            Some(id) => {
+                bind::write_bound(&id, &address, cx.outbox);
+                Established::new(address, negotiation.lang.take(), cx.now)
+            }
+            None => match self.inline_bound(address, cx) {
+                Some(established) => established,
+                None => return,
+            },
+        };
+        self.state = State::Established(established);
         cx.actions.push(Action::WakeAt(cx.now.ms + REST_AFTER_MS));
         cx.actions.push(Action::Continue);
     }
@@ -114,11 +130,16 @@ impl XmppSession {
         let Stage::Resuming(h) = negotiation.stage else {
             return Flow::Next;
         };
-        let mut established = Established::new(address, negotiation.lang.take(), cx.now);
+        let lang = negotiation.lang.take();
+        let welcome = self.welcome(&address);
+        let mut established = Established::new(address, lang, cx.now);
         if let Ok(old) = old.into_any().downcast::<XmppSession>()
             && let State::Established(old) = old.state
         {
             established.take_over(old);
+        }
+        if let Some(management) = &mut established.management {
+            management.welcome = welcome;
         }
         cx.actions.push(Action::WakeAt(cx.now.ms + REST_AFTER_MS));
         let flow = established.resume(h, &self.shared.config, cx);

@@ -29,7 +29,11 @@ impl Established {
         cx: &mut Context<'_>,
     ) -> Flow {
         match (name, &mut self.management) {
-            ("enable", None) => self.enable(stanza, config, cx),
+            ("enable", None) => {
+                let (resume, max) = (sm::attribute(stanza, "resume"), sm::attribute(stanza, "max"));
+                self.enable(sm::Enable::read(resume.as_deref(), max.as_deref()), config, cx);
+                Flow::Next
+            }
             ("enable" | "resume", _) => sm::refuse(cx, "unexpected-request"),
             ("r", Some(management)) => {
                 management.ask();
@@ -45,23 +49,20 @@ impl Established {
         }
     }
 
-    fn enable(&mut self, stanza: &Stanza<'_>, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+    /// Counts from here on, and says so.
+    pub(super) fn enable(&mut self, wish: sm::Enable, config: &XmppConfig, cx: &mut Context<'_>) {
         let mut management = StreamManagement::default();
-        let wanted = sm::attribute(stanza, "resume").is_some_and(|value| value == "true" || value == "1");
-        if wanted && config.limits.resume_seconds > 0 {
+        if wish.resume && config.limits.resume_seconds > 0 {
             let mut token = [0; TOKEN_BYTES];
             cx.random.fill(&mut token);
             let token = Bytes::from(STANDARD.encode(token));
-            let max = sm::attribute(stanza, "max")
-                .and_then(|max| max.parse().ok())
-                .unwrap_or(u32::MAX);
+            let max = wish.max.unwrap_or(u32::MAX);
             management.seconds = config.limits.resume_seconds.min(max).max(1);
             management.token = Some(token.clone());
             cx.actions.push(Action::Resumable { token });
         }
         sm::write_enabled(cx.outbox, &management);
         self.management = Some(Box::new(management));
-        Flow::Next
     }
 
     /// The client has everything up to `h`.
@@ -137,7 +138,14 @@ impl Established {
         let Some(management) = &mut self.management else {
             return Flow::Next;
         };
+        let welcome = management.welcome.take();
+        if let Some(welcome) = &welcome {
+            cx.outbox.extend_from_slice(&welcome.before);
+        }
         sm::write_resumed(cx.outbox, management);
+        if let Some(welcome) = &welcome {
+            cx.outbox.extend_from_slice(&welcome.after);
+        }
         for sent in management.unacknowledged() {
             match sent {
                 Sent::Own(words) => cx.outbox.extend_from_slice(words),

@@ -15,10 +15,13 @@
 //! - After `Close` nothing is pushed and nothing is read.
 
 mod bind;
+mod bind2;
 mod client_state;
+pub mod component;
 mod deliver;
 mod errors;
 mod established;
+mod fast;
 mod inbound;
 mod kept;
 mod lifecycle;
@@ -28,6 +31,8 @@ mod presence;
 mod register;
 mod routing;
 mod sasl;
+mod sasl2;
+mod sasl_words;
 mod starttls;
 mod stream_features;
 mod stream_management;
@@ -40,6 +45,7 @@ use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session
 use crate::codec::{Frame, Scan, Scanner};
 use crate::config::XmppConfig;
 
+pub(crate) use deliver::forward;
 use errors::StreamError;
 use established::Established;
 use inbound::Run;

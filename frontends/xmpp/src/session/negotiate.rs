@@ -18,6 +18,8 @@ use crate::stanza::write;
 
 use super::errors::StreamError;
 use super::sasl::Exchange;
+use super::sasl_words::Profile;
+use super::sasl2::{self, NS as NS_SASL2, Request};
 use super::{Flow, Shared, bind, register, sasl, starttls, stream_features, stream_management};
 
 /// Namespace of STARTTLS (RFC 6120 section 5).
@@ -40,6 +42,14 @@ pub(super) struct Negotiation {
     pub(super) header_sent: bool,
     /// Who it is, once proved.
     pub(super) account: Option<Jid>,
+    /// Who it says that it is, in its header: believed by nobody.
+    pub(super) claimed: Option<Jid>,
+    /// How the latest exchange is carried.
+    pub(super) profile: Profile,
+    /// What the client wants to come with its authentication (XEP-0388), until it has come.
+    pub(super) request: Option<Box<Request>>,
+    /// What the old profile says at home.
+    pub(super) success: Vec<u8>,
     pub(super) deadline_ms: u64,
     /// Bytes read before authentication.
     bytes: u64,
@@ -59,8 +69,10 @@ pub(super) enum Stage {
     Handshake,
     /// The next step of an authentication exchange.
     Sasl(Box<Exchange>),
-    /// To be at home; then this is said.
-    Homing(Vec<u8>),
+    /// To be at home.
+    Homing,
+    /// An answer to one of the wishes that came with the authentication.
+    Fulfilling,
     /// A resource; the query's identifier.
     Binding(Vec<u8>),
     /// An earlier session; the last stanza that the client has of it.
@@ -77,6 +89,10 @@ impl Negotiation {
             stage: Stage::Header,
             header_sent: false,
             account: None,
+            claimed: None,
+            profile: Profile::Rfc6120,
+            request: None,
+            success: Vec::new(),
             deadline_ms,
             bytes: 0,
             auth_failures: 0,
@@ -90,8 +106,19 @@ impl Negotiation {
         match &self.stage {
             Stage::Header | Stage::Choice | Stage::Handshake => false,
             Stage::Sasl(exchange) => exchange.holds(),
-            Stage::Homing(_) | Stage::Binding(_) | Stage::Resuming(_) | Stage::Registering(_) => true,
+            Stage::Homing | Stage::Fulfilling | Stage::Binding(_) | Stage::Resuming(_) | Stage::Registering(_) => true,
         }
+    }
+
+    /// The exchange is over, and was in vain.
+    pub(super) fn give_up_exchange(&mut self) {
+        self.stage = Stage::Choice;
+        self.request = None;
+    }
+
+    /// Whether an exchange of XEP-0388 is under way, during which nothing else may be said.
+    fn is_within_sasl2(&self) -> bool {
+        self.profile == Profile::Extensible && matches!(self.stage, Stage::Sasl(_))
     }
 
     /// Between `<proceed/>` and the end of the handshake there is no stream, and nothing is read.
@@ -130,10 +157,15 @@ impl Negotiation {
         cx: &mut Context<'_>,
     ) -> Flow {
         match (&*stanza.namespace, stanza.name) {
+            (NS_SASL2, "response") => sasl::on_response(self, Profile::Extensible, stanza, config, cx),
+            (NS_SASL2, "abort") => sasl::on_abort(self, Profile::Extensible, config, cx),
+            // XEP-0388 section 2.4: whoever says anything else in between is disconnected.
+            _ if self.is_within_sasl2() => Flow::Fail(StreamError::PolicyViolation),
+            (NS_SASL2, "authenticate") => sasl2::on_authenticate(self, stanza, scanner, config, cx),
             (NS_TLS, "starttls") => starttls::on_request(self, config, cx),
             (NS_SASL, "auth") => sasl::on_auth(self, stanza, config, cx),
-            (NS_SASL, "response") => sasl::on_response(self, stanza, config, cx),
-            (NS_SASL, "abort") => sasl::on_abort(self, config, cx),
+            (NS_SASL, "response") => sasl::on_response(self, Profile::Rfc6120, stanza, config, cx),
+            (NS_SASL, "abort") => sasl::on_abort(self, Profile::Rfc6120, config, cx),
             (CLIENT, "iq") if self.may_register(config) => register::on_iq(self, stanza, scanner, config, cx),
             (CLIENT, "message" | "presence" | "iq") => Flow::Fail(StreamError::NotAuthorized),
             _ => Flow::Fail(StreamError::UnsupportedStanzaType),
@@ -176,6 +208,7 @@ impl Negotiation {
             crate::codec::write::raw_attribute(&mut attribute, "xml:lang", lang);
             Box::new(Bytes::from(attribute))
         });
+        self.claimed = from.map(|from| from.to_bare());
         stream_features::write(self, shared, cx.outbox);
         self.stage = Stage::Choice;
         Flow::Next

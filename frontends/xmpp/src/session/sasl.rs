@@ -1,4 +1,5 @@
-//! SASL on the wire (RFC 6120 section 6): framing, base64, conditions, attempts. The mechanisms are the engine's.
+//! SASL (RFC 6120 section 6): the exchange, its attempts and its end, in whichever profile it is carried (`sasl_words`). The
+//! mechanisms are the engine's.
 //!
 //! ```text
 //!   <auth/> ──▶ SCRAM: FetchKeys ─▶ Keys ─▶ <challenge/> ─▶ <response/> ──▶ Authenticated ─▶ Homed ─▶ <success/>
@@ -9,18 +10,18 @@
 //! - Every failure counts, towards this stream's bound and, by `AuthFailed`, towards the engine's budgets.
 //! - `<success/>` is written at the user's home: nothing that a client sends after it has to move.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::{self, AccountKeys, Challenged, Mechanism, NONCE_BYTES, Plain, SaslFault, Started};
 use crosspoint_engine::session::{Action, Context};
+use crosspoint_engine::tokens;
 
 use crate::codec::Stanza;
 use crate::config::XmppConfig;
 
-use super::Flow;
 use super::errors::StreamError;
 use super::negotiate::{Negotiation, Stage};
+use super::sasl_words::{self as words, Failure, Profile};
+use super::{Flow, fast, stream_features};
 
 /// Where an exchange stands.
 pub(super) enum Exchange {
@@ -45,6 +46,13 @@ pub(super) enum Exchange {
         /// Whose.
         account: Jid,
     },
+    /// A token is being checked.
+    AwaitingToken {
+        /// Whose.
+        account: Jid,
+        /// How it is shown.
+        mechanism: tokens::Mechanism,
+    },
 }
 
 /// The mechanism that the client has chosen.
@@ -59,53 +67,10 @@ pub(super) enum Chosen {
 impl Exchange {
     /// Whether reading waits for an answer of the shard.
     pub(super) fn holds(&self) -> bool {
-        matches!(self, Exchange::AwaitingKeys { .. } | Exchange::AwaitingPassword { .. })
-    }
-}
-
-/// The failure conditions of RFC 6120 section 6.5 that we have a use for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
-    Aborted,
-    EncryptionRequired,
-    IncorrectEncoding,
-    InvalidAuthzid,
-    InvalidMechanism,
-    MalformedRequest,
-    NotAuthorized,
-    Temporary,
-}
-
-impl Failure {
-    fn name(self) -> &'static str {
-        match self {
-            Failure::Aborted => "aborted",
-            Failure::EncryptionRequired => "encryption-required",
-            Failure::IncorrectEncoding => "incorrect-encoding",
-            Failure::InvalidAuthzid => "invalid-authzid",
-            Failure::InvalidMechanism => "invalid-mechanism",
-            Failure::MalformedRequest => "malformed-request",
-            Failure::NotAuthorized => "not-authorized",
-            Failure::Temporary => "temporary-auth-failure",
-        }
-    }
-}
-
-impl From<SaslFault> for Failure {
-    fn from(fault: SaslFault) -> Failure {
-        match fault {
-            SaslFault::Malformed
-            | SaslFault::TooLong
-            | SaslFault::ExtensionUnsupported
-            | SaslFault::BindingFlagMismatch => Failure::MalformedRequest,
-            SaslFault::InvalidAuthzid => Failure::InvalidAuthzid,
-            SaslFault::Downgrade
-            | SaslFault::BindingTypeUnsupported
-            | SaslFault::BindingMismatch
-            | SaslFault::NonceMismatch
-            | SaslFault::UsernameForbidden
-            | SaslFault::WrongProof => Failure::NotAuthorized,
-        }
+        matches!(
+            self,
+            Exchange::AwaitingKeys { .. } | Exchange::AwaitingPassword { .. } | Exchange::AwaitingToken { .. }
+        )
     }
 }
 
@@ -116,14 +81,33 @@ pub(super) fn on_auth(
     config: &XmppConfig,
     cx: &mut Context<'_>,
 ) -> Flow {
-    if negotiation.demands_tls(config) {
-        return fail(negotiation, None, Failure::EncryptionRequired, config, cx);
-    }
+    negotiation.profile = Profile::Rfc6120;
     let name = stanza
         .attributes()
         .find(|attribute| attribute.name == "mechanism")
         .map(|found| found.value.unescape());
-    let chosen = match name.as_deref() {
+    let initial = Some(stanza.body()).filter(|body| !body.is_empty());
+    choose(negotiation, name.as_deref(), initial, config, cx)
+}
+
+/// The client has chosen a mechanism, and may have said its first message.
+pub(super) fn choose(
+    negotiation: &mut Negotiation,
+    name: Option<&str>,
+    initial: Option<&str>,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
+    if negotiation.demands_tls(config) {
+        return fail(negotiation, None, Failure::EncryptionRequired, config, cx);
+    }
+    let token = name
+        .filter(|_| negotiation.profile == Profile::Extensible)
+        .and_then(tokens::Mechanism::from_name);
+    if let Some(mechanism) = token {
+        return fast::begin(negotiation, mechanism, initial, config, cx);
+    }
+    let chosen = match name {
         Some("PLAIN") if negotiation.takes_passwords(config) => Chosen::Plain,
         Some("PLAIN") => return fail(negotiation, None, Failure::EncryptionRequired, config, cx),
         Some(name) => match Mechanism::from_name(name) {
@@ -132,23 +116,28 @@ pub(super) fn on_auth(
         },
         None => return fail(negotiation, None, Failure::InvalidMechanism, config, cx),
     };
-    if stanza.body().is_empty() {
+    let Some(initial) = initial else {
         // No initial response: it is asked for by an empty challenge (RFC 6120 section 6.4.2).
-        cx.outbox
-            .extend_from_slice(b"<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+        words::write_challenge(cx.outbox, negotiation.profile, b"");
         negotiation.stage = Stage::Sasl(Box::new(Exchange::Opened(chosen)));
         return Flow::Next;
-    }
-    begin(negotiation, chosen, stanza.body(), config, cx)
+    };
+    begin(negotiation, chosen, initial, config, cx)
 }
 
 /// `<response/>`: the client's first message, or its proof.
 pub(super) fn on_response(
     negotiation: &mut Negotiation,
+    profile: Profile,
     stanza: &Stanza<'_>,
     config: &XmppConfig,
     cx: &mut Context<'_>,
 ) -> Flow {
+    if negotiation.profile != profile {
+        // The other profile's exchange is given up.
+        negotiation.stage = Stage::Choice;
+        negotiation.profile = profile;
+    }
     match std::mem::replace(&mut negotiation.stage, Stage::Choice) {
         Stage::Sasl(exchange) => match *exchange {
             Exchange::Opened(chosen) => begin(negotiation, chosen, stanza.body(), config, cx),
@@ -163,19 +152,25 @@ pub(super) fn on_response(
 }
 
 /// `<abort/>`.
-pub(super) fn on_abort(negotiation: &mut Negotiation, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+pub(super) fn on_abort(
+    negotiation: &mut Negotiation,
+    profile: Profile,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
+    negotiation.profile = profile;
     fail(negotiation, None, Failure::Aborted, config, cx)
 }
 
 /// The client's first message.
 fn begin(negotiation: &mut Negotiation, chosen: Chosen, text: &str, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
-    let Some(message) = decode(text) else {
+    let Some(message) = words::decode(text) else {
         return fail(negotiation, None, Failure::IncorrectEncoding, config, cx);
     };
     let asked = match chosen {
-        Chosen::Plain => plain(&message, config),
+        Chosen::Plain => plain(negotiation, &message, config),
         Chosen::Scram(mechanism) => Started::parse(mechanism, &message, &negotiation.bindings()).and_then(|started| {
-            let account = scram::account(started.authcid(), started.authzid(), config.domain.domain())?;
+            let account = account(negotiation, started.authcid(), started.authzid(), config)?;
             let fetch = Action::FetchKeys {
                 account: account.clone(),
             };
@@ -199,9 +194,28 @@ fn begin(negotiation: &mut Negotiation, chosen: Chosen, text: &str, config: &Xmp
     }
 }
 
-fn plain(message: &[u8], config: &XmppConfig) -> Result<(Exchange, Action), SaslFault> {
+/// Whom the client wants to be. In the new profile its header, if it names somebody, must name the same one
+/// (XEP-0388 section 4.4).
+pub(super) fn account(
+    negotiation: &Negotiation,
+    authcid: &str,
+    authzid: Option<&str>,
+    config: &XmppConfig,
+) -> Result<Jid, SaslFault> {
+    let account = scram::account(authcid, authzid, config.domain.domain())?;
+    let claimed = negotiation
+        .claimed
+        .as_ref()
+        .filter(|_| negotiation.profile == Profile::Extensible);
+    match claimed {
+        Some(claimed) if authzid.is_some() && *claimed != account => Err(SaslFault::InvalidAuthzid),
+        _ => Ok(account),
+    }
+}
+
+fn plain(negotiation: &Negotiation, message: &[u8], config: &XmppConfig) -> Result<(Exchange, Action), SaslFault> {
     let plain = Plain::parse(message)?;
-    let account = scram::account(plain.authcid, plain.authzid, config.domain.domain())?;
+    let account = account(negotiation, plain.authcid, plain.authzid, config)?;
     let check = Action::CheckPassword {
         account: account.clone(),
         password: plain.password.to_owned(),
@@ -210,7 +224,8 @@ fn plain(message: &[u8], config: &XmppConfig) -> Result<(Exchange, Action), Sasl
 }
 
 /// The account's keys have come: challenges the client.
-pub(super) fn on_keys(negotiation: &mut Negotiation, keys: &AccountKeys, cx: &mut Context<'_>) {
+pub(super) fn on_keys(negotiation: &mut Negotiation, keys: &AccountKeys, config: &XmppConfig, cx: &mut Context<'_>) {
+    let (offer, profile) = (stream_features::offer(negotiation, config), negotiation.profile);
     let Stage::Sasl(exchange) = &mut negotiation.stage else {
         return;
     };
@@ -221,8 +236,8 @@ pub(super) fn on_keys(negotiation: &mut Negotiation, keys: &AccountKeys, cx: &mu
     let mut nonce = [0; NONCE_BYTES];
     cx.random.fill(&mut nonce);
     let credentials = keys.credentials(started.mechanism().hash);
-    let (challenged, text) = started.challenge(credentials, nonce);
-    write_data(cx.outbox, "challenge", text.as_bytes());
+    let (challenged, text) = started.challenge_sealed(credentials, nonce, &offer);
+    words::write_challenge(cx.outbox, profile, text.as_bytes());
     **exchange = Exchange::Challenged {
         account: account.clone(),
         challenged: Some(challenged),
@@ -239,7 +254,7 @@ fn prove(
     config: &XmppConfig,
     cx: &mut Context<'_>,
 ) -> Flow {
-    let Some(message) = decode(text) else {
+    let Some(message) = words::decode(text) else {
         return fail(negotiation, Some(account), Failure::IncorrectEncoding, config, cx);
     };
     match challenged.finish(&message) {
@@ -284,8 +299,8 @@ pub(super) fn on_unavailable(
     if !matches!(&negotiation.stage, Stage::Sasl(exchange) if exchange.holds()) {
         return Flow::Next;
     }
-    write_failure(cx.outbox, Failure::Temporary);
-    negotiation.stage = Stage::Choice;
+    words::write_failure(cx.outbox, negotiation.profile, Failure::Temporary, None);
+    negotiation.give_up_exchange();
     if throttled {
         // Who has used up a budget is not offered another try on the same stream.
         return Flow::Fail(StreamError::PolicyViolation);
@@ -295,25 +310,31 @@ pub(super) fn on_unavailable(
     too_many(negotiation, config)
 }
 
-fn succeed(negotiation: &mut Negotiation, account: Jid, server_final: &[u8], cx: &mut Context<'_>) {
-    let mut success = Vec::with_capacity(160);
-    write_data(&mut success, "success", server_final);
-    negotiation.stage = Stage::Homing(success);
+pub(super) fn succeed(negotiation: &mut Negotiation, account: Jid, server_final: &[u8], cx: &mut Context<'_>) {
+    match &mut negotiation.request {
+        Some(request) => request.additional = server_final.to_vec(),
+        None => {
+            let mut success = Vec::with_capacity(160);
+            words::write_success(&mut success, server_final);
+            negotiation.success = success;
+        }
+    }
+    negotiation.stage = Stage::Homing;
     cx.actions.push(Action::Authenticated {
         account: account.clone(),
     });
     negotiation.account = Some(account);
 }
 
-fn fail(
+pub(super) fn fail(
     negotiation: &mut Negotiation,
     account: Option<Jid>,
     failure: Failure,
     config: &XmppConfig,
     cx: &mut Context<'_>,
 ) -> Flow {
-    write_failure(cx.outbox, failure);
-    negotiation.stage = Stage::Choice;
+    words::write_failure(cx.outbox, negotiation.profile, failure, None);
+    negotiation.give_up_exchange();
     negotiation.auth_failures += 1;
     cx.actions.push(Action::AuthFailed { account });
     too_many(negotiation, config)
@@ -324,50 +345,4 @@ fn too_many(negotiation: &Negotiation, config: &XmppConfig) -> Flow {
         return Flow::Fail(StreamError::PolicyViolation);
     }
     Flow::Next
-}
-
-/// Base64 as RFC 6120 section 6.4.2 has it: strict, and `=` for a message of no bytes.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    match text {
-        "=" => Some(Vec::new()),
-        "" => Some(Vec::new()),
-        text => STANDARD.decode(text).ok(),
-    }
-}
-
-fn write_data(out: &mut Vec<u8>, name: &'static str, data: &[u8]) {
-    let text = STANDARD.encode(data);
-    crate::codec::Builder::new(out)
-        .open(name)
-        .attr("xmlns", super::negotiate::NS_SASL)
-        .text(&text);
-}
-
-fn write_failure(out: &mut Vec<u8>, failure: Failure) {
-    out.extend_from_slice(b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><");
-    out.extend_from_slice(failure.name().as_bytes());
-    out.extend_from_slice(b"/></failure>");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_strict() {
-        assert_eq!(decode("="), Some(vec![]));
-        assert_eq!(decode("biws"), Some(b"n,,".to_vec()));
-        for wrong in [
-            "biw",
-            "biws\n",
-            " biws",
-            "biws=",
-            "b iws",
-            "bi-s",
-            "===",
-            "<![CDATA[biws]]>",
-        ] {
-            assert_eq!(decode(wrong), None, "{wrong:?}");
-        }
-    }
 }

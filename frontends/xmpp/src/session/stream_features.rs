@@ -2,15 +2,15 @@
 //!
 //! Invariant: what is not offered is refused, by the same conditions (see [`Negotiation`]).
 
-use crosspoint_engine::scram::{BindingType, Mechanism};
+use crosspoint_engine::scram::{BindingType, Mechanism, Offer};
 
 use crate::codec::Builder;
 use crate::config::XmppConfig;
 use crate::features::stream_limits;
 use crate::stanza::write;
 
-use super::Shared;
 use super::negotiate::{NS_SASL, NS_TLS, Negotiation};
+use super::{Shared, sasl2};
 
 /// Appends the features for the present state of the negotiation.
 pub(super) fn write(negotiation: &Negotiation, shared: &Shared, out: &mut Vec<u8>) {
@@ -37,44 +37,86 @@ fn before_auth(negotiation: &Negotiation, config: &XmppConfig, out: &mut Vec<u8>
     if required {
         return;
     }
-    mechanisms(negotiation, config, out);
+    authentication(negotiation, config, out);
     if negotiation.may_register(config) {
         out.extend_from_slice(b"<register xmlns='http://jabber.org/features/iq-register'/>");
     }
 }
 
-/// The SASL mechanisms, strongest first, and what can be bound to (XEP-0440).
-fn mechanisms(negotiation: &Negotiation, config: &XmppConfig, out: &mut Vec<u8>) {
+/// The SASL mechanisms, strongest first; both profiles have the same.
+fn offered(negotiation: &Negotiation, config: &XmppConfig) -> impl Iterator<Item = &'static str> + use<> {
+    let bindable = !negotiation.bindings().is_empty();
+    let scram = Mechanism::ALL
+        .into_iter()
+        .filter(move |mechanism| !mechanism.plus || bindable);
+    let plain = negotiation.takes_passwords(config).then_some("PLAIN");
+    scram.map(Mechanism::name).chain(plain)
+}
+
+/// The types of channel binding that the connection has, stronger first.
+fn binding_types(negotiation: &Negotiation) -> impl Iterator<Item = &'static str> + use<> {
     let bindings = negotiation.bindings();
+    let has = move |kind: &BindingType| bindings.get(*kind).is_some();
+    BindingType::ALL.into_iter().filter(has).map(BindingType::name)
+}
+
+/// What has been offered, for the seal that XEP-0474 puts on it.
+pub(super) fn offer(negotiation: &Negotiation, config: &XmppConfig) -> Offer<'static> {
+    Offer {
+        mechanisms: offered(negotiation, config).collect(),
+        bindings: Some(binding_types(negotiation).collect()).filter(|types: &Vec<_>| !types.is_empty()),
+    }
+}
+
+/// SASL in both profiles, and what can be bound to (XEP-0440).
+fn authentication(negotiation: &Negotiation, config: &XmppConfig, out: &mut Vec<u8>) {
     let mut builder = Builder::new(out);
     builder.open("mechanisms").attr("xmlns", NS_SASL);
-    for mechanism in Mechanism::ALL {
-        if !mechanism.plus || !bindings.is_empty() {
-            builder.open("mechanism").text(mechanism.name()).close();
-        }
-    }
-    if negotiation.takes_passwords(config) {
-        builder.open("mechanism").text("PLAIN").close();
+    for name in offered(negotiation, config) {
+        builder.open("mechanism").text(name).close();
     }
     builder.close();
-    if !bindings.is_empty() {
+    if negotiation.encrypted(config) {
+        builder.open("authentication").attr("xmlns", sasl2::NS);
+        for name in offered(negotiation, config) {
+            builder.open("mechanism").text(name).close();
+        }
+        builder.open("inline");
+        sasl2::write_inline(&mut builder, negotiation, config);
+        builder.close().close();
+    }
+    if !negotiation.bindings().is_empty() {
         builder.open("sasl-channel-binding").attr("xmlns", "urn:xmpp:sasl-cb:0");
-        for kind in BindingType::ALL
-            .into_iter()
-            .filter(|kind| bindings.get(*kind).is_some())
-        {
-            builder.open("channel-binding").attr("type", kind.name()).close();
+        for name in binding_types(negotiation) {
+            builder.open("channel-binding").attr("type", name).close();
         }
         builder.close();
     }
+}
+
+/// What is left to choose for a client that has bound or resumed in the same breath (XEP-0388 section 2.6.1).
+pub(super) fn write_bound(managed: bool, shared: &Shared, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"<stream:features>");
+    if !managed {
+        out.extend_from_slice(b"<sm xmlns='urn:xmpp:sm:3'/>");
+    }
+    lasting(shared, out);
+    out.extend_from_slice(b"</stream:features>");
 }
 
 fn after_auth(shared: &Shared, out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
           <session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>\
-          <sm xmlns='urn:xmpp:sm:3'/>\
-          <csi xmlns='urn:xmpp:csi:0'/>\
+          <sm xmlns='urn:xmpp:sm:3'/>",
+    );
+    lasting(shared, out);
+}
+
+/// What can be used for as long as the stream lasts.
+fn lasting(shared: &Shared, out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        b"<csi xmlns='urn:xmpp:csi:0'/>\
           <ver xmlns='urn:xmpp:features:rosterver'/>\
           <sub xmlns='urn:xmpp:features:pre-approval'/>",
     );

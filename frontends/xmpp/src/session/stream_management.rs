@@ -26,6 +26,7 @@ use super::Flow;
 use super::errors::StreamError;
 use super::kept::Kept;
 use super::negotiate::{Negotiation, Stage};
+use super::sasl2::Welcome;
 
 /// Namespace of stream management.
 pub(super) const NS: &str = "urn:xmpp:sm:3";
@@ -54,6 +55,27 @@ pub(super) struct StreamManagement {
     pub(super) token: Option<Bytes>,
     /// How long it may take to.
     pub(super) seconds: u32,
+    /// What frames the news that it is back, until that is told.
+    pub(super) welcome: Option<Box<Welcome>>,
+}
+
+/// An `<enable/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Enable {
+    /// The client wants to be able to come back...
+    pub(super) resume: bool,
+    /// ...for this long, in seconds, if it says so.
+    pub(super) max: Option<u32>,
+}
+
+impl Enable {
+    /// From the attributes `resume` and `max`.
+    pub(super) fn read(resume: Option<&str>, max: Option<&str>) -> Enable {
+        Enable {
+            resume: matches!(resume, Some("true" | "1")),
+            max: max.and_then(|max| max.parse().ok()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -207,9 +229,10 @@ impl StreamManagement {
     /// Bytes that it occupies.
     pub(super) fn memory_bytes(&self) -> usize {
         let token = self.token.as_ref().map_or(0, |token| token.len());
+        let welcome = self.welcome.as_ref().map_or(0, |welcome| welcome.memory_bytes());
         let outstanding = self.outstanding.capacity() * size_of::<Outstanding>();
         let unused = (self.queue.capacity() - self.queue.len()) * size_of::<Sent>();
-        size_of::<Self>() + token + outstanding + unused + self.queue_bytes
+        size_of::<Self>() + token + welcome + outstanding + unused + self.queue_bytes
     }
 
     /// What the client has not acknowledged, oldest first.

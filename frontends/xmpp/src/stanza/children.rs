@@ -23,6 +23,8 @@ pub(crate) struct Survey {
     private: bool,
     /// It must not be stored.
     no_store: bool,
+    /// It may wait for its addressee, and is forgotten then.
+    transient: bool,
     /// It must be stored.
     store: bool,
     /// Some child claims what only the server may say.
@@ -67,6 +69,7 @@ impl Survey {
                 self.conversation = true;
             }
             ("urn:xmpp:hints", "no-store") => self.no_store = true,
+            ("urn:xmpp:hints", "no-permanent-store") => self.transient = true,
             ("urn:xmpp:hints", "store") => self.store = true,
             ("urn:xmpp:hints", "no-copy") | ("urn:xmpp:carbons:2", "private") => self.private = true,
             ("urn:xmpp:hints", _) => {}
@@ -95,6 +98,9 @@ impl Survey {
         let stores = self.store || (worthy && kind != MessageKind::Headline);
         if stores && !self.no_store {
             hints = hints.with(Hints::STORE);
+            if self.transient {
+                hints = hints.with(Hints::TRANSIENT);
+            }
         }
         let copies = match kind {
             MessageKind::Chat => true,
@@ -111,8 +117,9 @@ impl Survey {
     }
 }
 
-/// Whether only the server may say this: a delay in its name or another user's (XEP-0203), a stanza identifier by it or
-/// by an account of it (XEP-0359), an occupant identifier, which rooms assign (XEP-0421).
+/// Whether only the server may say this: a delay in its name or another user's (XEP-0203, XEP-0091), a stanza identifier by it or
+/// by an account of it (XEP-0359), an occupant identifier, which rooms assign (XEP-0421), a copy (XEP-0280), what an archive answers
+/// (XEP-0313). Receivers should look who says such things; those that do not are not to be fooled here.
 pub(crate) fn is_forged(child: &Child<'_>, own: &Jid) -> bool {
     let speaks_for = |attribute: &str| {
         child
@@ -120,9 +127,13 @@ pub(crate) fn is_forged(child: &Child<'_>, own: &Jid) -> bool {
             .and_then(|value| Jid::parse(&value.unescape()).ok())
     };
     match (&*child.namespace, child.name) {
-        ("urn:xmpp:delay", "delay") => speaks_for("from").is_some_and(|from| ours(&from, own) && !from.same_bare(own)),
+        ("urn:xmpp:delay", "delay") | ("jabber:x:delay", "x") => {
+            speaks_for("from").is_some_and(|from| ours(&from, own) && !from.same_bare(own))
+        }
         ("urn:xmpp:sid:0", "stanza-id") => speaks_for("by").is_some_and(|by| ours(&by, own)),
         ("urn:xmpp:occupant-id:0", "occupant-id") => true,
+        ("urn:xmpp:carbons:1" | "urn:xmpp:carbons:2", "received" | "sent") => true,
+        (namespace, "result" | "fin") => namespace.starts_with("urn:xmpp:mam:"),
         _ => false,
     }
 }
@@ -173,7 +184,7 @@ mod tests {
             (
                 Chat,
                 "<body>Hi</body><no-permanent-store xmlns='urn:xmpp:hints'/>",
-                store.with(copy),
+                store.with(copy).with(Hints::TRANSIENT),
             ),
             (Chat, "<body>Hi</body><no-copy xmlns='urn:xmpp:hints'/>", store),
             (Chat, "<body>Hi</body><private xmlns='urn:xmpp:carbons:2'/>", store),
@@ -266,6 +277,19 @@ mod tests {
                 false,
             ),
             ("<origin-id xmlns='urn:xmpp:sid:0' id='1'/>", false),
+            (
+                "<x xmlns='jabber:x:delay' from='m.lit' stamp='20020910T23:08:25'/>",
+                true,
+            ),
+            ("<received xmlns='urn:xmpp:carbons:2'/>", true),
+            ("<sent xmlns='urn:xmpp:carbons:2'/>", true),
+            ("<c:sent xmlns:c='urn:xmpp:carbons&#x3a;2'/>", true),
+            ("<private xmlns='urn:xmpp:carbons:2'/>", false),
+            ("<received xmlns='urn:xmpp:receipts' id='1'/>", false),
+            ("<result xmlns='urn:xmpp:mam:2' id='1'/>", true),
+            ("<result xmlns='urn:xmpp:mam:tmp' id='1'/>", true),
+            ("<fin xmlns='urn:xmpp:mam:0'/>", true),
+            ("<result xmlns='urn:example'/>", false),
             ("<occupant-id xmlns='urn:xmpp:occupant-id:0' id='1'/>", true),
         ];
         for (child, forged) in table {

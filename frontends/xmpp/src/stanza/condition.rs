@@ -39,7 +39,13 @@ pub(crate) fn from_name(name: &str) -> Option<Condition> {
 /// Appends the `<error/>` element of a stanza error.
 pub(crate) fn write(out: &mut Vec<u8>, condition: Condition) {
     let (name, kind) = wire(condition);
-    element(out, name, kind, None);
+    element(out, name, kind, None, &[]);
+}
+
+/// The same with a condition of the application's own: its name and namespace, as they stand in the source.
+pub(crate) fn write_with(out: &mut Vec<u8>, condition: Condition, name: &str, ns: &str) {
+    let (condition, kind) = wire(condition);
+    element(out, condition, kind, None, &["<", name, " xmlns='", ns, "'/>"]);
 }
 
 /// The same for a presence that a room refuses: it says who did, and what can be done about it (XEP-0045 section 7.2).
@@ -52,17 +58,18 @@ pub(crate) fn write_refusal(out: &mut Vec<u8>, condition: Condition, room: &Jid)
         Condition::NotAcceptable => "cancel",
         _ => kind,
     };
-    element(out, name, kind, Some(room.bare_str()));
+    element(out, name, kind, Some(room.bare_str()), &[]);
 }
 
-fn element(out: &mut Vec<u8>, name: &str, kind: &str, by: Option<&str>) {
+fn element(out: &mut Vec<u8>, name: &str, kind: &str, by: Option<&str>, application: &[&str]) {
     out.extend_from_slice(b"<error type='");
     out.extend_from_slice(kind.as_bytes());
     out.push(b'\'');
     if let Some(by) = by {
         write::attribute(out, "by", by.as_bytes());
     }
-    for part in ["><", name, " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"] {
+    let named = ["><", name, " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"];
+    for part in named.iter().chain(application).chain(&["</error>"]) {
         out.extend_from_slice(part.as_bytes());
     }
 }

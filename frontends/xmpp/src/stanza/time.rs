@@ -26,68 +26,62 @@ pub(crate) fn write(out: &mut Vec<u8>, unix_ms: u64) {
     }
 }
 
-/// Unix milliseconds of a date and time as XEP-0082 section 3.2 has it: `2002-09-10T23:08:25Z`, `...25.123-07:00`. What is finer than a
-/// millisecond is cut off. `None` for anything else, and for what was before 1970.
+/// Reads such a moment, with a time zone and with or without a fraction (XEP-0082 section 3.2), as Unix milliseconds: what is finer is
+/// cut off, and what was before 1970 is 0. `None` if it is not one.
 pub(crate) fn read(text: &str) -> Option<u64> {
-    let (date, time) = text.trim().split_once('T')?;
-    let mut date = date.splitn(3, '-').map(|part| digits(part));
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let zone = time.find(['Z', '+', '-'])?;
-    let (clock, zone) = time.split_at(zone);
-    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    let mut clock = clock.splitn(3, ':').map(|part| digits(part));
-    let (hours, minutes, seconds) = (clock.next()??, clock.next()??, clock.next()??);
-    let in_range = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day) && year <= 9999;
-    if !in_range || hours > 24 || minutes > 59 || seconds > 60 {
+    let (date, time) = text.split_once('T')?;
+    let (time, zone_minutes) = match time.strip_suffix('Z') {
+        Some(time) => (time, 0),
+        None => {
+            let sign = time.rfind(['+', '-'])?;
+            let (hours, minutes) = time[sign + 1..].split_once(':')?;
+            let minutes = number(hours, 2, 0..=23)? * 60 + number(minutes, 2, 0..=59)?;
+            let east = time.as_bytes().get(sign) == Some(&b'+');
+            (&time[..sign], if east { minutes as i64 } else { -(minutes as i64) })
+        }
+    };
+    let mut date = date.split('-');
+    let (year, month, day) = (date.next()?, date.next()?, date.next()?);
+    let (year, month, day) = (
+        number(year, 4, 1..=9999)?,
+        number(month, 2, 1..=12)?,
+        number(day, 2, 1..=31)?,
+    );
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut time = time.split(':');
+    let (hour, minute, second) = (time.next()?, time.next()?, time.next()?);
+    let (hour, minute, second) = (
+        number(hour, 2, 0..=23)?,
+        number(minute, 2, 0..=59)?,
+        number(second, 2, 0..=60)?,
+    );
+    if date.next().is_some() || time.next().is_some() || fraction.is_empty() {
         return None;
     }
-    let seconds = days_since_1970(year, month, day)? * 86_400 + hours * 3_600 + minutes * 60 + seconds;
-    let local_ms = i64::try_from(seconds * 1_000 + milliseconds(fraction)?).ok()?;
-    u64::try_from(local_ms - offset_minutes(zone)? * 60_000).ok()
-}
-
-fn digits(text: &str) -> Option<u64> {
-    let plain = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok()).flatten()
-}
-
-fn milliseconds(fraction: &str) -> Option<u64> {
-    let plain = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    let padded: String = fraction.chars().chain("000".chars()).take(3).collect();
-    plain.then(|| padded.parse().ok()).flatten()
-}
-
-/// Minutes east of Greenwich.
-fn offset_minutes(zone: &str) -> Option<i64> {
-    if zone == "Z" {
-        return Some(0);
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let (hours, minutes) = (digits(hours)?, digits(minutes)?);
-    let minutes = i64::try_from(hours * 60 + minutes)
-        .ok()
-        .filter(|minutes| *minutes < 24 * 60)?;
-    Some(if zone.starts_with('-') { -minutes } else { minutes })
+    let ms = (fraction.bytes().chain(*b"00").take(3)).fold(0, |ms, digit| ms * 10 + i64::from(digit - b'0'));
+    let days = days(year as i64, month as i64, day as i64);
+    if u64::try_from(days).is_ok_and(|days| civil(days) != (year, month, day)) {
+        return None;
+    }
+    let seconds = ((days * 24 + hour as i64) * 60 + minute as i64 - zone_minutes) * 60 + second as i64;
+    Some(u64::try_from(seconds * 1000 + ms).unwrap_or(0))
 }
 
-fn days_in(year: u64, month: u64) -> u64 {
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
+fn number(digits: &str, length: usize, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    let plain = digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let value = plain.then(|| digits.parse().ok())??;
+    range.contains(&value).then_some(value)
 }
 
 /// The inverse of [`civil`].
-fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year_from_march = if month > 2 { year } else { year.checked_sub(1)? };
-    let (era, year_of_era) = (year_from_march / 400, year_from_march % 400);
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    (era * 146_097 + day_of_era).checked_sub(719_468)
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// Days since 1970-01-01 to year, month and day of the proleptic Gregorian calendar: years begin in March, so that the

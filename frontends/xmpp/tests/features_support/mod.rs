@@ -1,18 +1,25 @@
 //! A switch of one shard, in memory: what the features ask of their host, with storage that commits when told to.
 
+#![allow(dead_code)]
+
+mod archive;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use crosspoint_engine::admitting::AllowList;
+use crosspoint_engine::archiving::Preferences;
 use crosspoint_engine::blocking::BlockList;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::roster::Roster;
 use crosspoint_engine::service::{
-    Admission, BookWrite, Direction, Host, RoomsWanted, Row, Span, Table, Then, ThenHistory, ThenRoomHistory,
-    ThenRooms, ThenRows,
+    Admission, BookRead, BookWrite, Direction, Host, RoomsWanted, Row, Span, Table, Then, ThenHistory, ThenLookedUp,
+    ThenRoomHistory, ThenRooms, ThenRows,
 };
 use crosspoint_engine::session::Now;
+use crosspoint_engine::stable::StableId;
+use crosspoint_engine::store::RecordId;
 use crosspoint_xmpp::features::{FeatureConfig, Features};
 
 /// 2006-12-19T17:58:35.250Z.
@@ -42,7 +49,15 @@ pub struct FakeHost {
     available: Vec<Jid>,
     last_seen: HashMap<Jid, u64>,
     rows: BTreeMap<(Table, Bytes), Bytes>,
+    /// What was said.
+    pub archives: archive::Archives,
+    /// Sessions that do not read what they are sent.
+    pub behind: HashSet<Jid>,
     deferred: VecDeque<Deferred>,
+    /// Who waits for a turn, by user; present while one is taken.
+    turns: HashMap<Jid, VecDeque<Then>>,
+    /// What was asked of sessions, with the keys of the questions.
+    pub asked: Vec<(u64, Envelope)>,
     /// The next change or look-up fails like this.
     pub failure: Option<Condition>,
     /// Everything that was sent.
@@ -77,7 +92,11 @@ impl FakeHost {
             available: Vec::new(),
             last_seen: HashMap::new(),
             rows: BTreeMap::new(),
+            archives: archive::Archives::new(),
+            behind: HashSet::new(),
             deferred: VecDeque::new(),
+            turns: HashMap::new(),
+            asked: Vec::new(),
             failure: None,
             sent: Vec::new(),
             copies: HashSet::new(),
@@ -169,6 +188,33 @@ impl FakeHost {
         Ok(())
     }
 
+    fn found(&self, read: &BookRead) -> Vec<Row> {
+        let row = |(key, value): (&(Table, Bytes), &Bytes)| Row {
+            key: key.1.clone(),
+            value: value.clone(),
+        };
+        match read {
+            BookRead::Get { table, key } => self
+                .rows
+                .get_key_value(&(*table, key.clone()))
+                .map(row)
+                .into_iter()
+                .collect(),
+            BookRead::Prefix {
+                table,
+                prefix,
+                after,
+                rows_max,
+            } => {
+                let rows = self
+                    .rows
+                    .iter()
+                    .filter(|((of, key), _)| of == table && key.starts_with(prefix) && key > after);
+                rows.take(*rows_max as usize).map(row).collect()
+            }
+        }
+    }
+
     fn apply(&mut self, batch: Vec<BookWrite>) -> Result<(), Condition> {
         let taken = |write: &BookWrite| match write {
             BookWrite::Insert { table, key, .. } => self.rows.contains_key(&(*table, key.clone())),
@@ -248,8 +294,40 @@ impl Host for FakeHost {
         self.commit(move |host| host.change_blocks(&user, addresses, false), then);
     }
 
-    fn history(&mut self, _user: &Jid, _span: Span, _direction: Direction, _max: u32, then: ThenHistory) {
-        then(Err(Condition::FeatureNotImplemented), self);
+    fn is_behind(&self, session: &Jid) -> bool {
+        self.behind.contains(session)
+    }
+
+    fn history(&mut self, user: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenHistory) {
+        let user = user.clone();
+        self.deferred.push_back(Box::new(move |host| {
+            let page = host.archives.page(&user, span, direction, messages_max);
+            let result = host.failure.take().map_or(Ok(page), Err);
+            then(result, host);
+        }));
+    }
+
+    fn archiving(&self, user: &Jid) -> Option<&Preferences> {
+        self.archives.wishes.get(user)
+    }
+
+    fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then) {
+        let user = user.clone();
+        self.commit(
+            move |host| {
+                host.archives.wishes.insert(user, wishes);
+                Ok(())
+            },
+            then,
+        );
+    }
+
+    fn stable_id(&self, record: RecordId) -> StableId {
+        self.archives.hide(record)
+    }
+
+    fn record_of(&self, id: StableId) -> RecordId {
+        self.archives.reveal(id)
     }
 
     fn rooms_domain(&self) -> Option<&Jid> {
@@ -320,6 +398,35 @@ impl Host for FakeHost {
             let result = host.failure.take().map_or(Ok(rows), Err);
             then(result, host);
         }));
+    }
+
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {
+        self.deferred.push_back(Box::new(move |host| {
+            let rows = reads.iter().map(|read| host.found(read)).collect();
+            let result = host.failure.take().map_or(Ok(rows), Err);
+            then(result, host);
+        }));
+    }
+
+    fn take_turn(&mut self, user: &Jid, then: Then) {
+        if let Some(waiting) = self.turns.get_mut(user) {
+            return waiting.push_back(then);
+        }
+        self.turns.insert(user.clone(), VecDeque::new());
+        self.deferred.push_back(Box::new(move |host| then(Ok(()), host)));
+    }
+
+    fn end_turn(&mut self, user: &Jid) {
+        let waiting = self.turns.get_mut(user).expect("a turn that was taken");
+        match waiting.pop_front() {
+            Some(next) => self.deferred.push_back(Box::new(move |host| next(Ok(()), host))),
+            None => drop(self.turns.remove(user)),
+        }
+    }
+
+    fn ask(&mut self, query: Envelope, key: u64) -> bool {
+        self.asked.push((key, query));
+        true
     }
 
     fn write(&mut self, batch: Vec<BookWrite>, then: Then) {

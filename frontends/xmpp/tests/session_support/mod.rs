@@ -301,6 +301,8 @@ pub fn name(action: &Action) -> &'static str {
         Action::StartTls => "StartTls",
         Action::FetchKeys { .. } => "FetchKeys",
         Action::CheckPassword { .. } => "CheckPassword",
+        Action::CheckToken(_) => "CheckToken",
+        Action::IssueToken { .. } => "IssueToken",
         Action::AuthFailed { .. } => "AuthFailed",
         Action::Authenticated { .. } => "Authenticated",
         Action::Bind { .. } => "Bind",
@@ -322,6 +324,8 @@ pub fn name(action: &Action) -> &'static str {
         | Action::HoldPassenger { .. }
         | Action::Tell { .. }
         | Action::Relay(_) => "Carry",
+        Action::Attach { .. } => "Attach",
+        Action::SpeakFor { .. } => "SpeakFor",
         Action::Spend { .. } => "Spend",
         Action::Register { .. } => "Register",
         Action::Pause => "Pause",

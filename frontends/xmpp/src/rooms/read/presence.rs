@@ -52,6 +52,6 @@ fn history(history: &Element<'_>) -> HistoryWish {
         chars_max: number("maxchars"),
         messages_max: number("maxstanzas"),
         seconds: number("seconds"),
-        since_unix_ms: history.attr("since").and_then(time::read),
+        since_unix_ms: history.attr("since").and_then(|since| time::read(since.trim())),
     }
 }
