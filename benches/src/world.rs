@@ -223,6 +223,12 @@ impl World {
         self.settle();
     }
 
+    /// Rooms in memory.
+    #[must_use]
+    pub fn rooms(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.metrics().rooms.get()).sum()
+    }
+
     /// From now on what a line is sent is kept.
     pub fn listen(&mut self, line: Line) {
         self.wires[line.shard][line.id.index as usize].heard = Some(Vec::new());
