@@ -136,7 +136,7 @@ impl Hints {
     /// May wait until an inactive client wakes up (XEP-0352): typing, presence.
     pub const DEFER: Hints = Hints(4);
     /// Not to be kept when it has been delivered (XEP-0334 section 4.1, no-permanent-store). A record with it is in no archive.
-    pub const TRANSIENT: Hints = Hints(8);
+    pub const TRANSIENT: Hints = Hints(16);
 
     /// Both.
     pub const fn with(self, other: Hints) -> Hints {

@@ -104,11 +104,9 @@ impl Item {
             Item::Arrive(_) => Doing::Accept,
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
-            Item::AccountChanged(_)
-            | Item::RemoveAccount { .. }
-            | Item::Order(_)
-            | Item::Told { .. }
-            | Item::Drain => Doing::Orders,
+            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::Order(_) | Item::Told { .. } | Item::Drain => {
+                Doing::Orders
+            }
         }
     }
 }

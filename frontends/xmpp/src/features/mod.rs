@@ -40,8 +40,8 @@ mod xml;
 
 pub use blocking::BLOCK_ITEMS_MAX;
 pub use blocking::push_body as block_push_body;
-pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
+pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use config::{Contacts, FeatureConfig, Software};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
 pub use register::PASSWORD_BYTES_MAX;

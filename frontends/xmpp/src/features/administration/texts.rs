@@ -68,7 +68,11 @@ pub fn welcome_form(host: &dyn Host) -> Form {
 }
 
 pub fn set_welcome(answers: &Answers, call: Call, host: &mut dyn Host) {
-    order(Order::Amend(Change::Welcome(Some(answers.lines("welcome")))), call, host);
+    order(
+        Order::Amend(Change::Welcome(Some(answers.lines("welcome")))),
+        call,
+        host,
+    );
 }
 
 pub fn delete_welcome(_: &Answers, call: Call, host: &mut dyn Host) {

@@ -16,8 +16,8 @@ use crosspoint_engine::envelope::{Condition, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
-pub use desk::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub(super) use desk::Desk;
+pub use desk::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub(super) use form::{Answers, Field, Form, write as write_form};
 
 use super::ask::{Ask, Later, Reply};
@@ -182,10 +182,12 @@ fn step(ask: &Ask<'_>, facts: &Facts, command: &'static Command, host: &mut dyn 
         return begin(ask, facts, command, host);
     };
     let mut desk = facts.commands.borrow_mut();
-    let mut session = desk.take(id, ask.session(), node, now.ms).map_err(|missing| match missing {
-        Missing::Expired => Fault::SessionExpired,
-        Missing::Unknown => Fault::BadSession,
-    })?;
+    let mut session = desk
+        .take(id, ask.session(), node, now.ms)
+        .map_err(|missing| match missing {
+            Missing::Expired => Fault::SessionExpired,
+            Missing::Unknown => Fault::BadSession,
+        })?;
     if action == Action::Cancel {
         drop(desk);
         let body = self::command(node, id, "canceled", |_| {});
