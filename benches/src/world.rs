@@ -98,8 +98,10 @@ impl World {
             scram_iterations: ITERATIONS_MIN,
             secret: [7; 32],
             remembered: Remembered::new([1; 32]),
+            services: Default::default(),
             archive: false,
             administration: Default::default(),
+            rooms: None,
         });
         let metrics = Metrics::new(usize::from(shards));
         let config = Arc::new(config());

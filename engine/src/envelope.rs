@@ -137,6 +137,8 @@ impl Hints {
     pub const DEFER: Hints = Hints(4);
     /// Not to be kept when it has been delivered (XEP-0334 section 4.1, no-permanent-store). A record with it is in no archive.
     pub const TRANSIENT: Hints = Hints(16);
+    /// An event: of the addressee's sessions only those get it whose front-end says that they want it (XEP-0163 section 4).
+    pub const EVENT: Hints = Hints(8);
 
     /// Both.
     pub const fn with(self, other: Hints) -> Hints {
@@ -197,11 +199,13 @@ pub enum Condition {
     SubscriptionRequired,
     /// Unexpected at this point.
     UnexpectedRequest,
+    /// Become a member first.
+    RegistrationRequired,
 }
 
 impl Condition {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Condition; 17] = [
+    pub const ALL: [Condition; 18] = [
         Condition::BadRequest,
         Condition::Conflict,
         Condition::FeatureNotImplemented,
@@ -219,6 +223,7 @@ impl Condition {
         Condition::ServiceUnavailable,
         Condition::SubscriptionRequired,
         Condition::UnexpectedRequest,
+        Condition::RegistrationRequired,
     ];
 }
 

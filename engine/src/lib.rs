@@ -20,6 +20,7 @@ pub mod accounts;
 pub mod administration;
 pub mod admitting;
 pub mod archiving;
+pub mod attached;
 pub mod blocking;
 pub mod control;
 mod drive;

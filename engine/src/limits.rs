@@ -43,6 +43,44 @@ pub struct Limits {
     pub idle_users_per_shard: usize,
     /// Requests of one shard that the keepers have not answered yet.
     pub requests_per_shard: usize,
+    /// Rooms in the memory of one shard.
+    pub rooms_per_shard: usize,
+    /// Rooms that one account may have made: those that stay, and on one shard those that do not.
+    pub rooms_per_owner: usize,
+    /// Occupants of one room, whatever its configuration says.
+    pub occupants_per_room: usize,
+    /// Accounts with an affiliation to one room.
+    pub affiliations_per_room: usize,
+    /// Bytes of a nickname.
+    pub room_nick_bytes: usize,
+    /// Bytes of a subject.
+    pub room_subject_bytes: usize,
+    /// Bytes of any other text of a room: its name, its description, its password, a reason.
+    pub room_text_bytes: usize,
+    /// Bytes of a room's picture.
+    pub room_avatar_bytes: usize,
+    /// Invitations by one message.
+    pub room_invitations: usize,
+    /// Changes of affiliations and roles by one query.
+    pub room_changes: usize,
+    /// Envelopes of one occupant to its room in a second...
+    pub room_envelopes_per_second: u32,
+    /// ...and how many may come at once.
+    pub room_envelopes_burst: u32,
+    /// How often one account may enter rooms of one shard in a minute...
+    pub room_joins_per_minute: u32,
+    /// ...and how often at once.
+    pub room_joins_burst: u32,
+    /// Envelopes waiting for a room that is being read, or whose change is being written.
+    pub parked_per_room: usize,
+    /// Messages of a room kept in memory for who enters.
+    pub room_recent_messages: u32,
+    /// Their bytes.
+    pub room_recent_bytes: usize,
+    /// How long a room without occupants stays in memory, in milliseconds.
+    pub room_idle_ms: u64,
+    /// Public rooms in the list of rooms.
+    pub rooms_listed: usize,
 }
 
 impl Limits {
@@ -66,6 +104,25 @@ impl Limits {
         user_idle_ms: 60_000,
         idle_users_per_shard: 50_000,
         requests_per_shard: 262_144,
+        rooms_per_shard: 100_000,
+        rooms_per_owner: 100,
+        occupants_per_room: 2_000,
+        affiliations_per_room: 5_000,
+        room_nick_bytes: 256,
+        room_subject_bytes: 4_096,
+        room_text_bytes: 2_048,
+        room_avatar_bytes: 96 * 1024,
+        room_invitations: 16,
+        room_changes: 256,
+        room_envelopes_per_second: 100,
+        room_envelopes_burst: 500,
+        room_joins_per_minute: 120,
+        room_joins_burst: 300,
+        parked_per_room: 4_096,
+        room_recent_messages: 50,
+        room_recent_bytes: 128 * 1024,
+        room_idle_ms: 60_000,
+        rooms_listed: 50_000,
     };
 
     /// Says which relation between two bounds a configuration breaks.

@@ -123,6 +123,9 @@ cells! {
         mail_high: "gauge", "crosspoint_mailbox_depth_items_high_water", "Most items that a look into the mailbox found.";
         reads: "counter", "crosspoint_socket_reads_total", "Read calls on sockets.";
         polls: "counter", "crosspoint_polls_total", "Polls for a socket's bytes that were put on the ring.";
+        rooms: "gauge", "crosspoint_rooms_loaded", "Rooms in memory.";
+        room_occupants: "gauge", "crosspoint_room_occupants", "Sessions in rooms, one for each room.";
+        room_deliveries: "counter", "crosspoint_room_deliveries_total", "Envelopes of rooms handed to sessions.";
     }
     rows {
         stanzas_in[PROTOCOLS_MAX]: "counter", "crosspoint_stanzas_received_total", "Envelopes that sessions sent to somebody; their own presence is not counted.", Protocol / 1.0;

@@ -10,7 +10,7 @@
 //! - What a handler says has happened is durable: `then` is called after the commit.
 
 use bytes::Bytes;
-pub use crosspoint_storage::seam::{BookWrite, Direction, Row, Span, Table};
+pub use crosspoint_storage::seam::{BookRead, BookWrite, Direction, Row, Span, Table};
 
 use crate::administration::{Order, Service, ThenReport};
 use crate::admitting::AllowList;
@@ -58,6 +58,29 @@ pub trait Frontend: Send {
 
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
+
+    /// A session of this front-end, at home here, has shown presence (the first or another one), or is gone: `presence.from`
+    /// is its full address, `presence.to` its user's bare one. Called after others were told.
+    fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        let _ = (presence, host);
+    }
+
+    /// A front-end of this codec has sent a presence probe with content to a user at home here, from a session of somebody
+    /// who may see that user. Nobody else can send one. It is not answered; what it asks for is sent, or not.
+    fn on_probe(&mut self, probe: Envelope, host: &mut dyn Host) {
+        let _ = (probe, host);
+    }
+
+    /// Whether this available session is to get an event ([`Hints::EVENT`](crate::envelope::Hints::EVENT)) for its user.
+    fn wants(&mut self, session: &Jid, event: &Envelope) -> bool {
+        let _ = (session, event);
+        false
+    }
+
+    /// What came of [`Host::ask`]; `None` if nobody answered in time.
+    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
+        let _ = (key, answer, host);
+    }
 
     /// A session of this front-end carries another: makes the passenger's session, by what its carrier has noted. `None`:
     /// it is not let in.
@@ -155,6 +178,9 @@ pub type Then = Box<dyn FnOnce(Result<(), Condition>, &mut dyn Host) + Send>;
 /// Called once with the rows of a look-up.
 pub type ThenRows = Box<dyn FnOnce(Result<Vec<Row>, Condition>, &mut dyn Host) + Send>;
 
+/// Called once with the rows of several look-ups, one list for each.
+pub type ThenLookedUp = Box<dyn FnOnce(Result<Vec<Vec<Row>>, Condition>, &mut dyn Host) + Send>;
+
 /// A page of what was said to a user and by the user.
 #[derive(Debug, Clone)]
 pub struct HistoryPage {
@@ -168,6 +194,69 @@ pub struct HistoryPage {
 
 /// Called once with a page of history.
 pub type ThenHistory = Box<dyn FnOnce(Result<HistoryPage, Condition>, &mut dyn Host) + Send>;
+
+/// Which part of the list of public rooms is wanted. It is sorted by address.
+#[derive(Debug, Clone)]
+pub struct RoomsWanted {
+    /// Not this room, but those behind it (or before it, if `backward`); `None`: from the list's beginning (or end).
+    pub edge: Option<Jid>,
+    /// Which of the two.
+    pub backward: bool,
+    /// At most so many.
+    pub rooms_max: u32,
+}
+
+/// A public room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomListed {
+    /// Its address.
+    pub room: Jid,
+    /// Its name; may be empty.
+    pub name: String,
+    /// How many are in.
+    pub occupants: u32,
+}
+
+/// A part of the list of public rooms.
+#[derive(Debug, Clone, Default)]
+pub struct RoomsPage {
+    /// By address.
+    pub rooms: Vec<RoomListed>,
+    /// How many stand before the first of them.
+    pub index: u32,
+    /// How many there are in all.
+    pub total: u32,
+}
+
+/// Called once with a part of the list of rooms.
+pub type ThenRooms = Box<dyn FnOnce(Result<RoomsPage, Condition>, &mut dyn Host) + Send>;
+
+/// A message in a room's archive.
+#[derive(Debug, Clone)]
+pub struct RoomSaid {
+    /// Its identity.
+    pub record: RecordId,
+    /// From `room/nick`, as its writer wrote it; `stamp_ms` is set.
+    pub envelope: Envelope,
+    /// XEP-0421, of who wrote it.
+    pub occupant_id: String,
+    /// The real address of who wrote it, where everybody may see it.
+    pub real: Option<Jid>,
+}
+
+/// A page of a room's archive.
+#[derive(Debug, Clone)]
+pub struct RoomHistoryPage {
+    /// Oldest first.
+    pub messages: Vec<RoomSaid>,
+    /// Nothing of the span lies beyond.
+    pub complete: bool,
+    /// Where the next page begins, exclusively; 0 if nothing was there.
+    pub edge: RecordId,
+}
+
+/// Called once with a page of a room's archive.
+pub type ThenRoomHistory = Box<dyn FnOnce(Result<RoomHistoryPage, Condition>, &mut dyn Host) + Send>;
 
 /// What a handler may ask of the shard. `user` is always a bare address whose home is this shard: the addressee of a query
 /// to a bare address, or the sender of a query to the domain. For others the look-ups answer `None`.
@@ -252,11 +341,35 @@ pub trait Host {
     /// The record that clients know by this. It may never have been.
     fn record_of(&self, id: StableId) -> RecordId;
 
+    /// The domain whose bare addresses are rooms; `None` if there are none.
+    fn rooms_domain(&self) -> Option<&Jid>;
+
+    /// A part of the list of public rooms, of all shards.
+    fn rooms(&mut self, wanted: RoomsWanted, then: ThenRooms);
+
+    /// A page of what was said in a room whose home is this shard, of at most so many messages. The room has said that the asker may
+    /// read it: a query of [`RoomQuery::History`](crate::rooms::RoomQuery) comes to [`Frontend::on_query`] only then.
+    fn room_history(&mut self, room: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenRoomHistory);
+
     /// The same message in neutral words, by the front-end that wrote it; `None` if nothing of it can be said.
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope>;
 
     /// Looks up one row (none or one is given to `then`).
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows);
+
+    /// Several look-ups from one snapshot of the book.
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp);
+
+    /// Calls `then` when no other turn of this user is taken, in the order of the requests; [`Host::end_turn`] ends it. For
+    /// changes that read before they write. `ResourceConstraint`, and no turn to end, when too many wait.
+    fn take_turn(&mut self, user: &Jid, then: Then);
+
+    /// The turn of this user that was last given is over.
+    fn end_turn(&mut self, user: &Jid);
+
+    /// Sends a query, from the domain or from a bare address at home here, to a session at home here. The shard gives it an
+    /// identifier; the answer comes by [`Frontend::on_answer`] with this key. False, and nothing is sent, if too many are open.
+    fn ask(&mut self, query: Envelope, key: u64) -> bool;
 
     /// Changes the book, all of the batch or nothing: `Conflict` when an `Insert` found its key taken.
     fn write(&mut self, batch: Vec<BookWrite>, then: Then);

@@ -247,6 +247,20 @@ pub enum Action {
     HangUp,
     /// Write out what is in the outbox, then close the transport; the session is over. Nothing may follow.
     Close,
+    /// The peer has proved to be the service that answers for this domain ([`crate::attached`]). The shard moves session and
+    /// transport to the domain's home if it is another one; there `Placed` comes, whereupon this is to be asked again. Answered by
+    /// `Attached`. From then on the session may `Route` what comes from any address of the domain. Leave further input unread
+    /// until the answer, as with `Authenticated`.
+    Attach {
+        /// An address without node and resource.
+        domain: Jid,
+    },
+    /// An attached service that is trusted to sends something in the name of the switch or of one of its users. Without that
+    /// trust nothing happens.
+    SpeakFor {
+        /// Its `from` is the switch's domain or a bare address of it.
+        envelope: Envelope,
+    },
     /// Go to this shard, with the transport and without an account: what a carrier does that is to serve that shard.
     /// Answered there by `Placed`, or here by `Farewell`. Leave further input unread until then, as with `Authenticated`.
     Place {
@@ -371,6 +385,8 @@ pub enum Event {
     Farewell(Farewell),
     /// Answer to `Place`: this is the shard.
     Placed,
+    /// Answer to `Attach`: whether the session is the domain's service now. Another one is, if not.
+    Attached(bool),
     /// A passenger of this session is over, or was not let in; its key is free.
     PassengerGone {
         /// Which.

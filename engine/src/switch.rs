@@ -32,6 +32,7 @@ pub use crate::control::Control;
 pub use crate::drive::{Arrival, Gate, Listen};
 
 use crate::administration::{Administration, SERVICE_KEY, Service};
+use crate::attached::{Attached, Services};
 use crate::control::Figures;
 use crate::drive::{self, Chunk, Post};
 use crate::guard::{LoginRates, Rate};
@@ -85,6 +86,10 @@ pub struct Plan {
     pub archive: Option<ArchiveOptions>,
     /// Bare addresses of those who may give orders by their clients.
     pub administrators: Vec<Jid>,
+    /// The domains that attached services answer for.
+    pub services: Vec<Attached>,
+    /// Conversations of many, if there are any.
+    pub rooms: Option<crate::shard::RoomsSetup>,
     /// Where the shards count; made for as many shards.
     pub metrics: Arc<Metrics>,
 }
@@ -212,6 +217,8 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
             plan.administrators.clone(),
             standing(&mut book).map_err(StartError::Book)?,
         ),
+        services: Services::new(plan.services.iter().cloned()),
+        rooms: plan.rooms.clone(),
     });
     assemble(&plan, &frontends, setup, log, book)
 }

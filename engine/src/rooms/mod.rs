@@ -15,13 +15,32 @@
 //! - Nothing that a sender claims about itself (its occupant id, its affiliation, a delay, an archive's id) reaches others.
 //! - What differs between those who get a notice is named by [`Viewer`], and nothing else does.
 
+mod affiliations;
+mod asking;
+mod changing;
+mod config;
+mod entering;
 mod notice;
+mod occupants;
 mod request;
+mod room;
+pub mod rows;
+mod running;
+mod saying;
+mod stage;
 
+use std::num::NonZeroU32;
+
+pub use affiliations::{Affiliated, Affiliations};
 pub use notice::{Affiliate, Notice, OccupantView, RoomAnswer, RoomInfo, Status, Viewer};
 pub use request::{Change, ConfigChange, HistoryWish, Invitation, Join, RoomQuery, RoomRequest, Target, VoiceRequest};
 
+pub use occupants::{Occupant, Occupants, Place};
+pub use room::{Room, Subject, Unsaved};
+pub use stage::{Audience, Head, Seat, Stage};
+
 use crate::envelope::{Condition, Content, Envelope};
+use crate::guard::Rate;
 
 /// What a front-end knows about rooms: plain functions, since they are also needed while the front-end is at work.
 #[derive(Clone, Copy)]
@@ -33,6 +52,12 @@ pub struct RoomSpeech {
     pub write: fn(&Notice<'_>, Viewer) -> Option<Content>,
     /// The content of the answer to a query.
     pub answer: fn(&RoomQuery, &RoomAnswer<'_>) -> Option<Content>,
+}
+
+/// So many a second, and so many at once.
+fn rate(per_second: u32, burst: u32) -> Rate {
+    let count = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+    Rate::per_second(count(per_second), count(burst))
 }
 
 /// How somebody stands to a room, for good (XEP-0045 section 5.2). The numbers are on disk.

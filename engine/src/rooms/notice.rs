@@ -111,10 +111,14 @@ pub enum Notice<'a> {
         /// When it was said, if that was not now: Unix milliseconds.
         stamp_ms: Option<u64>,
     },
+    /// What comes back with a presence that is refused; the envelope says why.
+    Refused,
     /// The subject, when somebody enters or when it changes.
     Subject {
         /// May be empty.
         text: &'a str,
+        /// Of whom has set it, if that is known.
+        occupant_id: Option<&'a str>,
         /// Since when, if not now: Unix milliseconds.
         stamp_ms: Option<u64>,
     },
@@ -156,8 +160,12 @@ pub enum Notice<'a> {
     Moderated {
         /// Which.
         record: RecordId,
+        /// The room.
+        room: &'a Jid,
         /// The occupant who did it: its nickname and occupant id.
         by: (&'a str, &'a str),
+        /// When it was hidden, if that was not now: Unix milliseconds.
+        stamp_ms: Option<u64>,
         /// Why; may be empty.
         reason: &'a str,
     },
@@ -198,8 +206,13 @@ pub enum RoomAnswer<'a> {
     Done,
     /// To `Info`.
     Info(RoomInfo<'a>),
-    /// To `Occupants`: nicknames.
-    Occupants(Vec<&'a str>),
+    /// To `Occupants`.
+    Occupants {
+        /// The room's address.
+        room: &'a Jid,
+        /// Who is in.
+        nicks: Vec<&'a str>,
+    },
     /// To `ReservedNick` and `GetRegistration`.
     Nick(Option<&'a str>),
     /// To `Affiliates` and `Roles`.

@@ -130,8 +130,13 @@ pub enum RoomQuery {
     },
     /// The room's picture as a vCard of this codec (XEP-0486).
     GetAvatar,
-    /// Set it; owners only. Empty to remove.
-    SetAvatar(Bytes),
+    /// Set it; owners only.
+    SetAvatar {
+        /// The vCard; empty to remove it.
+        card: Bytes,
+        /// The picture's SHA-1 in hex (XEP-0153); empty if there is none.
+        hash: String,
+    },
     /// A page of what was said (XEP-0313): answered by the front-end through
     /// [`Host::room_history`](crate::service::Host::room_history) once the room has said that the asker may read.
     History,

@@ -293,9 +293,15 @@ impl Shard {
         if let Some(present) = self.user_at_mut(&user).and_then(|user| user.present_mut()) {
             present.leaving = true;
         }
+        // Behind whatever is under way for this user, which would else bring back rows that were removed.
+        self.queue_turn(&user.clone(), Box::new(move |shard| shard.erase_account(user, then)));
+    }
+
+    fn erase_account(&mut self, user: Jid, then: impl FnOnce(&mut Shard, Result<(), Condition>) + Send + 'static) {
         let batch = accounts::removal(&user);
         self.commit_here(batch, move |shard, result| {
             let gone = result.is_ok();
+            shard.finish_turn(&user);
             then(shard, result);
             if gone {
                 shard.forget_messages(&user);

@@ -58,6 +58,8 @@ impl Shard {
             Action::WakeAt(at_ms) => self.arm(id, at_ms),
             Action::HangUp => self.hang_up(id),
             Action::Close => self.close(id),
+            Action::Attach { domain } => self.attach(id, &domain),
+            Action::SpeakFor { envelope } => self.speak_for(id, envelope),
             Action::Place { shard } => self.place(id, shard),
             Action::Embark { key, peer, note } => self.embark(id, key, &peer, &note),
             Action::Feed { key, bytes } => self.feed(id, key, &bytes),
@@ -85,7 +87,7 @@ impl Shard {
     fn send(&mut self, id: SessionId, mut envelope: Envelope, seq: Option<u64>) {
         let Some(entry) = self.sessions.get(id) else { return };
         let (Some(address), Some(user)) = (&entry.address, entry.user) else {
-            return;
+            return self.send_from_service(id, envelope);
         };
         // The session stamps it, and the shard sees to it that the stamp is true.
         if envelope.from != *address {
@@ -106,6 +108,9 @@ impl Shard {
             .is_some_and(|present| present.leaving)
         {
             return self.refuse_session(id, routed, Condition::NotAuthorized);
+        }
+        if self.is_room(&routed.envelope.to) {
+            return self.room_from(id, user, routed);
         }
         match routed.envelope.kind {
             Kind::Message(_) => self.message_from(id, user, routed),
@@ -209,7 +214,7 @@ impl Shard {
     pub(super) fn unbind(&mut self, id: SessionId) {
         let Some(entry) = self.sessions.get_mut(id) else { return };
         let (address, uid) = (entry.address.take(), entry.user.take());
-        let Some(uid) = uid else { return };
+        let Some(uid) = uid else { return self.detach(id) };
         if address.is_some() {
             self.gone(id, uid);
             if let Some(user) = self.users.get_mut(uid) {

@@ -14,7 +14,10 @@ use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
-use crate::service::{Admission, Direction, Host, Span, Then, ThenHistory, ThenRows};
+use crate::service::{
+    Admission, Direction, Host, RoomsWanted, Span, Then, ThenHistory, ThenLookedUp, ThenRoomHistory, ThenRooms,
+    ThenRows,
+};
 use crate::session::Now;
 use crate::slots::UserKey;
 use crate::stable::StableId;
@@ -154,22 +157,49 @@ impl Host for Shard {
         self.stable.reveal(id)
     }
 
+    fn rooms_domain(&self) -> Option<&Jid> {
+        self.setup.rooms.as_ref().map(|rooms| &rooms.domain)
+    }
+
+    fn rooms(&mut self, wanted: RoomsWanted, then: ThenRooms) {
+        self.list_rooms(wanted, then);
+    }
+
+    fn room_history(&mut self, room: &Jid, span: Span, direction: Direction, messages_max: u32, then: ThenRoomHistory) {
+        self.read_room_history(room, span, direction, messages_max, then);
+    }
+
     fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
         self.in_neutral_words(envelope)
     }
 
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows) {
+        let reads = vec![BookRead::Get { table, key }];
+        let first = |mut results: Vec<_>| results.pop().unwrap_or_default();
+        self.look_up(reads, Box::new(move |rows, host| then(rows.map(first), host)));
+    }
+
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {
         let token = self.expect(move |shard, outcome| {
             let rows = match outcome {
-                Outcome::Rows(mut results) => Ok(results.pop().unwrap_or_default()),
+                Outcome::Rows(results) => Ok(results),
                 _ => Err(Condition::InternalServerError),
             };
             then(rows, shard);
         });
-        self.outgoing.book.push(BookRequest::Read {
-            token,
-            reads: vec![BookRead::Get { table, key }],
-        });
+        self.outgoing.book.push(BookRequest::Read { token, reads });
+    }
+
+    fn take_turn(&mut self, user: &Jid, then: Then) {
+        self.begin_turn(user, then);
+    }
+
+    fn end_turn(&mut self, user: &Jid) {
+        self.finish_turn(user);
+    }
+
+    fn ask(&mut self, query: Envelope, key: u64) -> bool {
+        self.ask_session(query, key)
     }
 
     fn write(&mut self, batch: Vec<BookWrite>, then: Then) {

@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use crosspoint_storage::seam::{BookReply, BookRequest, JournalReply, JournalRequest};
 
 use super::accounts::KeyRequest;
+use super::rooms::{Fan, Listing, RoomNews};
 use super::table::SessionId;
 use crate::envelope::Envelope;
 use crate::guard::Attempt;
 use crate::jid::Jid;
 use crate::metrics::Doing;
+use crate::rooms::Seat;
 use crate::scram::AccountKeys;
 use crate::session::Session;
 use crate::tokens::{Shown, Verdict};
@@ -19,6 +21,14 @@ use crate::tokens::{Shown, Verdict};
 pub enum Item {
     /// An envelope whose addressee lives here.
     Route(Routed),
+    /// An envelope whose room lives here, and where its sender's session is.
+    Room(Routed, Seat),
+    /// What a room says to sessions that live here.
+    Fan(Box<Fan>),
+    /// Where an occupant of a room that lives here is by now.
+    RoomNews(Box<RoomNews>),
+    /// A line of the list of rooms.
+    RoomListed(Box<Listing>),
     /// An envelope of this shard's session is safe.
     Accepted {
         /// Whose.
@@ -96,7 +106,12 @@ impl Item {
     /// What a shard is at when it takes this in.
     pub fn doing(&self) -> Doing {
         match self {
-            Item::Route(_) | Item::Accepted { .. } => Doing::Mail,
+            Item::Route(_)
+            | Item::Accepted { .. }
+            | Item::Room(..)
+            | Item::Fan(_)
+            | Item::RoomNews(_)
+            | Item::RoomListed(_) => Doing::Mail,
             Item::Adopt(_) => Doing::Adopt,
             Item::Attempt { .. } | Item::Admitted { .. } | Item::Token { .. } | Item::Judged { .. } | Item::Keys(_) => {
                 Doing::Login
@@ -202,6 +217,10 @@ impl super::Shard {
     pub(super) fn take_mail(&mut self, item: Item) {
         match item {
             Item::Route(routed) => self.arrive(routed),
+            Item::Room(routed, seat) => self.room_arrived(routed, seat),
+            Item::Fan(fan) => self.fan_out(*fan),
+            Item::RoomNews(news) => self.room_news(*news),
+            Item::RoomListed(listing) => self.room_listed(*listing),
             Item::Accepted { session, seq } => self.accepted.push((session, seq)),
             Item::Adopt(adopt) => self.adopt(*adopt),
             Item::Arrive(_) => {}

@@ -15,6 +15,7 @@
 
 use super::Shard;
 use super::mail::Routed;
+use super::notices::Notice;
 use super::table::SessionId;
 use super::user::{User, UserId};
 use crate::envelope::{Condition, Hints, Kind, MessageKind};
@@ -91,6 +92,10 @@ impl Shard {
     /// A message has arrived at its addressee's home, past the black list.
     pub(super) fn message_arrived(&mut self, uid: UserId, kind: MessageKind, routed: Routed) {
         let Some(user) = self.users.get(uid) else { return };
+        if routed.envelope.hints.has(Hints::EVENT) {
+            self.accept(routed.ticket);
+            return self.notices.push_back(Notice::Event(routed.envelope));
+        }
         match judge(user, kind, &routed) {
             Verdict::Sessions(targets) => self.hand_over(uid, targets.as_slice(), routed),
             Verdict::Queue => self.enqueue(uid, routed),

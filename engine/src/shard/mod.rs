@@ -14,6 +14,8 @@ mod accounts;
 mod actions;
 mod administration;
 mod allows;
+mod asks;
+mod attached;
 mod blocks;
 mod calls;
 mod feeding;
@@ -24,11 +26,13 @@ mod ledger;
 mod loading;
 mod mail;
 mod messages;
+mod notices;
 mod passengers;
 mod presence;
 mod queries;
 mod queue;
 mod relay;
+mod rooms;
 mod roster_ops;
 mod router;
 mod sessions;
@@ -39,6 +43,7 @@ mod table;
 mod timers;
 mod tokens;
 mod translate;
+mod turns;
 mod user;
 
 use std::collections::{HashMap, VecDeque};
@@ -49,12 +54,14 @@ use std::sync::Arc;
 use sha2::Digest as _;
 
 use crate::administration::{Administration, Service};
+use crate::attached::Services;
 use crate::envelope::Codec;
 use crate::guard::{Budgets, LoginGuard, LoginRates, Rate};
 use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::metrics::ShardMetrics;
 use crate::metrics::split::Split;
+use crate::rooms::RoomSpeech;
 use crate::rt::Shared;
 use crate::scram::Remembered;
 use crate::service::{Frontend, Translator};
@@ -66,15 +73,22 @@ use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
 pub use administration::{Errand, Told};
+pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
+pub use rooms::{Fan, Listing, RoomNews, RoomsSetup};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
+pub use turns::TURNS_WAITING_MAX;
 
+use asks::Asks;
 use ledger::Ledger;
+use notices::Notice;
+use rooms::Rooms;
 use spent::Spent;
 use table::Sessions;
 use tokens::TokenDesk;
 use translate::Translation;
+use turns::Turns;
 use user::Users;
 
 /// What all shards of a switch have in common.
@@ -102,6 +116,10 @@ pub struct Setup {
     pub archive: bool,
     /// Who may give orders, and what was ordered.
     pub administration: Administration,
+    /// The domains that attached services answer for.
+    pub services: Services,
+    /// Conversations of many, if there are any.
+    pub rooms: Option<RoomsSetup>,
 }
 
 impl Setup {
@@ -169,8 +187,13 @@ pub struct Shard {
     frontends: Vec<Option<Box<dyn Frontend>>>,
     /// What each of them writes, and how that is said to others.
     codecs: Vec<(Codec, Translator)>,
+    /// How those that know rooms speak with them.
+    speeches: Vec<(Codec, RoomSpeech)>,
     sessions: Sessions,
     users: Users,
+    /// Services that are at home here, and which session each is.
+    attached: Vec<(Jid, SessionId)>,
+    rooms: Rooms,
     ledger: Ledger,
     logins: LoginGuard,
     /// What was good once, and is used up.
@@ -179,6 +202,12 @@ pub struct Shard {
     tokens: TokenDesk,
     /// What was last said in neutral words.
     translation: Option<Translation>,
+    /// What front-ends are to be told when none of them is at work.
+    notices: VecDeque<Notice>,
+    /// What front-ends have asked sessions.
+    asks: Asks,
+    /// Who may change what a user keeps.
+    turns: Turns,
     registrations: Budgets,
     /// Connections that have not authenticated, by network.
     unauthenticated: HashMap<u128, u32>,
@@ -233,13 +262,23 @@ impl Shard {
                 .iter()
                 .map(|front| (front.codec(), front.translator()))
                 .collect(),
+            speeches: seat
+                .frontends
+                .iter()
+                .filter_map(|front| Some((front.codec(), front.room_speech()?)))
+                .collect(),
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
+            attached: Vec::new(),
+            rooms: Rooms::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
             tokens: TokenDesk::default(),
             translation: None,
+            notices: VecDeque::new(),
+            asks: Asks::default(),
+            turns: Turns::default(),
             logins: LoginGuard::new(share_rates(seat.setup.logins, shards), seed),
             registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),
             unauthenticated: HashMap::new(),
@@ -296,9 +335,12 @@ impl Shard {
     pub fn tick(&mut self) {
         self.expire_timers();
         self.tick_frontends();
+        self.expire_asks();
         self.expire_idle_users();
         self.continue_surveys();
         self.end_when_due();
+        self.expire_idle_rooms();
+        self.refresh_directory();
         let now = self.now.ms;
         self.heirs.retain(|_, (_, until)| *until > now);
         self.run();
@@ -309,6 +351,7 @@ impl Shard {
     /// Says goodbye to everybody and lets nobody in.
     pub fn drain(&mut self) {
         self.draining = true;
+        self.drain_rooms();
         self.begin_drain();
         self.run();
     }
@@ -354,6 +397,9 @@ impl Shard {
                 if self.spare_batches.len() < SPARE_BATCHES_MAX && batch.capacity() <= SPARE_BATCH_ACTIONS_MAX {
                     self.spare_batches.push(batch);
                 }
+            }
+            if self.take_notice() {
+                continue;
             }
             if self.accepted.is_empty() {
                 self.translation = None;

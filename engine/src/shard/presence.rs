@@ -8,9 +8,10 @@
 use super::Shard;
 use super::mail::Routed;
 use super::messages::Targets;
+use super::notices::Notice;
 use super::table::SessionId;
 use super::user::{Shown, UserId};
-use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
+use crate::envelope::{Codec, Condition, Envelope, Kind, PresenceKind};
 use crate::jid::Jid;
 use crate::session::Form;
 
@@ -34,6 +35,7 @@ impl Shard {
         if before.is_none() {
             self.became_available(id, uid, &envelope.from);
         }
+        self.note_presence(id, &envelope);
         if priority >= 0 {
             self.begin_queue(uid, id);
         }
@@ -80,6 +82,7 @@ impl Shard {
         let directed = resource.directed.take();
         if was_available {
             self.broadcast(uid, &envelope);
+            self.note_presence(id, &envelope);
         }
         for to in directed {
             self.tell(uid, Envelope { to, ..envelope.clone() });
@@ -121,7 +124,9 @@ impl Shard {
 
     /// Sends presence of the user's to somebody, unless he is blocked (XEP-0191 section 3.3).
     pub(super) fn tell(&mut self, uid: UserId, envelope: Envelope) {
-        let blocked = |present: &super::user::Present| present.blocks.blocks(&envelope.to);
+        // A room that is blocked is left all the same.
+        let blocked =
+            |present: &super::user::Present| present.blocks.blocks(&envelope.to) && !self.is_room(&envelope.to);
         if self.users.get(uid).and_then(|user| user.present()).is_some_and(blocked) {
             return;
         }
@@ -161,7 +166,7 @@ impl Shard {
             }
             PresenceKind::Probe => {
                 self.accept(routed.ticket);
-                self.probed(uid, &routed.envelope.from);
+                self.probed(uid, routed.envelope);
             }
             _ => self.subscription_arrived(uid, kind, routed),
         }
@@ -183,8 +188,9 @@ impl Shard {
         }
     }
 
-    /// Section 4.3: somebody asks how the user is.
-    fn probed(&mut self, uid: UserId, from: &Jid) {
+    /// Section 4.3: somebody asks how the user is. A probe with content is from a front-end, for the front-end.
+    fn probed(&mut self, uid: UserId, probe: Envelope) {
+        let from = &probe.from;
         let Some(user) = self.users.get(uid) else { return };
         let Some(present) = user.present() else { return };
         if !present.roster.state(from).subscription().from() && !from.same_bare(&user.address) {
@@ -194,6 +200,9 @@ impl Shard {
                 Kind::Presence(PresenceKind::Unsubscribed),
             );
             return self.dispatch_free(refusal);
+        }
+        if probe.content.codec != Codec::Neutral {
+            return self.notices.push_back(Notice::Probe(probe));
         }
         let shown: Vec<Envelope> = user
             .resources

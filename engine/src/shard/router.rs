@@ -15,7 +15,13 @@ impl Shard {
     pub(super) fn dispatch(&mut self, routed: Routed) {
         let to = &routed.envelope.to;
         if to.domain() != self.setup.domain.domain() {
-            return self.elsewhere(routed);
+            if self.is_rooms_domain(to) {
+                return self.to_room(routed, None);
+            }
+            return match self.is_service(to.domain()) {
+                true => self.to_service(routed),
+                false => self.elsewhere(routed),
+            };
         }
         if to.node().is_none() {
             return self.arrive_at_server(routed);
@@ -36,6 +42,10 @@ impl Shard {
 
     /// An envelope whose addressee lives here.
     pub(super) fn arrive(&mut self, routed: Routed) {
+        let domain = routed.envelope.to.domain();
+        if domain != self.setup.domain.domain() && self.is_service(domain) {
+            return self.arrive_at_service(routed);
+        }
         let key = UserKey::of(&routed.envelope.to);
         self.arrive_at(key, routed);
     }
@@ -143,12 +153,16 @@ impl Shard {
     }
 
     /// To the domain itself.
-    fn arrive_at_server(&mut self, routed: Routed) {
+    pub(super) fn arrive_at_server(&mut self, routed: Routed) {
         match routed.envelope.kind {
             Kind::Query(QueryKind::Get | QueryKind::Set) if routed.envelope.to.is_bare() => {
                 self.metrics.queries.add(1);
                 self.accept(routed.ticket);
                 self.serve(routed.envelope);
+            }
+            Kind::Query(QueryKind::Result | QueryKind::Error) => {
+                self.accept(routed.ticket);
+                self.answer_arrived(routed.envelope);
             }
             Kind::Message(MessageKind::Headline) | Kind::Presence(_) => self.accept(routed.ticket),
             _ => self.refuse_routed(routed, Condition::ServiceUnavailable),

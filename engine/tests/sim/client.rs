@@ -23,11 +23,16 @@ use crosspoint_engine::service::{Admission, Cipher, Direction, Frontend, Host, S
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 use crosspoint_engine::shard::SessionId;
 
+use super::services::ServiceSession;
+
 /// The domain of all plays.
 pub const DOMAIN: &str = "verona.lit";
 
-/// Makes an address in the plays' domain: `juliet` or `juliet/balcony`.
+/// Makes an address in the plays' domain: `juliet` or `juliet/balcony`. What has a domain is taken as it is.
 pub fn address(short: &str) -> Jid {
+    if short.contains(['@', '.']) {
+        return short.parse().expect("plays use good names");
+    }
     let (node, rest) = short
         .split_once('/')
         .map_or((short, String::new()), |(node, name)| (node, format!("/{name}")));
@@ -191,7 +196,7 @@ impl LineSession {
     }
 }
 
-fn say(key: u16, cx: &mut Context<'_>, line: std::fmt::Arguments<'_>) {
+pub fn say(key: u16, cx: &mut Context<'_>, line: std::fmt::Arguments<'_>) {
     let mut text = String::new();
     if key != 0 {
         let _ = write!(text, "{key}:");
@@ -397,6 +402,7 @@ impl Frontend for LineFront {
     fn open(&mut self, peer: &Peer, _cx: &mut Context<'_>) -> Box<dyn Session> {
         match peer.listener {
             0 => Box::<LineSession>::default(),
+            2 => Box::<ServiceSession>::default(),
             _ => Box::new(CarrierSession),
         }
     }

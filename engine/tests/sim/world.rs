@@ -20,6 +20,7 @@ use crosspoint_storage::log::{ArchiveOptions, Log, LogOptions, Read, ReadDesk, R
 use crosspoint_storage::seam::{BookRequest, JournalRequest};
 
 use super::client::{DOMAIN, LineFront, address};
+use super::services::services;
 
 /// Steps after which a play that has not come to rest is taken for one that never will.
 const STEPS_MAX: u32 = 200_000;
@@ -134,6 +135,8 @@ impl World {
             remembered: Remembered::new([1; 32]),
             archive: true,
             administration: Default::default(),
+            services: services(),
+            rooms: None,
         });
         let mut world = World {
             dice,
@@ -248,6 +251,20 @@ impl World {
         let line = self.connect_to(shard, 1);
         self.type_in(line, &format!("place {}", self.home(to_home_of)));
         self.until(line, "placed");
+        line
+    }
+
+    /// A line of somebody who could be a service.
+    pub fn connect_service(&mut self) -> Line {
+        let shard = self.dice.below(self.shards.len());
+        self.connect_to(shard, 2)
+    }
+
+    /// A service that has attached itself.
+    pub fn service(&mut self, domain: &str) -> Line {
+        let line = self.connect_service();
+        self.type_in(line, &format!("attach {domain}"));
+        self.until(line, "attached true");
         line
     }
 

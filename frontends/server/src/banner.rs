@@ -100,6 +100,7 @@ pub fn encryption(listener: Listener) -> &'static str {
             ..
         } => "WebSocket, behind a proxy that does TLS",
         Listener { websocket: true, .. } => "WebSocket in the clear",
+        Listener { components: true, .. } => "components, in the clear",
         Listener { direct_tls: true, .. } => "direct TLS",
         Listener {
             behind_tls_proxy: true, ..

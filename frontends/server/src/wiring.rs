@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
+use crosspoint_engine::attached::Attached;
 use crosspoint_engine::control::ControlError;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::metrics::{Metrics, ShardMetrics};
@@ -20,12 +21,14 @@ use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Swit
 use crosspoint_icpp::IcppFront;
 use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
-use crosspoint_xmpp::config::{CipherFactory, Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
+use crosspoint_xmpp::config::{
+    CipherFactory, Component, Contacts, FeatureConfig, Listener, Secret, SeeOtherHost, TlsPolicy, XmppConfig,
+};
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{Config, Registration, Role, TlsMode};
+use crate::config::{self, Config, Registration, Role, TlsMode};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
@@ -119,7 +122,7 @@ impl Ciphers {
 }
 
 fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers, figures: &Arc<EdgeFigures>) -> Result<MakeFrontends> {
-    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp, ciphers.web));
+    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp, ciphers.web)?);
     if config.role == Role::Frontend {
         let edge = Arc::new(icpp::edge(config, &ciphers.icpp, figures)?);
         return Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
@@ -188,6 +191,8 @@ fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
         scram_iterations: config.accounts.scram_iterations,
         archive: config.archive.options(),
         administrators: config.admin.administrators(),
+        services: services(config),
+        rooms: None,
         metrics,
     }
 }
@@ -205,6 +210,7 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         websocket: false,
         tls,
         behind_tls_proxy,
+        components: false,
     };
     let direct = config
         .xmpp
@@ -215,13 +221,16 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
         // No users live here.
         return Vec::new();
     }
-    config
-        .xmpp
-        .listen
-        .iter()
-        .map(|address| (*address, clear))
+    let components = match config.components.component.is_empty() {
+        true => &[][..],
+        false => &config.components.listen,
+    };
+    let components = components.iter().map(|address| (*address, Listener::COMPONENTS));
+    let clients = config.xmpp.listen.iter().map(|address| (*address, clear));
+    clients
         .chain(direct)
         .chain(web::listeners(config))
+        .chain(components)
         .collect()
 }
 
@@ -238,7 +247,7 @@ pub fn bound(switch: &Switch, config: &Config) -> Vec<(SocketAddr, &'static str,
         .collect()
 }
 
-fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::Ciphers) -> XmppConfig {
+fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::Ciphers) -> Result<XmppConfig> {
     let xmpp = &config.xmpp;
     let redirect = SeeOtherHost {
         target: xmpp.redirect_to.clone(),
@@ -251,12 +260,14 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::C
     };
     let features = FeatureConfig {
         contacts,
+        items: config.components.component.iter().map(|one| one.name.clone()).collect(),
         password_change: config.accounts.password_change,
         account_removal: config.accounts.account_removal,
         archive: config.archive.enabled,
         ..FeatureConfig::default()
     };
-    XmppConfig {
+    Ok(XmppConfig {
+        components: components(config)?,
         listeners: listeners(config).into_iter().map(|(_, listener)| listener).collect(),
         limits: config.limits.xmpp_limits(),
         registration_open: config.accounts.registration == Registration::Open,
@@ -265,7 +276,31 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::C
         websocket: web.websocket,
         websocket_tls: web.websocket_tls,
         ..XmppConfig::new(domain.clone(), cipher)
-    }
+    })
+}
+
+/// The components, with their secrets.
+fn components(config: &Config) -> Result<Vec<Component>> {
+    let component = |component: &config::components::Component| {
+        let name = &component.name;
+        let secret = component.secret().map_err(|what| anyhow!("component {name}: {what}"))?;
+        Ok(Component {
+            domain: Jid::parse(name).map_err(|error| anyhow!("component {name}: {error}"))?,
+            secret: Secret::new(secret),
+        })
+    };
+    config.components.component.iter().map(component).collect()
+}
+
+/// The domains that components answer for, and what the switch lets them do.
+fn services(config: &Config) -> Vec<Attached> {
+    let service = |component: &config::components::Component| {
+        Some(Attached {
+            domain: Jid::parse(&component.name).ok()?,
+            speaks_for_users: false,
+        })
+    };
+    config.components.component.iter().filter_map(service).collect()
 }
 
 /// A running server, as its administrator sees it.

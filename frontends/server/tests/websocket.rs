@@ -178,8 +178,10 @@ fn plan(scratch: &Scratch) -> Plan {
         listener,
     };
     Plan {
+        services: Vec::new(),
         archive: None,
         administrators: Vec::new(),
+        rooms: None,
         domain: DOMAIN.parse().unwrap(),
         shards: 1,
         pin: false,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
+pub use crate::components::{Component, Secret};
 pub use crate::features::{Contacts, FeatureConfig, Software};
 use crate::limits::Limits;
 
@@ -33,6 +34,8 @@ pub struct XmppConfig {
     pub registration_open: bool,
     /// Where to send clients (RFC 6120 section 4.9.3.19).
     pub see_other_host: Option<SeeOtherHost>,
+    /// The components that may connect.
+    pub components: Vec<Component>,
     /// What the server answers about itself, and which features it has.
     pub features: FeatureConfig,
 }
@@ -48,6 +51,8 @@ pub struct Listener {
     pub tls: TlsPolicy,
     /// A proxy in front terminates TLS: the connection counts as encrypted, without channel binding.
     pub behind_tls_proxy: bool,
+    /// Components connect here (XEP-0114), and no clients. Of the rest nothing has a meaning then.
+    pub components: bool,
 }
 
 /// Whether a listener offers STARTTLS.
@@ -78,6 +83,7 @@ impl Listener {
         websocket: false,
         tls: TlsPolicy::Required,
         behind_tls_proxy: false,
+        components: false,
     };
     /// The usual port 5223: TLS from the first byte.
     pub const DIRECT_TLS: Listener = Listener {
@@ -85,6 +91,7 @@ impl Listener {
         websocket: false,
         tls: TlsPolicy::Required,
         behind_tls_proxy: false,
+        components: false,
     };
     /// A loopback port without TLS.
     pub const PLAIN: Listener = Listener {
@@ -92,6 +99,12 @@ impl Listener {
         websocket: false,
         tls: TlsPolicy::Off,
         behind_tls_proxy: false,
+        components: false,
+    };
+    /// Where components connect.
+    pub const COMPONENTS: Listener = Listener {
+        components: true,
+        ..Listener::PLAIN
     };
     /// A loopback port for WebSocket without TLS.
     pub const WEBSOCKET: Listener = Listener {
@@ -117,6 +130,7 @@ impl XmppConfig {
             limits: Limits::DEFAULT,
             registration_open: false,
             see_other_host: None,
+            components: Vec::new(),
             features: FeatureConfig::default(),
         }
     }

@@ -5,12 +5,16 @@
 use std::sync::Arc;
 
 use crosspoint_engine::envelope::{Codec, Envelope};
+use crosspoint_engine::jid::Jid;
+use crosspoint_engine::rooms::RoomSpeech;
 use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
 use crate::features::Features;
 use crate::neutral;
+use crate::rooms;
+use crate::session::component::ComponentSession;
 use crate::session::{Shared, XmppSession};
 
 /// The XMPP front-end of one shard.
@@ -40,7 +44,10 @@ impl Frontend for XmppFront {
     }
 
     fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
-        Box::new(XmppSession::open(self.shared.clone(), peer, cx))
+        match self.shared.config.listener(peer.listener).components {
+            true => Box::new(ComponentSession::open(self.shared.clone(), peer, cx)),
+            false => Box::new(XmppSession::open(self.shared.clone(), peer, cx)),
+        }
     }
 
     fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>> {
@@ -60,6 +67,26 @@ impl Frontend for XmppFront {
 
     fn translator(&self) -> Translator {
         neutral::from_stanza
+    }
+
+    fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        self.features.on_presence(presence, host);
+    }
+
+    fn on_probe(&mut self, probe: Envelope, host: &mut dyn Host) {
+        self.features.on_probe(&probe, host);
+    }
+
+    fn wants(&mut self, session: &Jid, event: &Envelope) -> bool {
+        event.content.codec == Codec::Xmpp && self.features.wants(session, event)
+    }
+
+    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
+        self.features.on_answer(key, answer.as_ref(), host);
+    }
+
+    fn room_speech(&self) -> Option<RoomSpeech> {
+        Some(rooms::SPEECH)
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

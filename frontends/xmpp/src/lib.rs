@@ -12,6 +12,8 @@
 
 pub mod codec;
 #[cfg(feature = "front")]
+pub mod components;
+#[cfg(feature = "front")]
 pub mod config;
 #[cfg(feature = "front")]
 pub mod features;
@@ -21,6 +23,8 @@ pub mod front;
 pub mod limits;
 #[cfg(feature = "front")]
 mod neutral;
+#[cfg(feature = "front")]
+mod rooms;
 #[cfg(feature = "front")]
 pub mod session;
 #[cfg(feature = "front")]

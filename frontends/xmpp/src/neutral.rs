@@ -125,20 +125,25 @@ fn activity(name: &str) -> Option<Activity> {
 
 /// An envelope in neutral words as a stanza.
 pub(crate) fn to_stanza(envelope: &Envelope) -> Envelope {
-    let said = Neutral::read(&envelope.content.body);
-    let mut body = Vec::with_capacity(envelope.content.body.len() + 128);
-    match envelope.kind {
-        Kind::Presence(_) => write_presence(&mut body, &said),
-        _ => write_message(&mut body, &said),
-    }
     Envelope {
         content: Content {
             codec: Codec::Xmpp,
             head: Bytes::new(),
-            body: Bytes::from(body),
+            body: Bytes::from(body(envelope.kind, &envelope.content.body)),
         },
         ..envelope.clone()
     }
+}
+
+/// The body of a message or presence that says what stands in a neutral one's.
+pub(crate) fn body(kind: Kind, neutral: &[u8]) -> Vec<u8> {
+    let said = Neutral::read(neutral);
+    let mut body = Vec::with_capacity(neutral.len() + 128);
+    match kind {
+        Kind::Presence(_) => write_presence(&mut body, &said),
+        _ => write_message(&mut body, &said),
+    }
+    body
 }
 
 fn write_message(out: &mut Vec<u8>, said: &Neutral<'_>) {

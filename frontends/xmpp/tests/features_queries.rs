@@ -16,9 +16,9 @@ const NOBODY: &str = "nobody@capulet.example";
 const SERVER: &str = "capulet.example";
 
 /// One scene: who asks whom what, and what comes back.
-type Scene = (&'static str, &'static str, &'static str, &'static str, &'static str);
+type Scene<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
 
-fn play(stage: &mut Stage, scenes: &[Scene]) {
+fn play(stage: &mut Stage, scenes: &[Scene<'_>]) {
     for (from, to, kind, payload, expected) in scenes {
         assert_eq!(
             stage.ask(from, to, kind, payload),
@@ -210,18 +210,18 @@ mod discovery {
 
     #[test]
     fn an_account_says_what_it_is_to_those_who_may_know() {
-        let expected = concat!(
-            r#"result <query xmlns="http://jabber.org/protocol/disco#info">"#,
-            r#"<identity category="account" type="registered"/>"#,
-            r#"<feature var="http://jabber.org/protocol/disco#info"/>"#,
-            r#"<feature var="http://jabber.org/protocol/disco#items"/>"#,
-            r#"<feature var="jabber:iq:last"/>"#,
-            r#"<feature var="jabber:iq:roster"/>"#,
-            r#"<feature var="urn:xmpp:ping"/>"#,
-            r#"<feature var="vcard-temp"/>"#,
-            "</query>",
-        );
         let mut stage = Stage::new();
+        for feature in ["jabber:iq:last", "jabber:iq:roster", "urn:xmpp:ping", "vcard-temp"] {
+            assert!(stage.features.account_features().contains(&feature), "{feature}");
+        }
+        let expected = &[
+            r#"result <query xmlns="http://jabber.org/protocol/disco#info">"#,
+            r#"<identity category="pubsub" type="pep"/>"#,
+            r#"<identity category="account" type="registered"/>"#,
+            &listed(stage.features.account_features()),
+            "</query>",
+        ]
+        .concat();
         stage.host.show(JULIETS, "romeo@capulet.example");
         play(
             &mut stage,

@@ -25,6 +25,7 @@ ICPP_WSS_PORT = 5302
 ICPP_PORTS = {"icpp": ICPP_PORT, "icpps": ICPPS_PORT, "ws": ICPP_WS_PORT, "wss": ICPP_WSS_PORT}
 ADMIN_PORT = 5280
 WEB_PORT = 5281
+COMPONENT_PORT = 5347
 START_SECONDS = 60
 
 
@@ -42,6 +43,7 @@ class Server:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.domain = DOMAIN
+        self.rooms = "conference." + DOMAIN
         self.address = process.loopback_address()
         self.tls = tls
         self.settings = settings or {}
@@ -136,7 +138,19 @@ class Crosspoint(Server):
                 "--shards", str(self.settings.get("shards", int(os.environ.get("INTEROP_SHARDS", 2)))),
                 "--admin", "%s:%d" % (self.address, ADMIN_PORT),
                 "--registration", self.settings.get("registration", "closed"),
-                *self.settings.get("arguments", [])]
+                *self.configuration(), *self.settings.get("arguments", [])]
+
+    def configuration(self):
+        """What can only be said in a file: the components."""
+        if "components" not in self.settings:
+            return []
+        lines = ["[components]", 'listen = ["%s:%d"]' % (self.address, COMPONENT_PORT)]
+        for component in self.settings["components"]:
+            lines.append("[[components.component]]")
+            lines += ["%s = %s" % (key, json.dumps(value)) for key, value in component.items()]
+        file = self.folder / "crosspoint.toml"
+        file.write_text("\n".join(lines) + "\n")
+        return ["--config", file]
 
     def launch(self):
         environment = {"CROSSPOINT_ICPP_LISTEN_WS": "%s:%d" % (self.address, ICPP_WS_PORT),
@@ -187,7 +201,32 @@ class Prosody(Server):
         "the_last_before_an_identity": "Prosody takes an empty <before/> for the end of the archive, whatever the form says",
         "what_a_form_names_and_is_not_there_is_told": "Prosody shows an empty page (XEP-0313, 4.1.3)",
         "an_unknown_field_is_refused": "Prosody ignores what it does not know (XEP-0313, 4.1.5)",
+        "a_handshake_in_capitals_is_not_authorized": "Prosody takes it",
+        "nothing_goes_before_the_handshake": "Prosody ignores it and leaves the stream open",
+        "a_client_is_not_served_here": "Prosody leaves the stream open",
+        "both_addresses_must_be_there": "Prosody answers by a stanza error",
+        "an_oversized_stanza_ends_the_stream": "this Prosody takes more from components",
+        "much_before_the_handshake_ends_the_stream": "Prosody sets no limit there",
+        "the_servers_word_is_not_a_components_to_give": "Prosody passes a component's claims on",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
+        "the_service_is_found_and_says_what_it_is": "this Prosody names stable identifiers for rooms only",
+        "a_room_that_is_not_configured_after_all_is_gone": "Prosody keeps the room when its first form is cancelled",
+        "a_full_room_lets_only_its_masters_in": "this Prosody has no limit of occupants",
+        "a_nickname_is_changed": "this Prosody forgets the occupant id when a nickname ends",
+        "kill": "Prosody acknowledges before its storage is on the disk",
+        "the_form_says_how_the_room_is_run": "Prosody's form has no field for whether there is a password",
+        "a_protected_room_needs_a_password": "Prosody's form has no field for whether there is a password",
+        "rooms-rsm": "Prosody lists rooms without pages",
+        "a_room_is_destroyed": "this Prosody keeps the name of a destroyed room",
+        "a_nickname_is_registered": "Prosody registers members only",
+        "room-avatars": "this Prosody has no pictures of rooms",
+        "queries_that_a_room_does_not_know_are_refused": "Prosody answers for nodes that do not exist",
+        "who_may_not_ban": "Prosody has another condition for who bans himself",
+        "changes_that_have_no_shape_are_refused": "Prosody answers not-acceptable",
+        "forged-status": "this Prosody passes a forged status on in messages",
+        "forged-delay": "this Prosody passes a forged moderation on",
+        "private-words-option": "this Prosody lets everybody write to one",
+        "moderation": "this Prosody has no moderation (XEP-0425)",
     }
 
     def launch(self):
@@ -202,7 +241,8 @@ class Prosody(Server):
             storage=self.settings.get("storage", "internal"),
             http=self.settings.get("http", '"http"; "https";'),
             extra=self.settings.get("extra", ""),
-            after=self.settings.get("after", "").format(domain=self.domain)))
+            components="\n".join(map(PROSODY_COMPONENT, self.settings.get("components", []))),
+            rooms=PROSODY_ROOMS.format(rooms=self.rooms) if self.settings.get("rooms", True) else ""))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
 
@@ -216,7 +256,7 @@ class Prosody(Server):
 
     def web_settings(self, origin):
         return {"modules": '"ping"; "carbons"; "smacks"; "offline"; "mam"; "websocket"; "bosh"; "pep"; "bookmarks"; "blocklist"; "vcard";',
-                "http": "", "after": PROSODY_ROOMS, "extra": PROSODY_WEB.format(port=WEB_PORT, address=self.address, domain=self.domain)}
+                "http": "", "extra": PROSODY_WEB.format(port=WEB_PORT, address=self.address, domain=self.domain)}
 
 
 class Ejabberd(Server):
@@ -317,12 +357,16 @@ def http_status(url):
 
 PROSODY_MODULES = """"private"; "vcard"; "blocklist"; "version"; "time"; "ping"; "carbons"; "smacks"; "csi_simple"; "offline"; "uptime";"""
 
+PROSODY_COMPONENT = 'Component "{name}"\n  component_secret = "{secret}"'.format_map
+
 PROSODY_CONFIG = """
 run_as_root = true
 data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
 log = {{ info = "{folder}/prosody.log" }}
 interfaces = {{ "{address}" }}
+component_ports = {{ 5347 }}
+component_interfaces = {{ "{address}" }}
 c2s_ports = {{ 5222 }}
 c2s_direct_tls_ports = {{ 5223 }}
 s2s_ports = {{ }}
@@ -336,7 +380,8 @@ smacks_hibernation_time = 120
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 {extra}
 VirtualHost "{domain}"
-{after}
+{components}
+{rooms}
 """
 
 PROSODY_WEB = """
@@ -350,8 +395,11 @@ http_default_host = "{domain}"
 """
 
 PROSODY_ROOMS = """
-Component "conference.{domain}" "muc"
-modules_enabled = {{ "muc_mam" }}
+Component "{rooms}" "muc"
+    modules_enabled = {{ "muc_mam"; "ping"; "vcard_legacy" }}
+    muc_log_by_default = true
+    muc_log_expires_after = "never"
+    muc_room_locking = true
 """
 
 EJABBERD_MODULES = """

@@ -20,11 +20,9 @@ TEST_SECONDS = 15
 # What skips for the reason that the server has no such service: test file's folder -> the service.
 INAPPLICABLE = {
     "adhoc": "no ad-hoc commands on the server (XEP-0050)",
-    "avatar": "no personal eventing (XEP-0163)",
     "httpupload": "no HTTP upload (XEP-0363)",
     "muc": "no rooms (XEP-0045)",
-    "pep": "no personal eventing (XEP-0163)",
-    "pubsub": "no publish-subscribe (XEP-0060)",
+    "pubsub": "no publish-subscribe service beside the accounts (XEP-0060)",
 }
 # Tests that skip or are left out for a reason of their own.
 EXCUSED = {

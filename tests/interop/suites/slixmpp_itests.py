@@ -26,10 +26,8 @@ INAPPLICABLE = {
     "test_mam": "no archive (XEP-0313)",
     "test_moderate": "no rooms (XEP-0045)",
     "test_muc": "no rooms (XEP-0045)",
-    "test_pep": "no personal eventing (XEP-0163)",
     "test_selfping": "no rooms (XEP-0045)",
     "test_sos": "no service outage status (XEP-0455)",
-    "test_user_avatar": "no personal eventing (XEP-0163)",
 }
 
 

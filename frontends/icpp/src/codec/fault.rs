@@ -154,4 +154,6 @@ codes! {
     SubscriptionRequired = 48, "subscription-required";
     /// RFC 6120.
     UnexpectedRequest = 49, "unexpected-request";
+    /// RFC 6120.
+    RegistrationRequired = 50, "registration-required";
 }

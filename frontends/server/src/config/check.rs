@@ -9,6 +9,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::keys::{ITERATIONS_MAX, ITERATIONS_MIN};
 use toml::Value;
 
+use super::components::COMPONENTS_MAX;
 use super::layers::{Loaded, Wrong, leaves};
 use super::{Config, Role, TlsMode};
 
@@ -58,6 +59,7 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
     administrators(config, &mut findings);
     icpp(config, &mut findings);
     cluster(config, &mut findings);
+    components(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
         findings.add(
             "xmpp.redirect_always",
@@ -181,6 +183,9 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     all.extend(keyed("icpp.listen_ws", &config.icpp.listen_ws));
     all.extend(keyed("icpp.listen_wss", &config.icpp.listen_wss));
     all.extend(keyed("admin.listen", &config.admin.listen));
+    if !config.components.component.is_empty() {
+        all.extend(keyed("components.listen", &config.components.listen));
+    }
     for (index, (key, address)) in all.iter().enumerate() {
         let twice = all[..index]
             .iter()
@@ -273,6 +278,39 @@ fn cluster(config: &Config, findings: &mut Findings<'_>) {
     }
     if let Err(what) = config.balance.policy().check() {
         findings.add("balance.enter_permille", what.to_owned());
+    }
+}
+
+/// What attaches itself under a domain of its own.
+fn components(config: &Config, findings: &mut Findings<'_>) {
+    let components = &config.components;
+    let open = components.listen.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| !components.allow_remote) {
+        let what = format!(
+            "{open} is not loopback and components are not encrypted; set components.allow_remote = true if the network is yours"
+        );
+        findings.add("components.listen", what);
+    }
+    let mut names: Vec<Jid> = Vec::new();
+    let key = "components.component";
+    if components.component.len() > COMPONENTS_MAX {
+        findings.add(key, format!("more than {COMPONENTS_MAX}"));
+    }
+    for component in &components.component {
+        let name = &component.name;
+        match Jid::parse(name) {
+            Ok(jid) if jid.node().is_some() || jid.resource().is_some() => {
+                findings.add(key, format!("`{name}` is an address; name a domain"));
+            }
+            Ok(jid) if jid.as_str() == config.domain || names.contains(&jid) => {
+                findings.add(key, format!("{name} is taken; each component has a domain of its own"));
+            }
+            Ok(jid) => names.push(jid),
+            Err(error) => findings.add(key, format!("`{name}` is no domain: {error}")),
+        }
+        if let Err(what) = component.secret() {
+            findings.add(key, format!("{name}: {what}"));
+        }
     }
 }
 

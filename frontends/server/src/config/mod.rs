@@ -21,10 +21,12 @@ use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{Balance, Edge, Role};
+pub use components::Components;
 pub use web::Web;
 
 pub mod check;
 mod cluster;
+pub mod components;
 pub mod layers;
 mod place;
 #[cfg(test)]
@@ -57,6 +59,8 @@ pub struct Config {
     pub edge: Edge,
     /// When a front-end sends clients to others.
     pub balance: Balance,
+    /// What else attaches itself to the switch.
+    pub components: Components,
     /// Certificate.
     pub tls: Tls,
     /// What is kept after it was delivered.
@@ -301,6 +305,7 @@ impl Default for Config {
             role: Role::All,
             edge: Edge::default(),
             balance: Balance::default(),
+            components: Components::default(),
             tls: Tls::default(),
             archive: Archive::default(),
             accounts: Accounts::default(),

@@ -331,6 +331,22 @@ fn settings_that_cannot_work_are_named() {
             "x.toml:2: edge.homes: `2048-4096 fe2`",
         ),
         ("[balance]\nleave_permille = 300", "default: balance.enter_permille: "),
+        (
+            "[components]\nlisten = [\"192.0.2.1:5347\"]",
+            "x.toml:2: components.listen: 192.0.2.1:5347 is not loopback",
+        ),
+        (
+            "[[components.component]]\nname = \"irc.localhost\"",
+            "x.toml:1: components.component: irc.localhost: name exactly one of secret",
+        ),
+        (
+            "[[components.component]]\nname = \"localhost\"\nsecret = \"s\"",
+            "x.toml:1: components.component: localhost is taken",
+        ),
+        (
+            "[[components.component]]\nname = \"a@b\"\nsecret = \"s\"",
+            "x.toml:1: components.component: `a@b` is an address",
+        ),
         ("[drain]\ndeadline_s = 100000", "x.toml:2: drain.deadline_s: "),
     ];
     for (text, start) in cases {

@@ -10,7 +10,7 @@ use super::head::{addressing, declare, name_of, prefix_of_tag, unique_expanded, 
 use super::limits::{DECLARATION_BYTES_MAX, ScanLimits};
 use super::token::{is_space, skip_space};
 use super::work::{Head, NamespaceRef, Span, Stream, Work};
-use super::{CLIENT, SERVER, STREAMS};
+use super::{CLIENT, COMPONENT, SERVER, STREAMS};
 
 /// Reads `<?xml version='1.0' encoding='UTF-8'?>` at the start of `bytes`; gives its length.
 pub(super) fn declaration(bytes: &[u8]) -> Result<Option<usize>, Fault> {
@@ -123,7 +123,11 @@ fn root(name: &[u8], namespace: &[u8], colon: usize) -> Result<(), Fault> {
 /// What the header in `work` declares for the rest of the stream.
 pub(super) fn stream(work: &Work, header: &str) -> Stream {
     let input = header.as_bytes();
-    let default = interned(&text_of(work.head.default, input));
+    let default = match interned(&text_of(work.head.default, input)) {
+        // The same stanzas under another name.
+        Cow::Owned(name) if name == COMPONENT => Cow::Borrowed(CLIENT),
+        default => default,
+    };
     let prefixes: Box<[_]> = work
         .bindings
         .iter()

@@ -72,6 +72,8 @@ pub use write::{Attr, Attrs, Builder, write_head, write_tail};
 pub const CLIENT: &str = "jabber:client";
 /// Content namespace of server streams (RFC 6120 section 4.8.2).
 pub const SERVER: &str = "jabber:server";
+/// Content namespace of components' streams (XEP-0114): what is in it is read as if it were in [`CLIENT`].
+pub const COMPONENT: &str = "jabber:component:accept";
 /// The stream namespace (RFC 6120 section 4.8.1).
 pub const STREAMS: &str = "http://etherx.jabber.org/streams";
 /// What the `xml` prefix is bound to (Namespaces in XML 1.0 section 3).

@@ -115,10 +115,15 @@ impl Later {
     pub fn refuse_as(self, condition: Condition, name: &str, ns: &str, host: &mut dyn Host) {
         let mut body = Vec::new();
         condition::write_with(&mut body, condition, name, ns);
+        self.fail(body, host);
+    }
+
+    /// Answers by an error that says more than a condition: the whole `<error/>` element.
+    pub fn fail(self, error: Vec<u8>, host: &mut dyn Host) {
         let content = Content {
             codec: Codec::Xmpp,
             head: Bytes::new(),
-            body: Bytes::from(body),
+            body: Bytes::from(error),
         };
         host.send(Envelope {
             kind: Kind::Query(QueryKind::Error),

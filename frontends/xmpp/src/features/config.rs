@@ -7,6 +7,8 @@ pub struct FeatureConfig {
     pub software: Software,
     /// Whom to write to about this server; empty: nothing is said.
     pub contacts: Contacts,
+    /// Domains of services that belong to this server, listed by disco#items of the domain (XEP-0030 section 4).
+    pub items: Vec<String>,
     /// Whether users may change their password in band (XEP-0077 section 3.3).
     pub password_change: bool,
     /// Whether users may remove their account in band (XEP-0077 section 3.2).
@@ -50,6 +52,7 @@ impl Default for FeatureConfig {
         FeatureConfig {
             software: Software::default(),
             contacts: Contacts::default(),
+            items: Vec::new(),
             password_change: true,
             account_removal: true,
             archive: false,

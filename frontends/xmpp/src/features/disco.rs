@@ -9,11 +9,11 @@ use crosspoint_engine::service::Host;
 use super::ask::{Ask, Reply};
 use super::caps::{self, Form, Identity};
 use super::config::FeatureConfig;
-use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, commands, contact};
+use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, commands, contact, pubsub};
 use crate::codec::Builder;
 
-const NS_INFO: &str = "http://jabber.org/protocol/disco#info";
-const NS_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+pub(super) const NS_INFO: &str = "http://jabber.org/protocol/disco#info";
+pub(super) const NS_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 
 pub(super) const FEATURE: Feature = Feature {
     xeps: &[Xep::new(30, "2.5.0"), Xep::new(128, "1.0.1"), Xep::new(157, "1.1.1")],
@@ -64,7 +64,7 @@ impl Tables {
         let form = contact::form(&config.contacts);
         Tables {
             domain_info: info_children(&server, &domain, form.as_ref()),
-            account_info: info_children(&user, &account, None),
+            account_info: [pubsub::identity("pep"), info_children(&user, &account, None)].concat(),
             ver: caps::ver(&server, &domain, form.as_ref()),
             domain_features: domain,
             account_features: account,
@@ -85,16 +85,20 @@ impl Tables {
 }
 
 fn info(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
-    ask.seen_only(host)?;
     if let Some(outcome) = commands::info(ask, NS_INFO, host) {
         return outcome;
     }
     let node = ask.payload.attr("node");
+    // Who may know of a node is the node's own business.
+    if node.is_none() || ask.target == Target::Domain {
+        ask.seen_only(host)?;
+    }
     let children = match (ask.target, node) {
         (Target::Domain, None) => &facts.disco.domain_info,
         (Target::Domain, Some(node)) if caps::is_own_node(node, facts.disco.ver()) => &facts.disco.domain_info,
         (Target::Own | Target::Other, None) => &facts.disco.account_info,
-        (_, Some(_)) => return Err(Condition::ItemNotFound),
+        (Target::Domain, Some(_)) => return Err(Condition::ItemNotFound),
+        (Target::Own | Target::Other, Some(node)) => return pubsub::node_info(ask, node, host),
     };
     let mut out = Vec::with_capacity(children.len() + 128);
     Builder::new(&mut out)
@@ -105,21 +109,25 @@ fn info(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     Ok(Reply::Body(out))
 }
 
-fn items(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
+fn items(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     if let Some(outcome) = commands::items(ask, NS_ITEMS, host) {
         return outcome;
     }
     let visible = ask.may_see(host);
-    if visible && ask.payload.attr("node").is_some() {
-        return Err(Condition::ItemNotFound);
+    match (ask.target, ask.payload.attr("node")) {
+        (Target::Domain, Some(_)) => return Err(Condition::ItemNotFound),
+        (Target::Own | Target::Other, Some(node)) => return pubsub::node_items(ask, node, host),
+        (Target::Own | Target::Other, None) => return pubsub::nodes(ask, visible, host),
+        (Target::Domain, None) => {}
     }
     let mut out = Vec::new();
     let mut el = Builder::new(&mut out);
     el.open("query").attr("xmlns", NS_ITEMS);
-    if visible && ask.target != Target::Domain {
-        for (session, _) in host.available(&ask.account()) {
-            el.open("item").attr("jid", session.as_str()).close();
-        }
+    if let Some(rooms) = host.rooms_domain() {
+        el.open("item").attr("jid", rooms.as_str()).close();
+    }
+    for service in &facts.config.items {
+        el.open("item").attr("jid", &**service).close();
     }
     el.finish();
     Ok(Reply::Body(out))

@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
 mod administration;
@@ -24,13 +25,17 @@ mod commands;
 mod config;
 mod contact;
 mod disco;
+mod form;
+mod interest;
 mod last;
 mod legacy;
 mod offline;
 mod ping;
 mod private;
+mod pubsub;
 mod register;
 mod retraction;
+mod rooms;
 mod roster;
 pub mod stream_limits;
 mod time;
@@ -47,6 +52,7 @@ pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_M
 pub use register::PASSWORD_BYTES_MAX;
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
+pub(crate) use xml::standalone;
 
 use crate::codec::Element;
 use ask::{Ask, Reply};
@@ -72,6 +78,8 @@ const LIST: &[&Feature] = &[
     &offline::FEATURE,
     &commands::FEATURE,
     &administration::FEATURE,
+    &pubsub::FEATURE,
+    &rooms::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -194,6 +202,7 @@ struct Facts {
 pub struct Features {
     facts: Facts,
     handlers: Vec<&'static Handler>,
+    interests: interest::Interests,
 }
 
 impl Features {
@@ -211,6 +220,7 @@ impl Features {
                 commands: RefCell::default(),
             },
             handlers,
+            interests: interest::Interests::default(),
         }
     }
 
@@ -248,6 +258,30 @@ impl Features {
         ask::Later::new(&query).finish(outcome, host);
     }
 
+    /// A session shows presence, or is gone.
+    pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
+        if let Some(newcomer) = self.interests.on_presence(presence, host) {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// What came of a question of the server's.
+    pub fn on_answer(&mut self, key: u64, answer: Option<&Envelope>, host: &mut dyn Host) {
+        for newcomer in self.interests.on_answer(key, answer, host) {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// A session of somebody who may see this user wants the last items of some nodes.
+    pub fn on_probe(&mut self, probe: &Envelope, host: &mut dyn Host) {
+        pubsub::welcomed(probe, host);
+    }
+
+    /// Whether an event is for this session.
+    pub fn wants(&self, session: &Jid, event: &Envelope) -> bool {
+        pubsub::node_of(&event.content.body).is_some_and(|node| self.interests.wants(session, &node))
+    }
+
     fn answer(&self, query: &Envelope, host: &mut dyn Host) -> Outcome {
         let Kind::Query(kind @ (QueryKind::Get | QueryKind::Set)) = query.kind else {
             return Ok(Reply::Later);
@@ -258,6 +292,10 @@ impl Features {
         let stanza = xml::stanza(&query.content)?;
         let stanza = xml::parse(&stanza)?;
         let payload = xml::payload(&stanza)?;
+        if rooms::are_meant(&query.to, host) {
+            let target = Target::Other;
+            return rooms::answer(&Ask { query, payload, target }, kind, host);
+        }
         let handler = self.find(kind, payload)?;
         let target = target(query);
         handler.reach.check(target)?;

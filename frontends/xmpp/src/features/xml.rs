@@ -33,7 +33,7 @@ pub(super) fn payload<'a>(stanza: &'a Element<'a>) -> Result<&'a Element<'a>, Co
 
 /// Writes an element with everything that it needs; `None` beyond `bytes_max`. Namespaces are declared where they change,
 /// so that the output can be larger than the input was. The element itself must have a namespace.
-pub(super) fn standalone(element: &Element<'_>, bytes_max: usize) -> Option<Bytes> {
+pub(crate) fn standalone(element: &Element<'_>, bytes_max: usize) -> Option<Bytes> {
     let mut out = Vec::new();
     write_element(&mut out, element, "", bytes_max)?;
     Some(Bytes::from(out))

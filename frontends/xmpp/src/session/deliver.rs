@@ -90,8 +90,11 @@ fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&
     }
     out.push(b'>');
     out.extend_from_slice(&content.body);
-    if let Some(reason) = envelope.error {
-        condition::write(out, reason);
+    match (envelope.error, envelope.kind) {
+        // Only rooms answer presence.
+        (Some(reason), Kind::Presence(_)) => condition::write_refusal(out, reason, &envelope.from),
+        (Some(reason), _) => condition::write(out, reason),
+        (None, _) => {}
     }
     if let Some(stamp_ms) = envelope.stamp_ms {
         delay(out, stamp_ms, own);

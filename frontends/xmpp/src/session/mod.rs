@@ -17,6 +17,7 @@
 mod bind;
 mod bind2;
 mod client_state;
+pub mod component;
 mod deliver;
 mod errors;
 mod established;

@@ -3,6 +3,9 @@
 //! Invariant: each neutral condition has one element name and one recommended error type.
 
 use crosspoint_engine::envelope::Condition;
+use crosspoint_engine::jid::Jid;
+
+use super::write;
 
 /// The condition's element name, and the error type that RFC 6120 section 8.3.3 recommends for it.
 pub(crate) fn wire(condition: Condition) -> (&'static str, &'static str) {
@@ -24,6 +27,7 @@ pub(crate) fn wire(condition: Condition) -> (&'static str, &'static str) {
         Condition::ServiceUnavailable => ("service-unavailable", "cancel"),
         Condition::SubscriptionRequired => ("subscription-required", "auth"),
         Condition::UnexpectedRequest => ("unexpected-request", "wait"),
+        Condition::RegistrationRequired => ("registration-required", "auth"),
     }
 }
 
@@ -34,27 +38,38 @@ pub(crate) fn from_name(name: &str) -> Option<Condition> {
 
 /// Appends the `<error/>` element of a stanza error.
 pub(crate) fn write(out: &mut Vec<u8>, condition: Condition) {
-    write_error(out, condition, &[]);
+    let (name, kind) = wire(condition);
+    element(out, name, kind, None, &[]);
 }
 
 /// The same with a condition of the application's own: its name and namespace, as they stand in the source.
 pub(crate) fn write_with(out: &mut Vec<u8>, condition: Condition, name: &str, ns: &str) {
-    write_error(out, condition, &["<", name, " xmlns='", ns, "'/>"]);
+    let (condition, kind) = wire(condition);
+    element(out, condition, kind, None, &["<", name, " xmlns='", ns, "'/>"]);
 }
 
-fn write_error(out: &mut Vec<u8>, condition: Condition, application: &[&str]) {
+/// The same for a presence that a room refuses: it says who did, and what can be done about it (XEP-0045 section 7.2).
+pub(crate) fn write_refusal(out: &mut Vec<u8>, condition: Condition, room: &Jid) {
     let (name, kind) = wire(condition);
-    for part in [
-        "<error type='",
-        kind,
-        "'><",
-        name,
-        " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>",
-    ] {
+    let kind = match condition {
+        // Somebody may leave.
+        Condition::ServiceUnavailable => "wait",
+        // Another nickname would not help.
+        Condition::NotAcceptable => "cancel",
+        _ => kind,
+    };
+    element(out, name, kind, Some(room.bare_str()), &[]);
+}
+
+fn element(out: &mut Vec<u8>, name: &str, kind: &str, by: Option<&str>, application: &[&str]) {
+    out.extend_from_slice(b"<error type='");
+    out.extend_from_slice(kind.as_bytes());
+    out.push(b'\'');
+    if let Some(by) = by {
+        write::attribute(out, "by", by.as_bytes());
+    }
+    let named = ["><", name, " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"];
+    for part in named.iter().chain(application).chain(&["</error>"]) {
         out.extend_from_slice(part.as_bytes());
     }
-    application
-        .iter()
-        .for_each(|part| out.extend_from_slice(part.as_bytes()));
-    out.extend_from_slice(b"</error>");
 }

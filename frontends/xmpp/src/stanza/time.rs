@@ -1,4 +1,4 @@
-//! Date and time on the wire: the profile of XEP-0082, in UTC, with milliseconds.
+//! Date and time on the wire: the profile of XEP-0082. Written in UTC with milliseconds; read in any of its forms.
 
 /// Appends `2002-09-10T23:08:25.000Z` for a time in Unix milliseconds. Years beyond 9999 are cut to the last
 /// representable moment.
@@ -107,58 +107,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_in_every_zone() {
-        let moments = [
-            ("2010-06-07T00:00:00Z", 1_275_868_800_000),
-            ("2010-06-07T02:00:00+02:00", 1_275_868_800_000),
-            ("2010-06-06T18:30:00.000-05:30", 1_275_868_800_000),
-            ("2000-02-29T00:00:00.1Z", 951_782_400_100),
-            ("2000-02-29T00:00:00.123456789Z", 951_782_400_123),
-            ("1970-01-01T00:00:00Z", 0),
-            ("1969-07-21T02:56:15Z", 0),
-            ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
-        ];
-        for (text, expected) in moments {
-            assert_eq!(read(text), Some(expected), "{text}");
-        }
-        for text in [
-            "",
-            "T",
-            "Z",
-            "2010-06-07",
-            "2010-06-07T00:00:00",
-            "2010-06-07 00:00:00Z",
-            "2010-6-7T00:00:00Z",
-            "2010-13-01T00:00:00Z",
-            "2010-02-29T00:00:00Z",
-            "2010-06-31T00:00:00Z",
-            "2010-06-07T24:00:00Z",
-            "2010-06-07T00:00:00.Z",
-            "2010-06-07T00:00:00.xZ",
-            "2010-06-07T00:00:00+2:00",
-            "2010-06-07T00:00:00+02",
-            "2010-06-07T00:00:00+24:00",
-            "2010-06-07T00:00Z",
-            "2010-06-07T00:00:00:00Z",
-            "2010-06-07-08T00:00:00Z",
-            "+010-06-07T00:00:00Z",
-            "20100607T00:00:00",
-            "\u{663}010-06-07T00:00:00Z",
-        ] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        for unix_ms in (0..2_000).map(|step| step * 98_765_432_101) {
-            let mut out = Vec::new();
-            write(&mut out, unix_ms);
-            assert_eq!(read(std::str::from_utf8(&out).unwrap()), Some(unix_ms));
-        }
-    }
-
-    #[test]
     fn known_moments() {
         let moments = [
             (0, "1970-01-01T00:00:00.000Z"),
@@ -173,6 +121,49 @@ mod tests {
             let mut out = Vec::new();
             write(&mut out, unix_ms);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for unix_ms in (0..253_402_300_799_999).step_by(9_876_543_217) {
+            let mut out = Vec::new();
+            write(&mut out, unix_ms);
+            assert_eq!(read(str::from_utf8(&out).unwrap()), Some(unix_ms));
+        }
+    }
+
+    #[test]
+    fn forms_of_a_moment() {
+        for text in [
+            "2002-09-10",
+            "23:08:25Z",
+            "2002-09-10T23:08:25",
+            "2002-09-10T23:08Z",
+            "2002-13-10T23:08:25Z",
+            "2002-02-29T23:08:25Z",
+            "2002-09-10T25:08:25Z",
+            "2002-09-10T23:08:25.Z",
+            "2002-09-10T23:08:25+0200",
+            "2002-09-10T23:08:25+99:99",
+            "+002-09-10T23:08:25Z",
+            "T",
+            "99999-01-01T00:00:00Z",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        for (text, unix_ms) in [
+            ("2002-09-10T23:08:25Z", 1_031_699_305_000),
+            ("2002-09-10T23:08:25.1Z", 1_031_699_305_100),
+            ("2002-09-10T23:08:25.123456Z", 1_031_699_305_123),
+            ("2002-09-10T16:08:25-07:00", 1_031_699_305_000),
+            ("2002-09-11T01:08:25.000+02:00", 1_031_699_305_000),
+            ("1970-01-01T00:00:00Z", 0),
+            ("1969-07-21T02:56:15Z", 0),
+            ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
+            ("2000-02-29T00:00:00Z", 951_782_400_000),
+        ] {
+            assert_eq!(read(text), Some(unix_ms), "{text}");
         }
     }
 }

@@ -14,7 +14,8 @@ use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, Que
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::roster::Roster;
 use crosspoint_engine::service::{
-    Admission, BookWrite, Direction, Host, Row, Span, Table, Then, ThenHistory, ThenRows,
+    Admission, BookRead, BookWrite, Direction, Host, RoomsWanted, Row, Span, Table, Then, ThenHistory, ThenLookedUp,
+    ThenRoomHistory, ThenRooms, ThenRows,
 };
 use crosspoint_engine::session::Now;
 use crosspoint_engine::stable::StableId;
@@ -53,6 +54,10 @@ pub struct FakeHost {
     /// Sessions that do not read what they are sent.
     pub behind: HashSet<Jid>,
     deferred: VecDeque<Deferred>,
+    /// Who waits for a turn, by user; present while one is taken.
+    turns: HashMap<Jid, VecDeque<Then>>,
+    /// What was asked of sessions, with the keys of the questions.
+    pub asked: Vec<(u64, Envelope)>,
     /// The next change or look-up fails like this.
     pub failure: Option<Condition>,
     /// Everything that was sent.
@@ -90,6 +95,8 @@ impl FakeHost {
             archives: archive::Archives::new(),
             behind: HashSet::new(),
             deferred: VecDeque::new(),
+            turns: HashMap::new(),
+            asked: Vec::new(),
             failure: None,
             sent: Vec::new(),
             copies: HashSet::new(),
@@ -179,6 +186,33 @@ impl FakeHost {
             (false, false) => list.unblock(&addresses),
         };
         Ok(())
+    }
+
+    fn found(&self, read: &BookRead) -> Vec<Row> {
+        let row = |(key, value): (&(Table, Bytes), &Bytes)| Row {
+            key: key.1.clone(),
+            value: value.clone(),
+        };
+        match read {
+            BookRead::Get { table, key } => self
+                .rows
+                .get_key_value(&(*table, key.clone()))
+                .map(row)
+                .into_iter()
+                .collect(),
+            BookRead::Prefix {
+                table,
+                prefix,
+                after,
+                rows_max,
+            } => {
+                let rows = self
+                    .rows
+                    .iter()
+                    .filter(|((of, key), _)| of == table && key.starts_with(prefix) && key > after);
+                rows.take(*rows_max as usize).map(row).collect()
+            }
+        }
     }
 
     fn apply(&mut self, batch: Vec<BookWrite>) -> Result<(), Condition> {
@@ -296,6 +330,25 @@ impl Host for FakeHost {
         self.archives.reveal(id)
     }
 
+    fn rooms_domain(&self) -> Option<&Jid> {
+        None
+    }
+
+    fn rooms(&mut self, _wanted: RoomsWanted, then: ThenRooms) {
+        then(Err(Condition::FeatureNotImplemented), self);
+    }
+
+    fn room_history(
+        &mut self,
+        _room: &Jid,
+        _span: Span,
+        _direction: Direction,
+        _messages_max: u32,
+        then: ThenRoomHistory,
+    ) {
+        then(Err(Condition::FeatureNotImplemented), self);
+    }
+
     fn neutral(&self, _envelope: &Envelope) -> Option<Envelope> {
         None
     }
@@ -345,6 +398,35 @@ impl Host for FakeHost {
             let result = host.failure.take().map_or(Ok(rows), Err);
             then(result, host);
         }));
+    }
+
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {
+        self.deferred.push_back(Box::new(move |host| {
+            let rows = reads.iter().map(|read| host.found(read)).collect();
+            let result = host.failure.take().map_or(Ok(rows), Err);
+            then(result, host);
+        }));
+    }
+
+    fn take_turn(&mut self, user: &Jid, then: Then) {
+        if let Some(waiting) = self.turns.get_mut(user) {
+            return waiting.push_back(then);
+        }
+        self.turns.insert(user.clone(), VecDeque::new());
+        self.deferred.push_back(Box::new(move |host| then(Ok(()), host)));
+    }
+
+    fn end_turn(&mut self, user: &Jid) {
+        let waiting = self.turns.get_mut(user).expect("a turn that was taken");
+        match waiting.pop_front() {
+            Some(next) => self.deferred.push_back(Box::new(move |host| next(Ok(()), host))),
+            None => drop(self.turns.remove(user)),
+        }
+    }
+
+    fn ask(&mut self, query: Envelope, key: u64) -> bool {
+        self.asked.push((key, query));
+        true
     }
 
     fn write(&mut self, batch: Vec<BookWrite>, then: Then) {

@@ -324,6 +324,8 @@ pub fn name(action: &Action) -> &'static str {
         | Action::HoldPassenger { .. }
         | Action::Tell { .. }
         | Action::Relay(_) => "Carry",
+        Action::Attach { .. } => "Attach",
+        Action::SpeakFor { .. } => "SpeakFor",
         Action::Spend { .. } => "Spend",
         Action::Register { .. } => "Register",
         Action::Pause => "Pause",

@@ -50,6 +50,7 @@ class Code(enum.IntEnum):
     SERVICE_UNAVAILABLE = 47
     SUBSCRIPTION_REQUIRED = 48
     UNEXPECTED_REQUEST = 49
+    REGISTRATION_REQUIRED = 50
 
 
 # After these a new attempt cannot succeed: it would say the same again, or only fight with another session of the same user.

@@ -1,0 +1,40 @@
+//! Attached services: domains beside the switch's own, each answered for by something that connects to the switch (a component,
+//! a gateway, later a link to another server).
+//!
+//! A domain hashes to a slot like a user, and lives on that shard. The session that has proved to be its service goes there
+//! ([`Action::Attach`](crate::session::Action::Attach)), so that whatever is sent to any address of the domain is dispatched to one
+//! shard, which either has the session or answers that there is none. Nothing is kept for a service that is away.
+//!
+//! Invariants:
+//! - Which domains there are is configuration: nobody attaches under a domain that is not named here.
+//! - A domain is attached once at a time.
+
+use std::collections::HashMap;
+
+use crate::jid::Jid;
+
+/// A domain, and what its service is trusted with beyond speaking for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// An address without node and resource.
+    pub domain: Jid,
+    /// Whether it may send in the name of the switch and of its users ([`Action::SpeakFor`](crate::session::Action::SpeakFor)).
+    pub speaks_for_users: bool,
+}
+
+/// All of a switch, by domain.
+#[derive(Debug, Clone, Default)]
+pub struct Services(HashMap<Box<str>, Attached>);
+
+impl Services {
+    /// The later one wins, should two have one domain.
+    pub fn new(services: impl IntoIterator<Item = Attached>) -> Services {
+        let keyed = |service: Attached| (service.domain.domain().into(), service);
+        Services(services.into_iter().map(keyed).collect())
+    }
+
+    /// The service that answers for a domain.
+    pub fn get(&self, domain: &str) -> Option<&Attached> {
+        self.0.get(domain)
+    }
+}

@@ -1,0 +1,167 @@
+//! Who is in a room.
+//!
+//! ```text
+//!   address (of the session) ─▶ place ─▶ occupant        nickname ─▶ places: the sessions of one account may share it
+//! ```
+//! Invariants: each session is in at most once; all places of a nickname belong to one account; both indexes are exact.
+
+use std::collections::HashMap;
+
+use super::{Affiliation, OccupantView, Role, Seat};
+use crate::envelope::Content;
+use crate::guard::Bucket;
+use crate::jid::Jid;
+
+/// Names an occupant while it is one.
+pub type Place = u32;
+
+/// A session in a room.
+#[derive(Debug, Clone)]
+pub struct Occupant {
+    /// `room/nick`.
+    pub here: Jid,
+    /// The session's full address.
+    pub real: Jid,
+    /// Where it is.
+    pub seat: Seat,
+    /// Of its account.
+    pub affiliation: Affiliation,
+    /// What it may do.
+    pub role: Role,
+    /// XEP-0421.
+    pub occupant_id: Box<str>,
+    /// The presence that it last sent.
+    pub shows: Content,
+    /// How much it may still say.
+    pub pace: Bucket,
+}
+
+impl Occupant {
+    /// Its nickname.
+    #[must_use]
+    pub fn nick(&self) -> &str {
+        self.here.resource().unwrap_or_default()
+    }
+
+    /// As others see it.
+    #[must_use]
+    pub fn view(&self) -> OccupantView<'_> {
+        OccupantView {
+            nick: self.nick(),
+            real: &self.real,
+            affiliation: self.affiliation,
+            role: self.role,
+            occupant_id: &self.occupant_id,
+            shows: &self.shows,
+        }
+    }
+}
+
+/// All of them. An empty one has no memory of its own.
+#[derive(Debug, Default)]
+pub struct Occupants {
+    places: Vec<Option<Box<Occupant>>>,
+    free: Vec<Place>,
+    by_address: HashMap<Jid, Place>,
+    by_nick: HashMap<Box<str>, Vec<Place>>,
+}
+
+impl Occupants {
+    /// How many sessions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_address.len()
+    }
+
+    /// Nobody?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_address.is_empty()
+    }
+
+    /// By place.
+    #[must_use]
+    pub fn get(&self, place: Place) -> Option<&Occupant> {
+        self.places.get(place as usize)?.as_deref()
+    }
+
+    /// By place.
+    pub fn get_mut(&mut self, place: Place) -> Option<&mut Occupant> {
+        self.places.get_mut(place as usize)?.as_deref_mut()
+    }
+
+    /// By the session's full address.
+    #[must_use]
+    pub fn find(&self, real: &Jid) -> Option<Place> {
+        self.by_address.get(real).copied()
+    }
+
+    /// The sessions of a nickname; none if nobody has it.
+    #[must_use]
+    pub fn named(&self, nick: &str) -> &[Place] {
+        self.by_nick.get(nick).map_or(&[], Vec::as_slice)
+    }
+
+    /// The sessions of an account.
+    #[must_use]
+    pub fn of(&self, account: &Jid) -> Vec<Place> {
+        let theirs = self.iter().filter(|(_, occupant)| occupant.real.same_bare(account));
+        theirs.map(|(place, _)| place).collect()
+    }
+
+    /// All, by place.
+    pub fn iter(&self) -> impl Iterator<Item = (Place, &Occupant)> {
+        let places = self.places.iter().enumerate();
+        places.filter_map(|(place, occupant)| Some((place as Place, occupant.as_deref()?)))
+    }
+
+    /// One for each nickname, by place.
+    pub fn nicks(&self) -> impl Iterator<Item = (Place, &Occupant)> {
+        self.iter()
+            .filter(|(place, occupant)| self.named(occupant.nick()).first() == Some(place))
+    }
+
+    /// Somebody enters whose address is not in.
+    pub fn insert(&mut self, occupant: Occupant) -> Place {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            (self.places.len() - 1) as Place
+        });
+        self.by_address.insert(occupant.real.clone(), place);
+        self.by_nick.entry(occupant.nick().into()).or_default().push(place);
+        self.places[place as usize] = Some(Box::new(occupant));
+        place
+    }
+
+    /// Somebody leaves.
+    pub fn remove(&mut self, place: Place) -> Option<Box<Occupant>> {
+        let occupant = self.places.get_mut(place as usize)?.take()?;
+        self.by_address.remove(&occupant.real);
+        self.unname(place, occupant.nick());
+        self.free.push(place);
+        if self.is_empty() {
+            *self = Occupants::default();
+        }
+        Some(occupant)
+    }
+
+    /// Somebody has another nickname from now on.
+    pub fn rename(&mut self, place: Place, here: Jid) {
+        let Some(occupant) = self.places.get_mut(place as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let old = std::mem::replace(&mut occupant.here, here);
+        let new = occupant.nick().into();
+        self.unname(place, old.resource().unwrap_or_default());
+        self.by_nick.entry(new).or_default().push(place);
+    }
+
+    fn unname(&mut self, place: Place, nick: &str) {
+        if let Some(places) = self.by_nick.get_mut(nick) {
+            places.retain(|other| *other != place);
+            if places.is_empty() {
+                self.by_nick.remove(nick);
+            }
+        }
+    }
+}

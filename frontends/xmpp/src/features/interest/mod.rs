@@ -1,0 +1,243 @@
+//! XEP-0115 Entity Capabilities, as the server reads them: which events each session wants (`node+notify`, XEP-0163).
+//!
+//! ```text
+//! presence with <c ver/> ──▶ known hash? ── yes ──▶ the session wants these
+//!                                  └── no ──▶ disco#info to that session ──▶ verified? ── yes ──▶ known from now on
+//!                                                                             └── no ──▶ for that session alone
+//! ```
+//! Invariants:
+//! - A hash is asked for once at a time, of one session, and becomes known only with an answer that has this hash.
+//! - What a client says under a hash that does not fit is believed about that client alone.
+//! - Everything is bounded: hashes known, hashes asked for, sessions that wait for one.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crosspoint_engine::envelope::{Codec, Content, Envelope, Kind, PresenceKind, QueryKind};
+use crosspoint_engine::jid::Jid;
+use crosspoint_engine::service::Host;
+use memchr::memmem;
+
+use super::{caps, xml};
+use crate::codec::{Builder, CLIENT, Element};
+
+mod info;
+
+/// Hashes of one shard that are known.
+pub const KNOWN_MAX: usize = 2_048;
+/// Hashes of one shard that are being asked for.
+pub const ASKING_MAX: usize = 1_024;
+/// Sessions that wait for one hash.
+pub const WAITING_MAX: usize = 4_096;
+/// Longest hash or node that is looked at, in bytes.
+pub const CAPS_BYTES_MAX: usize = 1_024;
+
+/// The nodes that a client wants events of, sorted.
+type Wanted = Arc<[String]>;
+
+/// What a presence says of its client's capabilities.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Mark {
+    node: String,
+    ver: String,
+    /// Whether it is a hash that we can check.
+    sha1: bool,
+}
+
+/// A session with capabilities.
+struct Known {
+    mark: Mark,
+    wanted: Option<Wanted>,
+}
+
+struct Asking {
+    mark: Mark,
+    whom: Jid,
+    waiting: VecDeque<Jid>,
+}
+
+/// The interests of a shard's sessions.
+#[derive(Default)]
+pub(super) struct Interests {
+    sessions: HashMap<Jid, Known>,
+    known: HashMap<String, Wanted>,
+    /// Hashes in the order in which they became known.
+    order: VecDeque<String>,
+    asking: HashMap<u64, Asking>,
+    last_key: u64,
+}
+
+/// A session that wants events which it did not want before.
+pub(super) struct Newcomer {
+    /// Its full address.
+    pub session: Jid,
+    /// Of these nodes.
+    pub nodes: Vec<String>,
+}
+
+impl Interests {
+    /// A session shows presence, or is gone.
+    pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) -> Option<Newcomer> {
+        if presence.kind != Kind::Presence(PresenceKind::Available) {
+            self.sessions.remove(&presence.from);
+            return None;
+        }
+        let Some(mark) = mark(&presence.content) else {
+            self.sessions.remove(&presence.from);
+            return None;
+        };
+        if self
+            .sessions
+            .get(&presence.from)
+            .is_some_and(|known| known.mark == mark)
+        {
+            return None;
+        }
+        let session = presence.from.detached();
+        let found = mark.sha1.then(|| self.known.get(&mark.ver).cloned()).flatten();
+        let before = self.sessions.remove(&session).and_then(|known| known.wanted);
+        let known = Known {
+            mark: mark.clone(),
+            wanted: before,
+        };
+        self.sessions.insert(session.clone(), known);
+        match found {
+            Some(wanted) => self.learn(session, &mark, &wanted),
+            None => {
+                self.inquire(mark, session, host);
+                None
+            }
+        }
+    }
+
+    /// What came of a question; the sessions that want something new.
+    pub fn on_answer(&mut self, key: u64, answer: Option<&Envelope>, host: &mut dyn Host) -> Vec<Newcomer> {
+        let Some(Asking {
+            mark,
+            whom,
+            mut waiting,
+        }) = self.asking.remove(&key)
+        else {
+            return Vec::new();
+        };
+        let hashed = answer.and_then(read_info);
+        let Some(hashed) = hashed else {
+            self.inquire_next(mark, waiting, host);
+            return Vec::new();
+        };
+        let wanted: Wanted = info::wanted(&hashed).into();
+        let honest = mark.sha1 && info::ver(&hashed) == mark.ver;
+        let mut newcomers = Vec::from_iter(self.learn(whom, &mark, &wanted));
+        if honest {
+            self.remember(&mark.ver, &wanted);
+            newcomers.extend(
+                waiting
+                    .drain(..)
+                    .filter_map(|session| self.learn(session, &mark, &wanted)),
+            );
+        } else {
+            self.inquire_next(mark, waiting, host);
+        }
+        newcomers
+    }
+
+    /// Whether a session wants the events of a node.
+    pub fn wants(&self, session: &Jid, node: &str) -> bool {
+        let wanted = self.sessions.get(session).and_then(|known| known.wanted.as_ref());
+        wanted.is_some_and(|wanted| wanted.binary_search_by(|known| (**known).cmp(node)).is_ok())
+    }
+
+    /// Sessions of this user that want something, with what they want.
+    fn learn(&mut self, session: Jid, mark: &Mark, wanted: &Wanted) -> Option<Newcomer> {
+        let known = self.sessions.get_mut(&session).filter(|known| known.mark == *mark)?;
+        let before = known.wanted.replace(wanted.clone());
+        let is_new = |node: &&String| before.as_ref().is_none_or(|before| before.binary_search(node).is_err());
+        let nodes: Vec<String> = wanted.iter().filter(is_new).cloned().collect();
+        (!nodes.is_empty()).then_some(Newcomer { session, nodes })
+    }
+
+    fn remember(&mut self, ver: &str, wanted: &Wanted) {
+        if self.order.len() >= KNOWN_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        if self.known.insert(ver.to_owned(), wanted.clone()).is_none() {
+            self.order.push_back(ver.to_owned());
+        }
+    }
+
+    fn inquire(&mut self, mark: Mark, session: Jid, host: &mut dyn Host) {
+        let same = |asking: &&mut Asking| mark.sha1 && asking.mark == mark;
+        if let Some(asking) = self.asking.values_mut().find(same) {
+            if asking.waiting.len() < WAITING_MAX {
+                asking.waiting.push_back(session);
+            }
+            return;
+        }
+        self.ask(mark, session, VecDeque::new(), host);
+    }
+
+    fn inquire_next(&mut self, mark: Mark, mut waiting: VecDeque<Jid>, host: &mut dyn Host) {
+        // Whoever is gone or shows another hash by now is not asked.
+        while let Some(session) = waiting.pop_front() {
+            if self.sessions.get(&session).is_some_and(|known| known.mark == mark) {
+                return self.ask(mark, session, waiting, host);
+            }
+        }
+    }
+
+    fn ask(&mut self, mark: Mark, whom: Jid, waiting: VecDeque<Jid>, host: &mut dyn Host) {
+        if self.asking.len() >= ASKING_MAX {
+            return;
+        }
+        self.last_key += 1;
+        let mut query = Envelope::neutral(whom.to_bare(), whom.clone(), Kind::Query(QueryKind::Get));
+        query.content = Content {
+            codec: Codec::Xmpp,
+            head: Bytes::new(),
+            body: info_query(&mark).into(),
+        };
+        if host.ask(query, self.last_key) {
+            self.asking.insert(self.last_key, Asking { mark, whom, waiting });
+        }
+    }
+}
+
+/// `<c/>` in a presence (section 4).
+fn mark(content: &Content) -> Option<Mark> {
+    memmem::find(&content.body, caps::NS.as_bytes())?;
+    let stanza = xml::stanza(content).ok()?;
+    let stanza = xml::parse(&stanza).ok()?;
+    let c = stanza.child("c", caps::NS)?;
+    let (node, ver) = (c.attr("node")?, c.attr("ver")?);
+    if node.len() + ver.len() > CAPS_BYTES_MAX {
+        return None;
+    }
+    Some(Mark {
+        node: node.to_owned(),
+        ver: ver.to_owned(),
+        sha1: c.attr("hash") == Some("sha-1"),
+    })
+}
+
+fn info_query(mark: &Mark) -> Vec<u8> {
+    let mut out = Vec::new();
+    let node = format!("{}#{}", mark.node, mark.ver);
+    Builder::new(&mut out)
+        .open("query")
+        .attr("xmlns", "http://jabber.org/protocol/disco#info")
+        .attr("node", node.as_str());
+    out
+}
+
+/// What is hashed of an answer that is one, and well-formed.
+fn read_info(answer: &Envelope) -> Option<String> {
+    if answer.kind != Kind::Query(QueryKind::Result) || answer.content.codec != Codec::Xmpp {
+        return None;
+    }
+    let stanza = xml::stanza(&answer.content).ok()?;
+    let stanza = Element::parse(&stanza, CLIENT).ok()?;
+    info::hashed(stanza.child("query", "http://jabber.org/protocol/disco#info")?)
+}

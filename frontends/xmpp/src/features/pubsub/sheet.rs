@@ -1,0 +1,241 @@
+//! One node on the table: read from the book, changed, written back, and told of, as one turn of its owner.
+//!
+//! Invariants:
+//! - Changes of one user's nodes happen one after the other, each with the rows that the one before has left.
+//! - Nobody hears of a change before it is durable. A fault changes nothing and ends the turn.
+//! - The index has exactly the nodes that have a row, and the bytes of their payloads.
+
+use bytes::Bytes;
+use crosspoint_engine::envelope::Condition;
+use crosspoint_engine::jid::Jid;
+use crosspoint_engine::service::{BookRead, BookWrite, Host, Row, Table};
+
+use super::config::Config;
+use super::error::{Detail, Fault};
+use super::node::Node;
+use super::notify::{self, Event};
+use super::row;
+use super::{BYTES_PER_USER_MAX, NODES_PER_USER_MAX};
+
+/// A user's node under change.
+pub struct Sheet {
+    pub owner: Jid,
+    pub name: String,
+    /// `None`: there is no such node.
+    pub node: Option<Node>,
+    /// What is to be said of it.
+    pub events: Vec<Event>,
+    index: Vec<(String, u64)>,
+    writes: Vec<BookWrite>,
+    existed: bool,
+}
+
+/// What is done with a sheet.
+pub type Edit<T> = Box<dyn FnOnce(&mut Sheet, &dyn Host) -> Result<T, Fault> + Send>;
+/// What is done when it is durable.
+pub type Done<T> = Box<dyn FnOnce(Result<T, Fault>, &mut dyn Host) + Send>;
+
+/// Changes a node of a user whose home is here.
+pub fn edit<T: Send + 'static>(owner: &Jid, name: &str, edit: Edit<T>, done: Done<T>, host: &mut dyn Host) {
+    let owner = owner.to_bare().detached();
+    let name = name.to_owned();
+    let turn = owner.clone();
+    let begin = move |granted: Result<(), Condition>, host: &mut dyn Host| {
+        if let Err(condition) = granted {
+            return done(Err(condition.into()), host);
+        }
+        let reads = vec![get(index_key(&owner)), get(node_key(&owner, &name))];
+        let go_on = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
+            let sheet = rows
+                .map_err(Fault::from)
+                .and_then(|rows| Sheet::read(owner.clone(), name, &rows));
+            let edited = sheet.and_then(|mut sheet| edit(&mut sheet, host).map(|said| (sheet, said)));
+            match edited {
+                Ok((sheet, said)) => sheet.commit(said, done, host),
+                Err(fault) => {
+                    host.end_turn(&owner);
+                    done(Err(fault), host);
+                }
+            }
+        };
+        host.look_up(reads, Box::new(go_on));
+    };
+    host.take_turn(&turn, Box::new(begin));
+}
+
+impl Sheet {
+    fn read(owner: Jid, name: String, rows: &[Vec<Row>]) -> Result<Sheet, Fault> {
+        let (index, node) = decode(rows)?;
+        Ok(Sheet {
+            existed: node.is_some(),
+            owner,
+            name,
+            node,
+            events: Vec::new(),
+            index,
+            writes: Vec::new(),
+        })
+    }
+
+    /// The node, or that there is none.
+    pub fn node(&mut self) -> Result<&mut Node, Fault> {
+        self.node.as_mut().ok_or(Condition::ItemNotFound.into())
+    }
+
+    /// A new node.
+    pub fn create(&mut self, config: Config) -> Result<&mut Node, Fault> {
+        if self.index.len() >= NODES_PER_USER_MAX {
+            return Err(Fault::new(Condition::ResourceConstraint, Detail::MaxNodesExceeded));
+        }
+        Ok(self.node.insert(Node::new(config)))
+    }
+
+    /// Publishes an item; gives its name.
+    pub fn publish(
+        &mut self,
+        publisher: &Jid,
+        id: Option<String>,
+        payload: Bytes,
+        unix_ms: u64,
+    ) -> Result<String, Fault> {
+        let node = self.node.as_mut().ok_or(Fault::from(Condition::ItemNotFound))?;
+        // Bounded with the payload's own bound.
+        let (id, gone) = node.put(id, payload.len() as u32, unix_ms);
+        if node.config.flags.persist_items {
+            self.writes.push(BookWrite::Put {
+                table: Table::Pubsub,
+                key: item_key(&self.owner, &self.name, &id),
+                value: row::encode_item(&publisher.to_bare(), &payload).into(),
+            });
+        }
+        self.forget(&gone);
+        self.events.push(Event::Item {
+            id: id.clone(),
+            payload,
+        });
+        Ok(id)
+    }
+
+    /// Takes an item back; `item-not-found` if there is none.
+    pub fn retract(&mut self, id: &str, notify: bool) -> Result<(), Fault> {
+        let node = self.node()?;
+        if !node.take(id) {
+            return Err(Condition::ItemNotFound.into());
+        }
+        if notify || node.config.flags.notify_retract {
+            self.events.push(Event::Retracted { id: id.to_owned() });
+        }
+        self.forget(&[id.to_owned()]);
+        Ok(())
+    }
+
+    /// Deletes the rows of these items.
+    pub fn forget(&mut self, ids: &[String]) {
+        let keys = ids.iter().map(|id| item_key(&self.owner, &self.name, id));
+        self.writes.extend(keys.map(|key| BookWrite::Delete {
+            table: Table::Pubsub,
+            key,
+        }));
+    }
+
+    /// Deletes the node with its items.
+    pub fn delete(&mut self) {
+        if let Some(node) = self.node.take().filter(|node| node.config.flags.notify_delete) {
+            self.events.push(Event::Deleted(Box::new(node)));
+        }
+        self.writes.push(BookWrite::DeletePrefix {
+            table: Table::Pubsub,
+            prefix: node_key(&self.owner, &self.name),
+        });
+    }
+
+    /// Rows that must be written with it.
+    pub fn also(&mut self, write: BookWrite) {
+        self.writes.push(write);
+    }
+
+    fn commit<T: Send + 'static>(mut self, said: T, done: Done<T>, host: &mut dyn Host) {
+        if let Err(fault) = self.balance() {
+            host.end_turn(&self.owner);
+            return done(Err(fault), host);
+        }
+        let Sheet {
+            owner,
+            name,
+            node,
+            events,
+            writes,
+            ..
+        } = self;
+        let finish = move |result: Result<(), Condition>, host: &mut dyn Host| {
+            host.end_turn(&owner);
+            if result.is_ok() {
+                notify::tell(&owner, &name, node.as_ref(), &events, host);
+            }
+            done(result.map(|()| said).map_err(Fault::from), host);
+        };
+        host.write(writes, Box::new(finish));
+    }
+
+    /// Writes the node's and the index's rows, within the bound of bytes.
+    fn balance(&mut self) -> Result<(), Fault> {
+        let bytes = self.node.as_ref().map(Node::bytes);
+        let before = self.index.clone();
+        self.index.retain(|(name, _)| *name != self.name);
+        if let (Some(bytes), Some(node)) = (bytes, &self.node) {
+            self.index.push((self.name.clone(), bytes));
+            self.index.sort_unstable();
+            self.writes.push(BookWrite::Put {
+                table: Table::Pubsub,
+                key: node_key(&self.owner, &self.name),
+                value: row::encode_node(node).into(),
+            });
+        }
+        let sum = |index: &[(String, u64)]| index.iter().map(|(_, bytes)| *bytes).sum::<u64>();
+        if sum(&self.index) > BYTES_PER_USER_MAX.max(sum(&before)) {
+            return Err(Condition::ResourceConstraint.into());
+        }
+        if self.index != before || self.existed != self.node.is_some() {
+            self.writes.push(BookWrite::Put {
+                table: Table::Pubsub,
+                key: index_key(&self.owner),
+                value: row::encode_index(&self.index).into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The index and the node from the answers to a look-up of both.
+pub fn decode(rows: &[Vec<Row>]) -> Result<(Vec<(String, u64)>, Option<Node>), Fault> {
+    let unreadable = |_| Fault::from(Condition::InternalServerError);
+    let first = |at: usize| rows.get(at).and_then(|rows| rows.first()).map(|row| &row.value);
+    let index = first(0)
+        .map_or(Ok(Vec::new()), |row| row::decode_index(row))
+        .map_err(unreadable)?;
+    let node = first(1)
+        .map(|row| row::decode_node(row))
+        .transpose()
+        .map_err(unreadable)?;
+    Ok((index, node))
+}
+
+/// One row of the table.
+pub fn get(key: Bytes) -> BookRead {
+    BookRead::Get {
+        table: Table::Pubsub,
+        key,
+    }
+}
+
+pub fn index_key(owner: &Jid) -> Bytes {
+    [owner.bare_str(), "\0\0"].concat().into()
+}
+
+pub fn node_key(owner: &Jid, node: &str) -> Bytes {
+    [owner.bare_str(), "\0", node, "\0"].concat().into()
+}
+
+pub fn item_key(owner: &Jid, node: &str, id: &str) -> Bytes {
+    [owner.bare_str(), "\0", node, "\0", id].concat().into()
+}

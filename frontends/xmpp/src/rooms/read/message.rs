@@ -1,0 +1,68 @@
+//! Messages to a room: to all, to one, and about the room (XEP-0045 sections 7.4, 7.5, 7.8, 7.13 and 8.1).
+
+use crosspoint_engine::envelope::{Condition, Envelope, MessageKind};
+use crosspoint_engine::rooms::RoomRequest;
+
+use crate::codec::{CLIENT, Child, Frame, Scan};
+
+use super::super::form::DATA;
+use super::super::{RETRACT, USER, clean, invite, voice};
+use super::with_tree;
+
+/// To an occupant everything is private but what is meant for all, which is refused (section 7.5). To the room only what is meant for
+/// all, and forms and invitations; other messages are typed wrongly (section 17.2).
+pub(super) fn read(envelope: &Envelope, kind: MessageKind) -> Result<RoomRequest, Condition> {
+    match (kind, envelope.to.is_full()) {
+        (MessageKind::Groupchat, true) => Err(Condition::BadRequest),
+        (_, true) => Ok(RoomRequest::Private),
+        (MessageKind::Groupchat, false) => to_all(envelope),
+        (MessageKind::Error, false) => Err(Condition::UnexpectedRequest),
+        (_, false) => to_room(envelope),
+    }
+}
+
+/// Looks at the first-level children only: this is the road of every message in a room.
+fn to_all(envelope: &Envelope) -> Result<RoomRequest, Condition> {
+    let text = clean::stanza("message", &envelope.content);
+    let mut scanner = clean::scanner();
+    let Ok(Scan::Frame {
+        frame: Frame::Stanza(stanza),
+        ..
+    }) = scanner.scan(&text)
+    else {
+        return Err(Condition::BadRequest);
+    };
+    let (mut subject, mut speaks, mut retracts) = (None, false, None);
+    for child in scanner.children(&stanza) {
+        match (&*child.namespace, child.name) {
+            // Of subjects in several languages the first stands for all.
+            (CLIENT, "subject") if subject.is_none() => {
+                let tree = scanner.child_tree(&stanza, &child).map_err(|_| Condition::BadRequest)?;
+                subject = Some(tree.text().into_owned());
+            }
+            (CLIENT, "body" | "thread") => speaks = true,
+            (RETRACT, "retract") => retracts = Some(retracted(&child)?),
+            _ => {}
+        }
+    }
+    match subject {
+        Some(subject) if !speaks => Ok(RoomRequest::Subject(subject)),
+        _ => Ok(RoomRequest::Say { retracts }),
+    }
+}
+
+fn retracted(retract: &Child<'_>) -> Result<String, Condition> {
+    let id = retract.attr("id").ok_or(Condition::BadRequest)?;
+    Ok(id.unescape().into_owned())
+}
+
+fn to_room(envelope: &Envelope) -> Result<RoomRequest, Condition> {
+    with_tree(envelope, |stanza| {
+        let form = stanza.child("x", DATA);
+        match (stanza.child("x", USER), form) {
+            (Some(x), _) => invite::read(x),
+            (None, Some(form)) => voice::read(form),
+            (None, None) => Err(Condition::BadRequest),
+        }
+    })
+}

@@ -1,0 +1,15 @@
+"""The components suite: services under domains of their own (XEP-0114), on slixmpp, on bare streams and from Debian."""
+
+from . import components_hostile, components_people
+from .components_people import COMPONENTS, stage
+
+assert components_hostile and components_people
+
+
+def run(server, only=()):
+    server.settings["components"] = COMPONENTS
+    server.start()
+    try:
+        return stage.run("components", server, only)
+    finally:
+        server.stop()
