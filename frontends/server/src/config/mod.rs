@@ -361,7 +361,7 @@ impl Default for Archive {
     fn default() -> Self {
         let options = ArchiveOptions::default();
         Archive {
-            enabled: false,
+            enabled: true,
             days: options.age_ms / DAY_MS,
             gib: options.bytes >> 30,
         }
