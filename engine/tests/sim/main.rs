@@ -14,6 +14,7 @@ mod passengers;
 mod presence;
 mod pressure;
 mod routing;
+mod tokens;
 mod world;
 
 /// Seeds that each play runs under.
