@@ -61,7 +61,10 @@ impl Account {
         let (version, created) = (head[0], &head[1..]);
         let (flags, keys) = match version {
             VERSION => (0, keys),
-            VERSION_WITH_FLAGS => keys.split_first().map(|(flags, keys)| (*flags, keys)).ok_or(Unreadable)?,
+            VERSION_WITH_FLAGS => keys
+                .split_first()
+                .map(|(flags, keys)| (*flags, keys))
+                .ok_or(Unreadable)?,
             _ => return Err(Unreadable),
         };
         if flags & !DISABLED != 0 {

@@ -31,6 +31,7 @@ use crosspoint_storage::{BookKeeper, LogKeeper};
 pub use crate::control::Control;
 pub use crate::drive::Listen;
 
+use crate::administration::{Administration, SERVICE_KEY, Service};
 use crate::control::Figures;
 use crate::drive::{self, Chunk, Post};
 use crate::guard::{LoginRates, Rate};
@@ -41,7 +42,6 @@ use crate::mailbox::{Inbox, Senders, mesh};
 use crate::metrics::Metrics;
 use crate::rt::{self, Ringer};
 use crate::scram::Remembered;
-use crate::administration::{Administration, SERVICE_KEY, Service};
 use crate::service::Frontend;
 use crate::session::Random;
 use crate::shard::{Item, Registration, Seat, Setup, Shard};
@@ -207,7 +207,10 @@ pub fn start(plan: Plan, frontends: MakeFrontends) -> Result<Switch, StartError>
         secret: installation_secret(&mut book).map_err(StartError::Book)?,
         remembered: Remembered::new(fresh_secret()),
         archive: plan.archive.is_some(),
-        administration: Administration::new(plan.administrators.clone(), standing(&mut book).map_err(StartError::Book)?),
+        administration: Administration::new(
+            plan.administrators.clone(),
+            standing(&mut book).map_err(StartError::Book)?,
+        ),
     });
     assemble(&plan, &frontends, setup, log, book)
 }

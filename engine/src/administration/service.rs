@@ -215,7 +215,10 @@ mod tests {
 
     #[test]
     fn nothing_passes_between_the_blacklisted_and_anybody() {
-        let service = Service { white: BlockList::default(), ..full() };
+        let service = Service {
+            white: BlockList::default(),
+            ..full()
+        };
         let parts = |from, to| service.parts(&jid(from), &jid(to), "home");
         assert!(parts("q@x/1", "u@home") && parts("u@home/1", "q@x") && parts("a@b/1", "u@home"));
         assert!(!parts("c@b", "u@home") && !parts("u@home/1", "v@home"));
@@ -224,7 +227,10 @@ mod tests {
 
     #[test]
     fn a_white_list_lets_its_own_and_this_domain_in() {
-        let service = Service { black: BlockList::default(), ..full() };
+        let service = Service {
+            black: BlockList::default(),
+            ..full()
+        };
         let parts = |from, to| service.parts(&jid(from), &jid(to), "home");
         assert!(!parts("q@friends.example/1", "u@home") && !parts("u@home", "v@home/1"));
         assert!(parts("q@elsewhere/1", "u@home") && parts("u@home/1", "q@elsewhere"));
@@ -239,9 +245,18 @@ mod tests {
             Err(Condition::NotAcceptable)
         );
         let many = (0..=ENTRIES_MAX).map(|n| jid(&format!("{n}@x"))).collect();
-        assert_eq!(service.amended(Change::Black(many), &[], 9), Err(Condition::NotAcceptable));
+        assert_eq!(
+            service.amended(Change::Black(many), &[], 9),
+            Err(Condition::NotAcceptable)
+        );
         let edited = service.amended(Change::EditMotd("other".to_owned()), &[], 9).unwrap();
-        assert_eq!(edited.motd, Some(Notice { since: 7, text: "other".to_owned() }));
+        assert_eq!(
+            edited.motd,
+            Some(Notice {
+                since: 7,
+                text: "other".to_owned()
+            })
+        );
         let set = service.amended(Change::Motd(Some("new".to_owned())), &[], 9).unwrap();
         assert_eq!(set.motd.map(|notice| notice.since), Some(9));
     }

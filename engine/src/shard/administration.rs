@@ -14,9 +14,7 @@ use super::survey::Tally;
 use super::user::UserId;
 use super::{Item, Shard};
 use crate::accounts::{self, Account};
-use crate::administration::{
-    Change, Crowd, Ending, Order, Report, SERVICE_KEY, Service, UserReport,
-};
+use crate::administration::{Change, Crowd, Ending, Order, Report, SERVICE_KEY, Service, UserReport};
 use crate::envelope::Condition;
 use crate::jid::Jid;
 use crate::session::Farewell;
@@ -136,15 +134,17 @@ impl Shard {
                 shard.end_sessions(&account, uid);
                 then(shard, Ok(Report::Done));
             }),
-            Order::SetPassword { account, password } => self.at_home(account, then, move |shard, account, uid, then| {
-                let user = account.clone();
-                shard.replace_password(&account, password.0, move |shard, result| {
-                    if result.is_ok() {
-                        shard.end_sessions(&user, uid);
-                    }
-                    then(shard, result.map(|()| Report::Done));
-                });
-            }),
+            Order::SetPassword { account, password } => {
+                self.at_home(account, then, move |shard, account, uid, then| {
+                    let user = account.clone();
+                    shard.replace_password(&account, password.0, move |shard, result| {
+                        if result.is_ok() {
+                            shard.end_sessions(&user, uid);
+                        }
+                        then(shard, result.map(|()| Report::Done));
+                    });
+                })
+            }
             Order::Inspect(account) => self.at_home(account, then, |shard, account, uid, then| {
                 shard.inspect(&account, uid, then);
             }),
@@ -164,12 +164,7 @@ impl Shard {
     }
 
     /// Does something with an account that is there, in memory.
-    fn at_home(
-        &mut self,
-        account: Jid,
-        then: Then,
-        act: impl FnOnce(&mut Shard, Jid, UserId, Then) + Send + 'static,
-    ) {
+    fn at_home(&mut self, account: Jid, then: Then, act: impl FnOnce(&mut Shard, Jid, UserId, Then) + Send + 'static) {
         let account = account.detached();
         let named = account.to_bare();
         self.with_user(
@@ -292,10 +287,7 @@ impl Shard {
             );
         }
         match last {
-            Some(order) => self.give_order(
-                order,
-                Box::new(|here, told| then(here, told.map(|_| Report::Done))),
-            ),
+            Some(order) => self.give_order(order, Box::new(|here, told| then(here, told.map(|_| Report::Done)))),
             None => then(self, Ok(Report::Done)),
         }
     }

@@ -52,7 +52,11 @@ impl Shard {
         };
         let envelope = Envelope {
             content: said.pack(),
-            ..Envelope::neutral(self.setup.domain.clone(), to.clone(), Kind::Message(MessageKind::Normal))
+            ..Envelope::neutral(
+                self.setup.domain.clone(),
+                to.clone(),
+                Kind::Message(MessageKind::Normal),
+            )
         };
         self.deliver(session, &envelope, Form::Plain, None);
     }
@@ -126,7 +130,11 @@ impl Shard {
     }
 
     /// When the user was last here, as the book has it: login, and end.
-    pub(super) fn read_times(&mut self, user: &Jid, then: impl FnOnce(&mut Shard, Option<(u64, u64)>) + Send + 'static) {
+    pub(super) fn read_times(
+        &mut self,
+        user: &Jid,
+        then: impl FnOnce(&mut Shard, Option<(u64, u64)>) + Send + 'static,
+    ) {
         self.read_numbers(store::part_key(user, LAST_SEEN), then);
     }
 

@@ -82,11 +82,9 @@ impl Item {
             Item::Attempt { .. } | Item::Admitted { .. } | Item::Keys(_) => Doing::Login,
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
-            Item::AccountChanged(_)
-            | Item::RemoveAccount { .. }
-            | Item::Order(_)
-            | Item::Told { .. }
-            | Item::Drain => Doing::Orders,
+            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::Order(_) | Item::Told { .. } | Item::Drain => {
+                Doing::Orders
+            }
         }
     }
 }

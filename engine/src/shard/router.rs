@@ -71,7 +71,11 @@ impl Shard {
             && !from.same_bare(&user.address);
         // What comes back from here, says who may hear nobody why.
         let answers = routed.envelope.error.is_some();
-        if !answers && self.service.parts(from, &routed.envelope.to, self.setup.domain.domain()) {
+        if !answers
+            && self
+                .service
+                .parts(from, &routed.envelope.to, self.setup.domain.domain())
+        {
             return self.refuse_blocked(routed);
         }
         if blocked && from.domain() != from.as_str() {

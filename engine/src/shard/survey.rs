@@ -115,7 +115,9 @@ impl Shard {
             let full = rows.len() >= SURVEY_PAGE_ROWS as usize;
             for row in rows {
                 let counts = match order {
-                    Order::Count(Crowd::Disabled) | Order::List(Crowd::Disabled, _) => accounts::is_disabled(&row.value),
+                    Order::Count(Crowd::Disabled) | Order::List(Crowd::Disabled, _) => {
+                        accounts::is_disabled(&row.value)
+                    }
                     _ => true,
                 };
                 if counts {
@@ -132,7 +134,6 @@ impl Shard {
             reads: vec![read],
         });
     }
-
 }
 
 /// Adds up what shards and pages report.

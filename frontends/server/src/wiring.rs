@@ -20,12 +20,14 @@ use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Swit
 use crosspoint_icpp::IcppFront;
 use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
-use crosspoint_xmpp::config::{CipherFactory, Contacts, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig};
+use crosspoint_xmpp::config::{
+    CipherFactory, Contacts, External, ExternalService, FeatureConfig, Listener, SeeOtherHost, TlsPolicy, XmppConfig,
+};
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{Config, Registration, Role, TlsMode};
+use crate::config::{Config, Registration, Role, TlsMode, Xmpp};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
@@ -241,10 +243,17 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConf
     let contacts = Contacts {
         admin: xmpp.admin_contacts.clone(),
         abuse: xmpp.abuse_contacts.clone(),
-        ..Contacts::default()
+        feedback: xmpp.feedback_contacts.clone(),
+        sales: xmpp.sales_contacts.clone(),
+        security: xmpp.security_contacts.clone(),
+        status: xmpp.status_contacts.clone(),
+        support: xmpp.support_contacts.clone(),
     };
     let features = FeatureConfig {
         contacts,
+        status_urls: xmpp.outage_status.clone(),
+        reports_to: Jid::parse(&xmpp.reports_to).ok(),
+        external: external(xmpp),
         password_change: config.accounts.password_change,
         account_removal: config.accounts.account_removal,
         ..FeatureConfig::default()
@@ -256,6 +265,24 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConf
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
         features,
         ..XmppConfig::new(domain.clone(), cipher)
+    }
+}
+
+/// The relays. The secret's last line feed is its file's, not its own.
+fn external(xmpp: &Xmpp) -> External {
+    let parsed = xmpp
+        .external_services
+        .iter()
+        .filter_map(|uri| ExternalService::parse(uri));
+    let secret = match xmpp.external_secret.as_os_str().is_empty() {
+        true => String::new(),
+        // Whether it can be read was checked before the start.
+        false => std::fs::read_to_string(&xmpp.external_secret).unwrap_or_default(),
+    };
+    External {
+        services: parsed.collect(),
+        secret: secret.trim_end().as_bytes().to_vec(),
+        credentials_s: xmpp.external_credentials_s,
     }
 }
 

@@ -1,5 +1,9 @@
 //! What an installation decides about its features.
 
+use crosspoint_engine::jid::Jid;
+
+use super::external::External;
+
 /// The features' part of the front-end's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureConfig {
@@ -7,6 +11,12 @@ pub struct FeatureConfig {
     pub software: Software,
     /// Whom to write to about this server; empty: nothing is said.
     pub contacts: Contacts,
+    /// Where it is published how the service is (XEP-0455): URLs outside of it.
+    pub status_urls: Vec<String>,
+    /// To whom reports of abuse are sent (XEP-0377).
+    pub reports_to: Option<Jid>,
+    /// Relays for calls (XEP-0215).
+    pub external: External,
     /// Whether users may change their password in band (XEP-0077 section 3.3).
     pub password_change: bool,
     /// Whether users may remove their account in band (XEP-0077 section 3.2).
@@ -48,6 +58,9 @@ impl Default for FeatureConfig {
         FeatureConfig {
             software: Software::default(),
             contacts: Contacts::default(),
+            status_urls: Vec::new(),
+            reports_to: None,
+            external: External::default(),
             password_change: true,
             account_removal: true,
         }

@@ -23,14 +23,18 @@ mod commands;
 mod config;
 mod contact;
 mod disco;
+mod external;
 mod last;
 mod legacy;
 mod offline;
+mod outage;
 mod ping;
 mod private;
 mod register;
+mod reporting;
 mod roster;
 pub mod stream_limits;
+mod streams;
 mod time;
 mod vcard;
 mod version;
@@ -38,11 +42,13 @@ mod xml;
 
 pub use blocking::BLOCK_ITEMS_MAX;
 pub use blocking::push_body as block_push_body;
-pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
+pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use config::{Contacts, FeatureConfig, Software};
+pub use external::{External, ExternalService};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
 pub use register::PASSWORD_BYTES_MAX;
+pub use reporting::{IDS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, TEXT_BYTES_MAX};
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
 
@@ -67,6 +73,10 @@ const LIST: &[&Feature] = &[
     &offline::FEATURE,
     &commands::FEATURE,
     &administration::FEATURE,
+    &reporting::FEATURE,
+    &external::FEATURE,
+    &outage::FEATURE,
+    &streams::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -90,11 +100,15 @@ pub struct Xep {
     pub number: u16,
     /// As its revision history has it.
     pub version: &'static str,
+    /// Which source file declares it.
+    pub file: &'static str,
 }
 
 impl Xep {
+    #[track_caller]
     const fn new(number: u16, version: &'static str) -> Xep {
-        Xep { number, version }
+        let file = std::panic::Location::caller().file();
+        Xep { number, version, file }
     }
 }
 
@@ -183,6 +197,7 @@ struct Facts {
     disco: disco::Tables,
     /// Ad-hoc commands that wait for a form.
     commands: RefCell<commands::Desk>,
+    reporting: reporting::Reporting,
 }
 
 /// The features of one front-end on one shard.
@@ -204,6 +219,7 @@ impl Features {
                 config: config.clone(),
                 disco,
                 commands: RefCell::default(),
+                reporting: reporting::Reporting::new(config.reports_to.clone()),
             },
             handlers,
         }

@@ -47,24 +47,54 @@ macro_rules! command {
 /// In the order of the specification.
 pub(super) const COMMANDS: &[Command] = &[
     command!(["add-user"], "Add User", [accounts::add_form], accounts::add),
-    command!(["delete-user"], "Delete User", [accounts::delete_form], accounts::delete),
-    command!(["disable-user"], "Disable User", [accounts::disable_form], accounts::disable),
-    command!(["reenable-user"], "Re-Enable User", [accounts::enable_form], accounts::enable),
-    command!(["end-user-session"], "End User Session", [accounts::end_form], accounts::end),
+    command!(
+        ["delete-user"],
+        "Delete User",
+        [accounts::delete_form],
+        accounts::delete
+    ),
+    command!(
+        ["disable-user"],
+        "Disable User",
+        [accounts::disable_form],
+        accounts::disable
+    ),
+    command!(
+        ["reenable-user"],
+        "Re-Enable User",
+        [accounts::enable_form],
+        accounts::enable
+    ),
+    command!(
+        ["end-user-session"],
+        "End User Session",
+        [accounts::end_form],
+        accounts::end
+    ),
     command!(
         ["change-user-password"],
         "Change User Password",
         [accounts::password_form],
         accounts::password
     ),
-    command!(["get-user-roster"], "Get User Roster", [figures::roster_form], figures::roster),
+    command!(
+        ["get-user-roster"],
+        "Get User Roster",
+        [figures::roster_form],
+        figures::roster
+    ),
     command!(
         ["get-user-lastlogin"],
         "Get User Last Login Time",
         [figures::login_form],
         figures::login
     ),
-    command!(["user-stats"], "Get User Statistics", [figures::user_form], figures::user),
+    command!(
+        ["user-stats"],
+        "Get User Statistics",
+        [figures::user_form],
+        figures::user
+    ),
     command!(["edit-blacklist"], "Edit Blacklist", [lists::black_form], lists::black),
     command!(
         ["edit-whitelist", "add-to-whitelist"],
@@ -78,9 +108,24 @@ pub(super) const COMMANDS: &[Command] = &[
         [],
         figures::registered
     ),
-    command!(["get-disabled-users-num"], "Get Number of Disabled Users", [], figures::disabled),
-    command!(["get-online-users-num"], "Get Number of Online Users", [], figures::online),
-    command!(["get-active-users-num"], "Get Number of Active Users", [], figures::active),
+    command!(
+        ["get-disabled-users-num"],
+        "Get Number of Disabled Users",
+        [],
+        figures::disabled
+    ),
+    command!(
+        ["get-online-users-num"],
+        "Get Number of Online Users",
+        [],
+        figures::online
+    ),
+    command!(
+        ["get-active-users-num"],
+        "Get Number of Active Users",
+        [],
+        figures::active
+    ),
     command!(["get-idle-users-num"], "Get Number of Idle Users", [], figures::idle),
     command!(
         ["get-registered-users-list"],
@@ -118,14 +163,39 @@ pub(super) const COMMANDS: &[Command] = &[
         [texts::announce_form],
         texts::announce
     ),
-    command!(["set-motd"], "Set Message of the Day", [texts::motd_form], texts::set_motd),
-    command!(["edit-motd"], "Edit Message of the Day", [texts::edit_form], texts::edit_motd),
+    command!(
+        ["set-motd"],
+        "Set Message of the Day",
+        [texts::motd_form],
+        texts::set_motd
+    ),
+    command!(
+        ["edit-motd"],
+        "Edit Message of the Day",
+        [texts::edit_form],
+        texts::edit_motd
+    ),
     command!(["delete-motd"], "Delete Message of the Day", [], texts::delete_motd),
-    command!(["set-welcome"], "Set Welcome Message", [texts::welcome_form], texts::set_welcome),
+    command!(
+        ["set-welcome"],
+        "Set Welcome Message",
+        [texts::welcome_form],
+        texts::set_welcome
+    ),
     command!(["delete-welcome"], "Delete Welcome Message", [], texts::delete_welcome),
-    command!(["edit-admin"], "Edit Admin List", [lists::administrators_form], lists::administrators),
+    command!(
+        ["edit-admin"],
+        "Edit Admin List",
+        [lists::administrators_form],
+        lists::administrators
+    ),
     command!(["restart"], "Restart Service", [lists::restart_form], lists::restart),
-    command!(["shutdown"], "Shut Down Service", [lists::shutdown_form], lists::shutdown),
+    command!(
+        ["shutdown"],
+        "Shut Down Service",
+        [lists::shutdown_form],
+        lists::shutdown
+    ),
 ];
 
 fn administrators_only(who: &Jid, host: &dyn Host) -> bool {

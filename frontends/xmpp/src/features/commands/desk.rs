@@ -57,10 +57,19 @@ impl Desk {
         format!("{unix_ms:x}-{:x}", self.begun)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// Begins one.
     pub(super) fn open(&mut self, id: String, owner: &Jid, command: &'static Command, now_ms: u64) {
         self.expire(now_ms);
-        let own = self.open.iter().filter(|session| session.owner.same_bare(owner)).count();
+        let own = self
+            .open
+            .iter()
+            .filter(|session| session.owner.same_bare(owner))
+            .count();
         if own >= SESSIONS_PER_USER_MAX
             && let Some(oldest) = self.open.iter().position(|session| session.owner.same_bare(owner))
             && let Some(oldest) = self.open.remove(oldest)
@@ -85,7 +94,12 @@ impl Desk {
     pub(super) fn take(&mut self, id: &str, owner: &Jid, node: &str, now_ms: u64) -> Result<Session, Missing> {
         self.expire(now_ms);
         let fits = |session: &Session| session.id == id && session.owner == *owner && session.command.is_at(node);
-        if let Some(session) = self.open.iter().position(fits).and_then(|place| self.open.remove(place)) {
+        if let Some(session) = self
+            .open
+            .iter()
+            .position(fits)
+            .and_then(|place| self.open.remove(place))
+        {
             return Ok(session);
         }
         let was = self.expired.iter().any(|(known, of)| known == id && of == owner);

@@ -122,7 +122,10 @@ impl Answers {
 
     /// The first value of a field that is not empty.
     pub fn value(&self, var: &str) -> Option<&str> {
-        self.values(var).first().map(String::as_str).filter(|text| !text.is_empty())
+        self.values(var)
+            .first()
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
     }
 
     /// A text of several lines; empty if it was not answered.
