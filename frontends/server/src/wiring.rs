@@ -22,13 +22,14 @@ use crosspoint_icpp::IcppFront;
 use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
 use crosspoint_xmpp::config::{
-    CipherFactory, Component, Contacts, FeatureConfig, Listener, Secret, SeeOtherHost, TlsPolicy, XmppConfig,
+    CipherFactory, Component, Contacts, External, ExternalService, FeatureConfig, Listener, Secret, SeeOtherHost,
+    TlsPolicy, XmppConfig,
 };
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{self, Config, Registration, Role, TlsMode};
+use crate::config::{self, Config, Registration, Role, TlsMode, Xmpp};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
@@ -256,11 +257,18 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::C
     let contacts = Contacts {
         admin: xmpp.admin_contacts.clone(),
         abuse: xmpp.abuse_contacts.clone(),
-        ..Contacts::default()
+        feedback: xmpp.feedback_contacts.clone(),
+        sales: xmpp.sales_contacts.clone(),
+        security: xmpp.security_contacts.clone(),
+        status: xmpp.status_contacts.clone(),
+        support: xmpp.support_contacts.clone(),
     };
     let features = FeatureConfig {
         contacts,
         items: config.components.component.iter().map(|one| one.name.clone()).collect(),
+        status_urls: xmpp.outage_status.clone(),
+        reports_to: Jid::parse(&xmpp.reports_to).ok(),
+        external: external(xmpp),
         password_change: config.accounts.password_change,
         account_removal: config.accounts.account_removal,
         archive: config.archive.enabled,
@@ -301,6 +309,24 @@ fn services(config: &Config) -> Vec<Attached> {
         })
     };
     config.components.component.iter().filter_map(service).collect()
+}
+
+/// The relays. The secret's last line feed is its file's, not its own.
+fn external(xmpp: &Xmpp) -> External {
+    let parsed = xmpp
+        .external_services
+        .iter()
+        .filter_map(|uri| ExternalService::parse(uri));
+    let secret = match xmpp.external_secret.as_os_str().is_empty() {
+        true => String::new(),
+        // Whether it can be read was checked before the start.
+        false => std::fs::read_to_string(&xmpp.external_secret).unwrap_or_default(),
+    };
+    External {
+        services: parsed.collect(),
+        secret: secret.trim_end().as_bytes().to_vec(),
+        credentials_s: xmpp.external_credentials_s,
+    }
 }
 
 /// A running server, as its administrator sees it.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::keys::{ITERATIONS_MAX, ITERATIONS_MIN};
+use crosspoint_xmpp::config::ExternalService;
 use toml::Value;
 
 use super::components::COMPONENTS_MAX;
@@ -57,6 +58,7 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
         findings.add("icpp.heartbeat_s", what.to_owned());
     }
     administrators(config, &mut findings);
+    external(config, &mut findings);
     icpp(config, &mut findings);
     cluster(config, &mut findings);
     components(config, &mut findings);
@@ -103,6 +105,27 @@ fn domain(config: &Config, findings: &mut Findings<'_>) {
             );
         }
         Ok(_) => {}
+    }
+}
+
+fn external(config: &Config, findings: &mut Findings<'_>) {
+    let xmpp = &config.xmpp;
+    for uri in &xmpp.external_services {
+        if ExternalService::parse(uri).is_none() {
+            let what = format!("`{uri}` is no relay; write it as turn:HOST:PORT?transport=udp or stun:HOST");
+            findings.add("xmpp.external_services", what);
+        }
+    }
+    if !xmpp.reports_to.is_empty() && Jid::parse(&xmpp.reports_to).is_err() {
+        findings.add("xmpp.reports_to", format!("`{}` is no address", xmpp.reports_to));
+    }
+    for url in &xmpp.outage_status {
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            findings.add("xmpp.outage_status", format!("`{url}` is no https:// URL"));
+        }
+    }
+    if !xmpp.external_secret.as_os_str().is_empty() {
+        readable("xmpp.external_secret", &xmpp.external_secret, findings);
     }
 }
 

@@ -25,19 +25,23 @@ mod commands;
 mod config;
 mod contact;
 mod disco;
+mod external;
 mod form;
 mod interest;
 mod last;
 mod legacy;
 mod offline;
+mod outage;
 mod ping;
 mod private;
 mod pubsub;
 mod register;
+mod reporting;
 mod retraction;
 mod rooms;
 mod roster;
 pub mod stream_limits;
+mod streams;
 mod time;
 mod vcard;
 mod version;
@@ -48,8 +52,10 @@ pub use blocking::push_body as block_push_body;
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
 pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use config::{Contacts, FeatureConfig, Software};
+pub use external::{External, ExternalService};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
 pub use register::PASSWORD_BYTES_MAX;
+pub use reporting::{IDS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, TEXT_BYTES_MAX};
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
 pub(crate) use xml::standalone;
@@ -80,6 +86,10 @@ const LIST: &[&Feature] = &[
     &administration::FEATURE,
     &pubsub::FEATURE,
     &rooms::FEATURE,
+    &reporting::FEATURE,
+    &external::FEATURE,
+    &outage::FEATURE,
+    &streams::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -103,11 +113,15 @@ pub struct Xep {
     pub number: u16,
     /// As its revision history has it.
     pub version: &'static str,
+    /// Which source file declares it.
+    pub file: &'static str,
 }
 
 impl Xep {
+    #[track_caller]
     const fn new(number: u16, version: &'static str) -> Xep {
-        Xep { number, version }
+        let file = std::panic::Location::caller().file();
+        Xep { number, version, file }
     }
 }
 
@@ -196,6 +210,7 @@ struct Facts {
     disco: disco::Tables,
     /// Ad-hoc commands that wait for a form.
     commands: RefCell<commands::Desk>,
+    reporting: reporting::Reporting,
 }
 
 /// The features of one front-end on one shard.
@@ -218,6 +233,7 @@ impl Features {
                 config: config.clone(),
                 disco,
                 commands: RefCell::default(),
+                reporting: reporting::Reporting::new(config.reports_to.clone()),
             },
             handlers,
             interests: interest::Interests::default(),
