@@ -20,7 +20,7 @@ use crosspoint_xmpp::limits::Limits as XmppLimits;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{Balance, Edge, Role};
-pub use web::Web;
+pub use web::{Upload, Web};
 
 pub mod check;
 mod cluster;
@@ -52,6 +52,8 @@ pub struct Config {
     pub icpp: Icpp,
     /// What is served over HTTP.
     pub web: Web,
+    /// Files that users share.
+    pub upload: Upload,
     /// The front-end role.
     pub edge: Edge,
     /// When a front-end sends clients to others.
@@ -293,6 +295,7 @@ impl Default for Config {
             xmpp: Xmpp::default(),
             icpp: Icpp::default(),
             web: Web::default(),
+            upload: Upload::default(),
             role: Role::All,
             edge: Edge::default(),
             balance: Balance::default(),

@@ -1,5 +1,7 @@
 //! What an installation decides about its features.
 
+use super::upload::SharedUploads;
+
 /// The features' part of the front-end's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureConfig {
@@ -11,6 +13,8 @@ pub struct FeatureConfig {
     pub password_change: bool,
     /// Whether users may remove their account in band (XEP-0077 section 3.2).
     pub account_removal: bool,
+    /// Where files can be put (XEP-0363); `None`: nowhere.
+    pub uploads: Option<SharedUploads>,
 }
 
 /// XEP-0092, and the name of the server's identity (XEP-0030).
@@ -50,6 +54,7 @@ impl Default for FeatureConfig {
             contacts: Contacts::default(),
             password_change: true,
             account_removal: true,
+            uploads: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use crosspoint_engine::service::Host;
 use super::ask::{Ask, Reply};
 use super::caps::{self, Form, Identity};
 use super::config::FeatureConfig;
-use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, contact};
+use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, contact, upload};
 use crate::codec::Builder;
 
 const NS_INFO: &str = "http://jabber.org/protocol/disco#info";
@@ -61,11 +61,12 @@ impl Tables {
             kind: "registered",
             name: String::new(),
         };
-        let form = contact::form(&config.contacts);
+        let forms = [contact::form(&config.contacts), upload::form(config)];
+        let forms: Vec<Form> = forms.into_iter().flatten().collect();
         Tables {
-            domain_info: info_children(&server, &domain, form.as_ref()),
-            account_info: info_children(&user, &account, None),
-            ver: caps::ver(&server, &domain, form.as_ref()),
+            domain_info: info_children(&server, &domain, &forms),
+            account_info: info_children(&user, &account, &[]),
+            ver: caps::ver(&server, &domain, &forms),
             domain_features: domain,
             account_features: account,
         }
@@ -119,7 +120,7 @@ fn items(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     Ok(Reply::Body(out))
 }
 
-fn info_children(identity: &Identity, features: &[&str], form: Option<&Form>) -> Vec<u8> {
+fn info_children(identity: &Identity, features: &[&str], forms: &[Form]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut el = Builder::new(&mut out);
     let name = (!identity.name.is_empty()).then_some(identity.name.as_str());
@@ -130,7 +131,7 @@ fn info_children(identity: &Identity, features: &[&str], form: Option<&Form>) ->
     for feature in features {
         el.open("feature").attr("var", *feature).close();
     }
-    if let Some(form) = form {
+    for form in forms {
         write_form(&mut el, form);
     }
     el.finish();
@@ -143,7 +144,7 @@ fn write_form(el: &mut Builder<'_, '_>, form: &Form) {
     el.open("field").attr("var", "FORM_TYPE").attr("type", "hidden");
     el.open("value").text(form.form_type).close().close();
     for (var, values) in &form.fields {
-        el.open("field").attr("var", *var).attr("type", "list-multi");
+        el.open("field").attr("var", *var).attr("type", form.kind);
         for value in values {
             el.open("value").text(value).close();
         }

@@ -28,6 +28,7 @@ mod register;
 mod roster;
 pub mod stream_limits;
 mod time;
+pub mod upload;
 mod vcard;
 mod version;
 mod xml;
@@ -60,6 +61,7 @@ const LIST: &[&Feature] = &[
     &last::FEATURE,
     &legacy::FEATURE,
     &offline::FEATURE,
+    &upload::FEATURE,
 ];
 
 /// What a feature declares about itself.
