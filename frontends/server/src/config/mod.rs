@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Balance, Edge, Role};
 pub use components::Components;
-pub use web::Web;
+pub use web::{Upload, Web};
 
 pub mod check;
 mod cluster;
@@ -55,6 +55,8 @@ pub struct Config {
     pub icpp: Icpp,
     /// What is served over HTTP.
     pub web: Web,
+    /// Files that users share.
+    pub upload: Upload,
     /// The front-end role.
     pub edge: Edge,
     /// When a front-end sends clients to others.
@@ -322,6 +324,7 @@ impl Default for Config {
             xmpp: Xmpp::default(),
             icpp: Icpp::default(),
             web: Web::default(),
+            upload: Upload::default(),
             role: Role::All,
             edge: Edge::default(),
             balance: Balance::default(),

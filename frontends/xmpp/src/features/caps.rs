@@ -29,6 +29,8 @@ pub(super) const FEATURE: Feature = Feature {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Form {
     pub form_type: &'static str,
+    /// Of its fields.
+    pub kind: &'static str,
     pub fields: Vec<(&'static str, Vec<String>)>,
 }
 
@@ -111,6 +113,7 @@ mod tests {
         };
         let form = Form {
             form_type: "http://jabber.org/network/serverinfo",
+            kind: "list-multi",
             fields: vec![
                 ("support-addresses", vec!["https://x".to_owned()]),
                 ("abuse-addresses", vec!["xmpp:b@x".to_owned(), "mailto:a@x".to_owned()]),

@@ -3,6 +3,7 @@
 use crosspoint_engine::jid::Jid;
 
 use super::external::External;
+use super::upload::SharedUploads;
 
 /// The features' part of the front-end's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct FeatureConfig {
     pub account_removal: bool,
     /// Whether messages are kept after they were delivered (XEP-0313).
     pub archive: bool,
+    /// Where files can be put (XEP-0363); `None`: nowhere.
+    pub uploads: Option<SharedUploads>,
 }
 
 /// XEP-0092, and the name of the server's identity (XEP-0030).
@@ -69,6 +72,7 @@ impl Default for FeatureConfig {
             password_change: true,
             account_removal: true,
             archive: false,
+            uploads: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use crosspoint_engine::service::Host;
 use super::ask::{Ask, Reply};
 use super::caps::{self, Form, Identity};
 use super::config::FeatureConfig;
-use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, commands, contact, outage, pubsub};
+use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, commands, contact, outage, pubsub, upload};
 use crate::codec::Builder;
 
 pub(super) const NS_INFO: &str = "http://jabber.org/protocol/disco#info";
@@ -61,10 +61,12 @@ impl Tables {
             kind: "registered",
             name: String::new(),
         };
-        let forms: Vec<Form> = [contact::form(&config.contacts), outage::form(&config.status_urls)]
-            .into_iter()
-            .flatten()
-            .collect();
+        let forms = [
+            contact::form(&config.contacts),
+            outage::form(&config.status_urls),
+            upload::form(config),
+        ];
+        let forms: Vec<Form> = forms.into_iter().flatten().collect();
         Tables {
             domain_info: info_children(&server, &domain, &forms),
             account_info: [pubsub::identity("pep"), info_children(&user, &account, &[])].concat(),
@@ -160,7 +162,7 @@ fn write_form(el: &mut Builder<'_, '_>, form: &Form) {
     el.open("field").attr("var", "FORM_TYPE").attr("type", "hidden");
     el.open("value").text(form.form_type).close().close();
     for (var, values) in &form.fields {
-        el.open("field").attr("var", *var).attr("type", "list-multi");
+        el.open("field").attr("var", *var).attr("type", form.kind);
         for value in values {
             el.open("value").text(value).close();
         }

@@ -43,6 +43,7 @@ mod roster;
 pub mod stream_limits;
 mod streams;
 mod time;
+pub mod upload;
 mod vcard;
 mod version;
 mod xml;
@@ -90,6 +91,7 @@ const LIST: &[&Feature] = &[
     &external::FEATURE,
     &outage::FEATURE,
     &streams::FEATURE,
+    &upload::FEATURE,
 ];
 
 /// What a feature declares about itself.

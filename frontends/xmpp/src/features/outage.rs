@@ -17,6 +17,7 @@ pub(super) const FEATURE: Feature = Feature {
 /// The form in the domain's disco#info (section 2.1), or `None` when there is nothing to say.
 pub(super) fn form(urls: &[String]) -> Option<Form> {
     (!urls.is_empty()).then(|| Form {
+        kind: "list-multi",
         form_type: NS,
         fields: vec![("external-status-addresses", urls.to_vec())],
     })
