@@ -15,6 +15,7 @@ use crosspoint_engine::service::Host;
 
 mod ask;
 mod blocking;
+mod bookmarks;
 mod caps;
 mod carbons;
 mod config;
@@ -65,6 +66,7 @@ const LIST: &[&Feature] = &[
     &legacy::FEATURE,
     &offline::FEATURE,
     &pubsub::FEATURE,
+    &bookmarks::FEATURE,
 ];
 
 /// What a feature declares about itself.
