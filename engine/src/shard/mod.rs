@@ -14,6 +14,7 @@ mod accounts;
 mod actions;
 mod allows;
 mod asks;
+mod badges;
 mod blocks;
 mod calls;
 mod feeding;
@@ -55,7 +56,7 @@ use crate::metrics::ShardMetrics;
 use crate::metrics::split::Split;
 use crate::rt::Shared;
 use crate::scram::Remembered;
-use crate::service::{Frontend, Translator};
+use crate::service::{Dresser, Frontend, Translator};
 use crate::session::{Action, Now, Random};
 use crate::slots::SlotTable;
 use crate::store::RecordId;
@@ -63,6 +64,7 @@ use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
 pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
+pub use badges::BADGE_BYTES_MAX;
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
@@ -167,6 +169,8 @@ pub struct Shard {
     frontends: Vec<Option<Box<dyn Frontend>>>,
     /// What each of them writes, and how that is said to others.
     codecs: Vec<(Codec, Translator)>,
+    /// How each of them shows a user's badge.
+    dressers: Vec<Dresser>,
     sessions: Sessions,
     users: Users,
     ledger: Ledger,
@@ -225,6 +229,7 @@ impl Shard {
                 .iter()
                 .map(|front| (front.codec(), front.translator()))
                 .collect(),
+            dressers: seat.frontends.iter().map(|front| front.dresser()).collect(),
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),

@@ -76,8 +76,40 @@ pub(super) struct Present {
     pub(super) leaving: bool,
     pub(super) roster: Roster,
     pub(super) blocks: BlockList,
-    /// Boxed: most have none.
-    pub(super) allows: Option<Box<AllowList>>,
+    /// Boxed together: most have none of it.
+    pub(super) seldom: Option<Box<Seldom>>,
+}
+
+/// What few users have.
+#[derive(Default)]
+pub(super) struct Seldom {
+    pub(super) allows: Option<AllowList>,
+    /// What the user's sessions show beside what they say.
+    pub(super) badge: Option<Bytes>,
+}
+
+impl Present {
+    pub(super) fn allows(&self) -> Option<&AllowList> {
+        self.seldom.as_ref()?.allows.as_ref()
+    }
+
+    pub(super) fn set_allows(&mut self, allows: Option<AllowList>) {
+        self.change_seldom(|seldom| seldom.allows = allows);
+    }
+
+    pub(super) fn badge(&self) -> Option<&Bytes> {
+        self.seldom.as_ref()?.badge.as_ref()
+    }
+
+    pub(super) fn set_badge(&mut self, badge: Option<Bytes>) {
+        self.change_seldom(|seldom| seldom.badge = badge);
+    }
+
+    fn change_seldom(&mut self, change: impl FnOnce(&mut Seldom)) {
+        let mut seldom = self.seldom.take().unwrap_or_default();
+        change(&mut seldom);
+        self.seldom = (seldom.allows.is_some() || seldom.badge.is_some()).then_some(seldom);
+    }
 }
 
 /// A bound session, as its user sees it.

@@ -115,7 +115,10 @@ pub(super) fn storage_changed(owner: &Jid, next: Next, host: &mut dyn Host) {
         let storage = storage.and_then(|(_, items)| items.into_iter().next_back());
         let found = move |native: Option<Contents>, host: &mut dyn Host| {
             let native = native.map(|(_, items)| items).unwrap_or_default();
-            let changes = changes(&native, storage.as_ref().map(|(_, payload)| &payload[..]).unwrap_or_default());
+            let changes = changes(
+                &native,
+                storage.as_ref().map(|(_, payload)| &payload[..]).unwrap_or_default(),
+            );
             if changes.is_empty() {
                 return next(Ok(()), host);
             }
@@ -180,13 +183,17 @@ fn collate(native: &[(String, Bytes)], before: &[u8]) -> Vec<u8> {
     let mut el = Builder::new(&mut out);
     el.open("storage").attr("xmlns", NS_STORAGE);
     for (jid, payload) in native {
-        let conference = str::from_utf8(payload).ok().and_then(|text| Element::parse(text, "").ok());
+        let conference = str::from_utf8(payload)
+            .ok()
+            .and_then(|text| Element::parse(text, "").ok());
         if let Some(conference) = conference.filter(|conference| conference.is("conference", NS)) {
             Room::read(&conference, NS).open(&mut el, None, Some(jid));
             el.close();
         }
     }
-    let before = str::from_utf8(before).ok().and_then(|text| Element::parse(text, "").ok());
+    let before = str::from_utf8(before)
+        .ok()
+        .and_then(|text| Element::parse(text, "").ok());
     for other in before.iter().flat_map(|storage| storage.children()) {
         if !other.is("conference", NS_STORAGE)
             && let Some(kept) = xml::standalone(other, STORAGE_BYTES_MAX)
@@ -200,22 +207,32 @@ fn collate(native: &[(String, Bytes)], before: &[u8]) -> Vec<u8> {
 
 /// What must be published (with its payload) and retracted so that the native bookmarks are those of the storage.
 fn changes(native: &[(String, Bytes)], storage: &[u8]) -> Vec<(String, Option<Bytes>)> {
-    let storage = str::from_utf8(storage).ok().and_then(|text| Element::parse(text, "").ok());
+    let storage = str::from_utf8(storage)
+        .ok()
+        .and_then(|text| Element::parse(text, "").ok());
     let conferences = storage.iter().flat_map(|storage| storage.children());
     let mut wanted: Vec<(String, Room)> = Vec::new();
     for conference in conferences.filter(|child| child.is("conference", NS_STORAGE)) {
-        let Some(jid) = conference.attr("jid").filter(|jid| !jid.is_empty() && jid.len() <= pubsub::NAME_BYTES_MAX) else {
+        let Some(jid) = conference
+            .attr("jid")
+            .filter(|jid| !jid.is_empty() && jid.len() <= pubsub::NAME_BYTES_MAX)
+        else {
             continue;
         };
         // Of two for one room the last counts.
         wanted.retain(|(known, _)| known != jid);
         wanted.push((jid.to_owned(), Room::read(conference, NS_STORAGE)));
     }
-    let gone = native.iter().filter(|(jid, _)| !wanted.iter().any(|(wanted, _)| wanted == jid));
+    let gone = native
+        .iter()
+        .filter(|(jid, _)| !wanted.iter().any(|(wanted, _)| wanted == jid));
     let mut changes: Vec<_> = gone.map(|(jid, _)| (jid.clone(), None)).collect();
     let max = pubsub::ITEMS_PER_NODE_MAX as usize;
     for (jid, room) in wanted.into_iter().take(max) {
-        let before = native.iter().find(|(known, _)| *known == jid).map(|(_, payload)| &payload[..]);
+        let before = native
+            .iter()
+            .find(|(known, _)| *known == jid)
+            .map(|(_, payload)| &payload[..]);
         if let Some(payload) = native_of(&room, before.unwrap_or_default()) {
             changes.push((jid, Some(payload)));
         }
@@ -225,7 +242,9 @@ fn changes(native: &[(String, Bytes)], storage: &[u8]) -> Vec<(String, Option<By
 
 /// A room's native bookmark, with what the former one held beside; nothing if that says the same.
 fn native_of(room: &Room, before: &[u8]) -> Option<Bytes> {
-    let before = str::from_utf8(before).ok().and_then(|text| Element::parse(text, "").ok());
+    let before = str::from_utf8(before)
+        .ok()
+        .and_then(|text| Element::parse(text, "").ok());
     let before = before.filter(|conference| conference.is("conference", NS));
     if before.as_ref().is_some_and(|before| Room::read(before, NS) == *room) {
         return None;
@@ -253,7 +272,10 @@ mod tests {
         jid='theplay@conference.shakespeare.lit'><nick>JC</nick></conference><url name='Works' url='http://x.org/'/></storage>";
 
     fn native() -> Vec<(String, Bytes)> {
-        vec![("theplay@conference.shakespeare.lit".to_owned(), Bytes::from_static(NATIVE.as_bytes()))]
+        vec![(
+            "theplay@conference.shakespeare.lit".to_owned(),
+            Bytes::from_static(NATIVE.as_bytes()),
+        )]
     }
 
     /// XEP-0402 section 3.3 and XEP-0048 section 4.
@@ -278,7 +300,10 @@ mod tests {
         };
         assert_eq!(room, "theplay@conference.shakespeare.lit");
         let payload = str::from_utf8(payload).expect("text");
-        assert!(payload.contains("<nick>Caesar</nick>") && payload.contains("minimized=\"true\""), "{payload}");
+        assert!(
+            payload.contains("<nick>Caesar</nick>") && payload.contains("minimized=\"true\""),
+            "{payload}"
+        );
     }
 
     #[test]
@@ -287,7 +312,8 @@ mod tests {
             changes(&native(), b"<storage xmlns='storage:bookmarks'/>"),
             [("theplay@conference.shakespeare.lit".to_owned(), None)]
         );
-        let twice = "<storage xmlns='storage:bookmarks'><conference jid='a@b'/><conference jid='a@b' name='c'/></storage>";
+        let twice =
+            "<storage xmlns='storage:bookmarks'><conference jid='a@b'/><conference jid='a@b' name='c'/></storage>";
         assert_eq!(changes(&[], twice.as_bytes()).len(), 1);
     }
 }

@@ -14,6 +14,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
 mod ask;
+pub(crate) mod avatar;
 mod blocking;
 mod bookmarks;
 mod caps;
@@ -34,6 +35,7 @@ mod roster;
 pub mod stream_limits;
 mod time;
 mod vcard;
+mod vcard4;
 mod version;
 mod xml;
 
@@ -67,6 +69,8 @@ const LIST: &[&Feature] = &[
     &offline::FEATURE,
     &pubsub::FEATURE,
     &bookmarks::FEATURE,
+    &avatar::FEATURE,
+    &vcard4::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -246,6 +250,16 @@ impl Features {
     pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
         if let Some(newcomer) = self.interests.on_presence(presence, host) {
             pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// A user may see a contact from now on: those who want it get the contact's last items.
+    pub fn on_subscribed(&mut self, user: &Jid, contact: &Jid, host: &mut dyn Host) {
+        for (session, _) in host.available(user) {
+            let nodes = self.interests.of(&session);
+            if !nodes.is_empty() {
+                pubsub::ask_for_last(&session, contact, nodes, host);
+            }
         }
     }
 

@@ -70,7 +70,9 @@ pub fn in_turn<T: Send + 'static>(owner: &Jid, name: &str, edit: Edit<T>, done: 
     let (owner, name) = (owner.clone(), name.to_owned());
     let reads = vec![get(index_key(&owner)), get(node_key(&owner, &name))];
     let go_on = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
-        let sheet = rows.map_err(Fault::from).and_then(|rows| Sheet::read(owner, name, &rows));
+        let sheet = rows
+            .map_err(Fault::from)
+            .and_then(|rows| Sheet::read(owner, name, &rows));
         match sheet.and_then(|mut sheet| edit(&mut sheet, host).map(|said| (sheet, said))) {
             Ok((sheet, said)) => sheet.commit(said, done, host),
             Err(fault) => done(Err(fault), host),
@@ -94,7 +96,11 @@ pub fn contents(
     let found = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
         let node = rows.ok().and_then(|rows| decode(&rows).ok()?.1);
         let Some(node) = node else { return then(None, host) };
-        let reads = node.items.iter().map(|kept| get(item_key(&owner, &name, &kept.id))).collect();
+        let reads = node
+            .items
+            .iter()
+            .map(|kept| get(item_key(&owner, &name, &kept.id)))
+            .collect();
         let read = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
             let rows = rows.unwrap_or_default();
             let payload = |rows: &Vec<Row>| {
@@ -140,11 +146,11 @@ impl Sheet {
     }
 
     /// Makes the node, as it is by default, if there is none.
-    pub fn ensure(&mut self) -> Result<(), Fault> {
-        match self.node {
-            Some(_) => Ok(()),
-            None => self.create(Config::of_new(&self.name.clone())).map(drop),
+    pub fn ensure(&mut self) -> Result<&mut Node, Fault> {
+        if self.node.is_none() {
+            self.create(Config::of_new(&self.name.clone()))?;
         }
+        self.node()
     }
 
     /// Publishes an item; gives its name.
