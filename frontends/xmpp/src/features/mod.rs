@@ -18,7 +18,9 @@ use crosspoint_engine::service::Host;
 mod administration;
 pub mod archive;
 mod ask;
+pub(crate) mod avatar;
 mod blocking;
+mod bookmarks;
 mod caps;
 mod carbons;
 mod commands;
@@ -45,6 +47,7 @@ mod streams;
 mod time;
 pub mod upload;
 mod vcard;
+mod vcard4;
 mod version;
 mod xml;
 
@@ -92,6 +95,9 @@ const LIST: &[&Feature] = &[
     &outage::FEATURE,
     &streams::FEATURE,
     &upload::FEATURE,
+    &bookmarks::FEATURE,
+    &avatar::FEATURE,
+    &vcard4::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -280,6 +286,16 @@ impl Features {
     pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
         if let Some(newcomer) = self.interests.on_presence(presence, host) {
             pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// A user may see a contact from now on: those who want it get the contact's last items.
+    pub fn on_subscribed(&mut self, user: &Jid, contact: &Jid, host: &mut dyn Host) {
+        for (session, _) in host.available(user) {
+            let nodes = self.interests.of(&session);
+            if !nodes.is_empty() {
+                pubsub::ask_for_last(&session, contact, nodes, host);
+            }
         }
     }
 
