@@ -276,10 +276,10 @@ mod tests {
         let list = directory(&["c", "a", "e", "b", "d", "f"]);
         assert_eq!(
             page(&list, None, false, 2),
-            ("ac".into(), 0, 5),
+            ("ab".into(), 0, 5),
             "the sixth found no room"
         );
-        assert_eq!(page(&list, Some("c"), false, 2), ("de".into(), 2, 5).clone());
+        assert_eq!(page(&list, Some("c"), false, 2), ("de".into(), 3, 5));
         assert_eq!(page(&list, None, true, 2), ("de".into(), 3, 5));
         assert_eq!(page(&list, Some("d"), true, 9), ("abc".into(), 0, 5));
         assert_eq!(page(&list, Some("e"), false, 9), (String::new(), 5, 5));
