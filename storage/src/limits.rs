@@ -52,11 +52,11 @@ pub const FETCH_RECORDS_MAX: u32 = 4096;
 /// Most payload bytes that one fetch answers, whatever it asks for, unless a single record is larger.
 pub const FETCH_BYTES_MAX: u32 = 1 << 20;
 
-/// The archive keeps a record for this long: a year.
-pub const ARCHIVE_AGE_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+/// The archive keeps a record for this long: 90 days, in which every device comes back.
+pub const ARCHIVE_AGE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 
 /// The archive keeps as many segments as this, older ones are retired.
-pub const ARCHIVE_BYTES: u64 = 64 << 30;
+pub const ARCHIVE_BYTES: u64 = 16 << 30;
 
 /// Most records that one page of history looks at, whatever it asks for.
 pub const HISTORY_RECORDS_MAX: u32 = 1024;

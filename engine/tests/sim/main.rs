@@ -17,6 +17,7 @@ mod rooms;
 mod routing;
 mod services;
 mod speech;
+mod tokens;
 mod world;
 
 /// Seeds that each play runs under.

@@ -82,7 +82,7 @@ class Server:
 
 
 class Crosspoint(Server):
-    """The server of this repository, one shard, as it comes but for the port's STARTTLS being optional."""
+    """The server of this repository, one shard, as it comes but for the STARTTLS of the port being optional, and no archive."""
 
     name = "crosspoint"
     binary = None
@@ -90,6 +90,8 @@ class Crosspoint(Server):
     def __init__(self, *arguments, shards=1, **options):
         super().__init__(*arguments, **options)
         self.shards = shards
+        # As the others are set: no archive.
+        self.environment = {"CROSSPOINT_ARCHIVE_ENABLED": "false", **self.environment}
 
     def launch(self):
         return children.Child(

@@ -18,9 +18,7 @@ PAGES = "{http://jabber.org/protocol/rsm}"
 
 
 def run(server, only=()):
-    if server.name == "crosspoint":
-        server.settings["environment"] = {"CROSSPOINT_ARCHIVE_ENABLED": "true"}
-    elif server.name == "prosody":
+    if server.name == "prosody":
         server.settings["modules"] = '"private"; "ping"; "carbons"; "smacks"; "offline"; "mam"; "blocklist";'
         server.settings["extra"] = 'archive_expires_after = "never"; default_archive_policy = true; max_archive_query_results = 250'
     elif server.name == "ejabberd":

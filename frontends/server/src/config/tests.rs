@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::check::{POSITIVE, check};
 use super::layers::{FlagSetting, Origin, Sources, leaves, load, variable};
-use super::{Config, TlsMode};
+use super::{Archive, Config, TlsMode};
 
 const EXAMPLE: &str = include_str!("../../../../crosspoint.example.toml");
 
@@ -31,6 +31,18 @@ fn wrong(text: &str) -> String {
             .map(ToString::to_string)
             .unwrap_or_else(|| panic!("accepted: {text}")),
     }
+}
+
+/// The archive is on as it comes; what is configured is what the log is told.
+#[test]
+fn how_long_and_how_much_is_archived_reaches_the_log() {
+    let shipped = Archive::default().options().expect("on");
+    assert_eq!((shipped.age_ms, shipped.bytes), (90 * 86_400_000, 16 << 30));
+    let set: Archive = toml::from_str("days = 7\ngib = 2").unwrap();
+    let options = set.options().expect("on");
+    assert_eq!((options.age_ms, options.bytes), (7 * 86_400_000, 2 << 30));
+    let off: Archive = toml::from_str("enabled = false").unwrap();
+    assert!(off.options().is_none());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod archive;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
+use crosspoint_engine::administration::{Order, Report, Service, ThenReport};
 use crosspoint_engine::admitting::AllowList;
 use crosspoint_engine::archiving::Preferences;
 use crosspoint_engine::blocking::BlockList;
@@ -56,18 +57,32 @@ pub struct FakeHost {
     deferred: VecDeque<Deferred>,
     /// Who waits for a turn, by user; present while one is taken.
     turns: HashMap<Jid, VecDeque<Then>>,
+    /// What users show.
+    pub badges: HashMap<Jid, Bytes>,
     /// What was asked of sessions, with the keys of the questions.
     pub asked: Vec<(u64, Envelope)>,
     /// The next change or look-up fails like this.
     pub failure: Option<Condition>,
-    /// Everything that was sent.
+    /// Every query and answer that was sent.
     pub sent: Vec<Envelope>,
+    /// Every message and presence that was.
+    pub told: Vec<Envelope>,
     /// Sessions that get copies.
     pub copies: HashSet<Jid>,
     /// Sessions that get roster pushes.
     pub roster_interest: HashSet<Jid>,
     /// Sessions that get block list pushes.
     pub block_interest: HashSet<Jid>,
+    /// The time.
+    pub now: Now,
+    /// Who may give orders.
+    pub administrators: Vec<Jid>,
+    /// What holds for the service.
+    pub standing: Service,
+    /// Orders that were given.
+    pub orders: Vec<String>,
+    /// What comes of the next ones; done, if nothing is said.
+    pub reports: VecDeque<Result<Report, Condition>>,
     /// Requests that the keeper has answered.
     pub requests: usize,
 }
@@ -96,12 +111,19 @@ impl FakeHost {
             behind: HashSet::new(),
             deferred: VecDeque::new(),
             turns: HashMap::new(),
+            badges: HashMap::new(),
             asked: Vec::new(),
             failure: None,
             sent: Vec::new(),
+            told: Vec::new(),
             copies: HashSet::new(),
             roster_interest: HashSet::new(),
             block_interest: HashSet::new(),
+            now: NOW,
+            administrators: Vec::new(),
+            standing: Service::default(),
+            orders: Vec::new(),
+            reports: VecDeque::new(),
             requests: 0,
         }
     }
@@ -243,7 +265,7 @@ impl FakeHost {
 
 impl Host for FakeHost {
     fn now(&self) -> Now {
-        NOW
+        self.now
     }
 
     fn domain(&self) -> &Jid {
@@ -251,7 +273,10 @@ impl Host for FakeHost {
     }
 
     fn send(&mut self, envelope: Envelope) {
-        self.sent.push(envelope);
+        match envelope.kind {
+            Kind::Query(_) => self.sent.push(envelope),
+            Kind::Message(_) | Kind::Presence(_) => self.told.push(envelope),
+        }
     }
 
     fn exists(&self, user: &Jid) -> bool {
@@ -292,6 +317,20 @@ impl Host for FakeHost {
     fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then) {
         let user = user.clone();
         self.commit(move |host| host.change_blocks(&user, addresses, false), then);
+    }
+
+    fn is_administrator(&self, who: &Jid) -> bool {
+        self.administrators.iter().any(|named| named.same_bare(who))
+    }
+
+    fn standing(&self) -> &Service {
+        &self.standing
+    }
+
+    fn administer(&mut self, order: Order, then: ThenReport) {
+        self.orders.push(format!("{order:?}"));
+        let report = self.reports.pop_front().unwrap_or(Ok(Report::Done));
+        self.deferred.push_back(Box::new(move |host| then(report, host)));
     }
 
     fn is_behind(&self, session: &Jid) -> bool {
@@ -398,6 +437,20 @@ impl Host for FakeHost {
             let result = host.failure.take().map_or(Ok(rows), Err);
             then(result, host);
         }));
+    }
+
+    fn badge(&self, user: &Jid) -> Option<Bytes> {
+        self.badges.get(user).cloned()
+    }
+
+    fn set_badge(&mut self, user: &Jid, badge: Option<Bytes>, then: Then) {
+        let user = user.clone();
+        let change = move |host: &mut FakeHost| {
+            host.badges.remove(&user);
+            host.badges.extend(badge.map(|badge| (user, badge)));
+            Ok(())
+        };
+        self.commit(change, then);
     }
 
     fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {
@@ -523,8 +576,12 @@ pub fn show(envelope: &Envelope) -> String {
         Kind::Query(QueryKind::Result) => format!("result {body}").trim_end().to_owned(),
         Kind::Query(QueryKind::Set) => format!("set {body}"),
         Kind::Query(QueryKind::Error) => {
+            let Some(condition) = envelope.error else {
+                // With a condition of the application's own it is written by the feature.
+                return format!("error {body}");
+            };
             assert_eq!(body, "", "an error repeats nothing");
-            format!("error {:?}", envelope.error.expect("an error has a reason"))
+            format!("error {condition:?}")
         }
         other => panic!("{other:?} is no answer"),
     }
