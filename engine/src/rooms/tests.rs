@@ -11,7 +11,7 @@ use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::session::Now;
 use crate::shard::SessionId;
-use crate::store::RecordId;
+use crate::stable::StableId;
 
 mod invariants;
 mod privileges;
@@ -22,8 +22,8 @@ pub(super) struct Log {
     now_ms: u64,
     pub(super) told: Vec<String>,
     pub(super) answers: Vec<String>,
-    pub(super) hidden: Vec<(RecordId, Option<Jid>)>,
-    kept: RecordId,
+    pub(super) hidden: Vec<(StableId, Option<Jid>)>,
+    kept: u64,
     written: Vec<Jid>,
 }
 
@@ -62,6 +62,11 @@ fn targets(room: &Room, to: Audience<'_>) -> Vec<Place> {
             .map(|(place, _)| place)
             .collect(),
     }
+}
+
+/// The identity of a message, for tests.
+fn stable(number: u64) -> StableId {
+    StableId::parse(&format!("{number:016x}")).expect("it is not 0")
 }
 
 impl Stage for Log {
@@ -122,12 +127,12 @@ impl Stage for Log {
             .push(format!("{nick}<-{}: query {id}", from.resource().unwrap_or("room")));
     }
 
-    fn keep(&mut self, room: &Room, _from: &Jid, _by: &Jid) -> Option<RecordId> {
+    fn keep(&mut self, room: &Room, _from: &Jid, _by: &Jid) -> Option<StableId> {
         self.kept += 1;
-        room.config().archived.then_some(self.kept)
+        room.config().archived.then(|| stable(self.kept))
     }
 
-    fn hide(&mut self, _room: &Room, record: RecordId, by: Option<&Jid>) {
+    fn hide(&mut self, _room: &Room, record: StableId, by: Option<&Jid>) {
         self.hidden.push((record, by.map(Jid::to_bare)));
     }
 
@@ -330,7 +335,7 @@ fn a_list_of_changes_is_made_as_a_whole_or_not_at_all() {
 fn one_occupants_requests_are_paced_and_leaving_is_free() {
     let (mut room, mut log) = court();
     log.limits.room_envelopes_burst = 10;
-    let mut say = |room: &mut Room, log: &mut Log| asks(room, log, "stranger", "", RoomRequest::Say { retracts: None });
+    let say = |room: &mut Room, log: &mut Log| asks(room, log, "stranger", "", RoomRequest::Say { retracts: None });
     let outcomes: Vec<_> = (0..11).map(|_| say(&mut room, &mut log)).collect();
     assert!(outcomes[..9].iter().all(Result::is_ok), "{outcomes:?}");
     assert_eq!(outcomes[10], Err(Condition::ResourceConstraint));

@@ -13,6 +13,7 @@ use crosspoint_engine::rooms::{
     Target, Viewer, VoiceRequest,
 };
 use crosspoint_engine::service::{Direction, Host, RoomsWanted, Span};
+use crosspoint_engine::stable::StableId;
 
 use super::client::address;
 
@@ -39,7 +40,7 @@ fn read(envelope: &Envelope) -> Result<RoomRequest, Condition> {
         Kind::Message(MessageKind::Groupchat) => match word(0).split_once('=') {
             Some(("subject", text)) => RoomRequest::Subject(text.to_owned()),
             Some(("retract", record)) => RoomRequest::Say {
-                retracts: Some(record.to_owned()),
+                retracts: StableId::parse(record),
             },
             _ => RoomRequest::Say { retracts: None },
         },
@@ -92,7 +93,7 @@ fn query(words: &[String]) -> Result<RoomQuery, Condition> {
         "affiliate" => change(Target::Account(address(word(1))), Some(affiliation(word(2))), None),
         "role" => change(Target::Nick(word(1).to_owned()), None, Some(role(word(2)))),
         "moderate" => RoomQuery::Moderate {
-            record: word(1).parse().map_err(|_| Condition::BadRequest)?,
+            record: StableId::parse(word(1)).ok_or(Condition::BadRequest)?,
             reason: String::new(),
         },
         "register" => RoomQuery::Register(word(1).to_owned()),
@@ -176,7 +177,11 @@ fn write(notice: &Notice<'_>, viewer: Viewer) -> Option<Content> {
                 (_, Some(_)) => "said",
                 _ => "says",
             };
-            format!("{how} {} {}", record.unwrap_or(0), &occupant_id[..4])
+            format!(
+                "{how} {} {}",
+                record.map_or("0".to_owned(), |record| record.to_string()),
+                &occupant_id[..4]
+            )
         }
         Notice::Subject { text, .. } => format!("subject {text}"),
         Notice::Statuses(statuses) => {

@@ -470,7 +470,7 @@ fn messages_are_hidden_by_moderators_and_taken_back_by_their_writers() {
     let (mut room, mut log) = court();
     let moderate = || {
         RoomRequest::Query(RoomQuery::Moderate {
-            record: 7,
+            record: stable(7),
             reason: String::new(),
         })
     };
@@ -482,12 +482,12 @@ fn messages_are_hidden_by_moderators_and_taken_back_by_their_writers() {
     ] {
         assert_eq!(asks(&mut room, &mut log, who, "", moderate()), outcome, "{who}");
     }
-    assert_eq!(log.hidden, [(7, None)]);
+    assert_eq!(log.hidden, [(stable(7), None)]);
     let retract = RoomRequest::Say {
-        retracts: Some("9".into()),
+        retracts: Some(stable(9)),
     };
     assert_eq!(asks(&mut room, &mut log, "stranger", "", retract), Ok(()));
-    assert_eq!(log.hidden[1], (9, Some(session("stranger").to_bare())));
+    assert_eq!(log.hidden[1], (stable(9), Some(session("stranger").to_bare())));
 }
 
 /// Found by `a_room_keeps_its_invariants`: a form whose list of admins names the only owner would have left none.
