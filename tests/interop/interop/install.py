@@ -13,9 +13,11 @@ HOME = pathlib.Path(os.environ.get("INTEROP_HOME", REPOSITORY / "target" / "inte
 VENV = HOME / "venv"
 SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"
-PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0")
+PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "aiohttp==3.14.5")
+NODE = HOME / "node"
+NODE_PACKAGES = ("@xmpp/client@0.14.0", "strophe.js@5.0.0", "ws@8", "jsdom@26", "@xmldom/xmldom@0.9")
 DEBIAN_PACKAGES = ("go-sendxmpp", "profanity", "tmux", "openssl", "python3-venv", "python3-aioxmpp", "python3-pytest",
-                   "dpkg-dev")
+                   "dpkg-dev", "curl", "nodejs", "npm")
 DEBIAN_SERVERS = {"prosody": ("prosody",), "ejabberd": ("ejabberd",)}
 SYSTEM_PYTHON = "/usr/bin/python3"
 WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")
@@ -31,6 +33,15 @@ def install(server):
     call(VENV / "bin" / "pip", "install", "-q", "--disable-pip-version-check", *PYTHON_PACKAGES)
     fetch_slixmpp()
     fetch_aioxmpp()
+    fetch_node_packages()
+
+
+def fetch_node_packages():
+    """Clients for browsers, which node runs."""
+    if not (NODE / "node_modules" / "strophe.js").exists():
+        fresh(NODE)
+        (NODE / "package.json").write_text('{"private": true}\n')
+        call("npm", "install", "--silent", "--no-audit", "--no-fund", *NODE_PACKAGES, cwd=NODE)
 
 
 def fetch_slixmpp():

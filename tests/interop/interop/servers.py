@@ -24,6 +24,8 @@ ICPP_WS_PORT = 5301
 ICPP_WSS_PORT = 5302
 ICPP_PORTS = {"icpp": ICPP_PORT, "icpps": ICPPS_PORT, "ws": ICPP_WS_PORT, "wss": ICPP_WSS_PORT}
 ADMIN_PORT = 5280
+# What browsers use: WebSocket and HTTP, in the clear and in TLS.
+WEB_PORTS = {"ws": 5281, "wss": 5282, "http": 5283, "https": 5284}
 START_SECONDS = 60
 
 
@@ -34,6 +36,7 @@ class Server:
     name = "?"
     strict = False
     OPEN_REGISTRATION = {}
+    web_ports = WEB_PORTS
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -89,6 +92,11 @@ class Server:
         """Where this server speaks ICPP."""
         return "%s://%s:%d" % (scheme, self.address, ICPP_PORTS[scheme])
 
+    def web_url(self, scheme):
+        """Where this server serves browsers, by its address in the clear, and by the domain in its certificate in TLS."""
+        host = self.domain if scheme in ("wss", "https") else self.address
+        return "%s://%s:%d" % (scheme, host, self.web_ports[scheme])
+
     def make_certificate(self):
         if self.certificate.exists():
             return
@@ -121,6 +129,14 @@ class Crosspoint(Server):
                 "--registration", self.settings.get("registration", "closed"),
                 *self.settings.get("arguments", [])]
 
+    def serve_web(self, origins=()):
+        """Before the start: everything that browsers use is served. Pages of these origins are let in; of all, if none."""
+        ports = {"XMPP_LISTEN_WS": "ws", "XMPP_LISTEN_WSS": "wss", "WEB_LISTEN": "http", "WEB_LISTEN_TLS": "https"}
+        environment = {"CROSSPOINT_" + key: "%s:%d" % (self.address, WEB_PORTS[scheme]) for key, scheme in ports.items()}
+        environment["CROSSPOINT_WEB_URL"] = self.web_url("http")
+        environment["CROSSPOINT_WEB_ORIGINS"] = ",".join(origins)
+        self.settings.setdefault("environment", {}).update(environment)
+
     def launch(self):
         environment = {"CROSSPOINT_ICPP_LISTEN_WS": "%s:%d" % (self.address, ICPP_WS_PORT),
                        "CROSSPOINT_ICPP_LISTEN_WSS": "%s:%d" % (self.address, ICPP_WSS_PORT)}
@@ -143,6 +159,8 @@ class Prosody(Server):
     """Prosody as Debian packages it, with the modules that match what Crosspoint offers."""
 
     name = "prosody"
+    web_ports = {**WEB_PORTS, "ws": 5283, "wss": 5284}
+    # Its HTTP is one port for everything.
     OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
                          "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
     lacks = {
@@ -165,9 +183,16 @@ class Prosody(Server):
         "version_that_is_no_number": "Prosody accepts any version",
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
+        "wss": "this Prosody is asked for HTTP in the clear only",
+        "host-meta": "this Prosody has no module for it",
+        "upload-html": "Prosody keeps the type of a page, and relies on its headers",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
     }
+
+    def serve_web(self):
+        self.settings["modules"] = PROSODY_MODULES + ' "bosh"; "websocket"; "http";'
+        self.settings["extra"] = PROSODY_WEB.format(address=self.address, domain=self.domain)
 
     def launch(self):
         self.make_certificate()
@@ -285,6 +310,20 @@ def http_status(url):
 
 
 PROSODY_MODULES = """"private"; "vcard"; "blocklist"; "version"; "time"; "ping"; "carbons"; "smacks"; "csi_simple"; "offline"; "uptime";"""
+
+# Files have a host of their own.
+PROSODY_WEB = """
+modules_disabled = {{ "s2s"; "https" }}
+http_ports = {{ 5283 }}
+http_interfaces = {{ "{address}" }}
+http_default_host = "{domain}"
+http_external_url = "http://{address}:5283/"
+consider_bosh_secure = true
+consider_websocket_secure = true
+cross_domain_bosh = true
+cross_domain_websocket = true
+Component "upload.{domain}" "http_file_share"
+"""
 
 PROSODY_CONFIG = """
 run_as_root = true

@@ -31,6 +31,7 @@ mod time;
 pub mod upload;
 mod vcard;
 mod version;
+mod web;
 mod xml;
 
 pub use blocking::BLOCK_ITEMS_MAX;
@@ -62,6 +63,7 @@ const LIST: &[&Feature] = &[
     &legacy::FEATURE,
     &offline::FEATURE,
     &upload::FEATURE,
+    &web::FEATURE,
 ];
 
 /// What a feature declares about itself.
