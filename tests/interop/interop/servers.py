@@ -192,6 +192,7 @@ class Prosody(Server):
 
     def serve_web(self):
         self.settings["modules"] = PROSODY_MODULES + ' "bosh"; "websocket"; "http";'
+        self.settings["disabled"] = ""
         self.settings["extra"] = PROSODY_WEB.format(address=self.address, domain=self.domain)
 
     def launch(self):
@@ -204,6 +205,7 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
+            disabled=self.settings.get("disabled", '"http"'),
             extra=self.settings.get("extra", "")))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
@@ -313,7 +315,6 @@ PROSODY_MODULES = """"private"; "vcard"; "blocklist"; "version"; "time"; "ping";
 
 # Files have a host of their own.
 PROSODY_WEB = """
-modules_disabled = {{ "s2s"; "https" }}
 http_ports = {{ 5283 }}
 http_interfaces = {{ "{address}" }}
 http_default_host = "{domain}"
@@ -323,6 +324,7 @@ consider_websocket_secure = true
 cross_domain_bosh = true
 cross_domain_websocket = true
 Component "upload.{domain}" "http_file_share"
+    http_host = "{domain}"
 """
 
 PROSODY_CONFIG = """
@@ -335,7 +337,7 @@ c2s_ports = {{ 5222 }}
 c2s_direct_tls_ports = {{ 5223 }}
 s2s_ports = {{ }}
 modules_enabled = {{ "roster"; "saslauth"; {tls_module} "disco"; {modules} }}
-modules_disabled = {{ "s2s"; "http"; "https" }}
+modules_disabled = {{ "s2s"; "https"; {disabled} }}
 c2s_require_encryption = {required}
 allow_unencrypted_plain_auth = {plain}
 authentication = "internal_plain"

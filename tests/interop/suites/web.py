@@ -8,7 +8,7 @@ import shutil
 
 from interop import install
 from interop.people import Cast, account
-from interop.stage import Stage, expect, expect_equal
+from interop.stage import Skip, Stage, expect, expect_equal
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / "web"
 ORIGIN = "https://chat.example"
@@ -95,7 +95,7 @@ async def strophe_talks_over_websocket(server, **_):
 @play(seconds=60)
 async def a_page_of_another_origin_is_kept_out_and_a_known_one_let_in(server, closed):
     if closed is None:
-        return "there is nothing to compare"
+        raise Skip("no second server is set up for it")
     url = closed.web_url("http") + "/http-bind"
     expect_strophe(await node(closed, "strophe.cjs", url))
     told = await node(closed, "strophe.cjs", url, origin="https://evil.example")
