@@ -144,7 +144,7 @@ impl LineSession {
                 cx.actions.push(Action::Route { envelope, seq: None });
             }
             // To rooms; see `speech.rs`.
-            "join" | "show" => self.to_room(line, first, Kind::Presence(PresenceKind::Available), cx),
+            "join" | "shows" => self.to_room(line, first, Kind::Presence(PresenceKind::Available), cx),
             "part" => self.to_room(line, first, Kind::Presence(PresenceKind::Unavailable), cx),
             "say" | "subject" => self.to_room(second, first, Kind::Message(MessageKind::Groupchat), cx),
             "murmur" => self.to_room(second, first, Kind::Message(MessageKind::Chat), cx),
@@ -379,7 +379,9 @@ impl Session for LineSession {
                 return say(key, cx, format_args!("{from}: {body}"));
             }
         }
-        if let (Some(condition), Kind::Presence(_) | Kind::Query(_)) = (delivery.envelope.error, kind) {
+        if let (Some(condition), Kind::Presence(_) | Kind::Query(_), true) =
+            (delivery.envelope.error, kind, from.contains('#'))
+        {
             return say(key, cx, format_args!("refused {from} {condition:?}"));
         }
         match kind {

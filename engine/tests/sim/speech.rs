@@ -1,7 +1,7 @@
 //! How the plays' clients speak with rooms: an envelope's identifier says what is meant, and a room's words are a line of text.
 //!
 //! ```text
-//!   join #hall/nick [PASSWORD] · show #hall/nick · part #hall · say #hall ID · subject #hall subject=TEXT · murmur #hall/nick ID
+//!   join #hall/nick [PASSWORD] · shows #hall/nick · part #hall · say #hall ID · subject #hall subject=TEXT · murmur #hall/nick ID
 //!   invite #hall WHO · decline #hall WHO · voice #hall · grant #hall NICK · ask #hall/nick [ping] · rooms
 //!   room #hall info|config FIELD..|destroy|affiliate WHO WHAT|role NICK WHAT|moderate RECORD|register NICK|read
 //! ```

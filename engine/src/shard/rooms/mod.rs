@@ -395,7 +395,7 @@ impl Shard {
         let before = room.occupants().len();
         let mut performance = Performance {
             shard: self,
-            rolls,
+            rolls: rolls.get_or_insert_default(),
             recent,
             envelope,
             query,
