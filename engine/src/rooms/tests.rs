@@ -155,6 +155,7 @@ fn kind_of(request: &RoomRequest) -> Kind {
     match request {
         RoomRequest::Join(_) | RoomRequest::Show => Kind::Presence(PresenceKind::Available),
         RoomRequest::Leave => Kind::Presence(PresenceKind::Unavailable),
+        RoomRequest::Undelivered => Kind::Presence(PresenceKind::Error),
         RoomRequest::Say { .. } | RoomRequest::Subject(_) => Kind::Message(MessageKind::Groupchat),
         RoomRequest::Private => Kind::Message(MessageKind::Chat),
         RoomRequest::Invite(_) | RoomRequest::Decline(_) | RoomRequest::AskVoice | RoomRequest::AnswerVoice(_) => {

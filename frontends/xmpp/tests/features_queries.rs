@@ -171,6 +171,10 @@ mod discovery {
     const ITEMS: &str = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
     const ITEMS_NODE: &str = "<query xmlns='http://jabber.org/protocol/disco#items' node='n'/>";
     const NO_ITEMS: &str = r#"result <query xmlns="http://jabber.org/protocol/disco#items"/>"#;
+    const ROOMS: &str = concat!(
+        r#"result <query xmlns="http://jabber.org/protocol/disco#items">"#,
+        r#"<item jid="conference.capulet.example"/></query>"#,
+    );
 
     const SERVER_FEATURES: [&str; 17] = [
         "http://jabber.org/protocol/caps",
@@ -267,7 +271,7 @@ mod discovery {
             &[
                 (ROMEO, JULIETS, "get", ITEMS, sessions),
                 (JULIET, JULIETS, "get", ITEMS, sessions),
-                (JULIET, SERVER, "get", ITEMS, NO_ITEMS),
+                (JULIET, SERVER, "get", ITEMS, ROOMS),
             ],
         );
     }

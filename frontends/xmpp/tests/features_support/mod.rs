@@ -15,8 +15,8 @@ use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, Que
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::roster::Roster;
 use crosspoint_engine::service::{
-    Admission, BookRead, BookWrite, Direction, Host, RoomsWanted, Row, Span, Table, Then, ThenHistory, ThenLookedUp,
-    ThenRoomHistory, ThenRooms, ThenRows,
+    Admission, BookRead, BookWrite, Direction, Host, RoomListed, RoomsPage, RoomsWanted, Row, Span, Table, Then,
+    ThenHistory, ThenLookedUp, ThenRoomHistory, ThenRooms, ThenRows,
 };
 use crosspoint_engine::session::Now;
 use crosspoint_engine::stable::StableId;
@@ -50,6 +50,9 @@ pub struct FakeHost {
     available: Vec<Jid>,
     last_seen: HashMap<Jid, u64>,
     rows: BTreeMap<(Table, Bytes), Bytes>,
+    /// The public rooms, by address.
+    pub public_rooms: Vec<RoomListed>,
+    rooms_domain: Jid,
     /// What was said.
     pub archives: archive::Archives,
     /// Sessions that do not read what they are sent.
@@ -107,6 +110,8 @@ impl FakeHost {
             available: Vec::new(),
             last_seen: HashMap::new(),
             rows: BTreeMap::new(),
+            public_rooms: Vec::new(),
+            rooms_domain: jid("conference.capulet.example"),
             archives: archive::Archives::new(),
             behind: HashSet::new(),
             deferred: VecDeque::new(),
@@ -370,11 +375,30 @@ impl Host for FakeHost {
     }
 
     fn rooms_domain(&self) -> Option<&Jid> {
-        None
+        Some(&self.rooms_domain)
     }
 
-    fn rooms(&mut self, _wanted: RoomsWanted, then: ThenRooms) {
-        then(Err(Condition::FeatureNotImplemented), self);
+    fn rooms(&mut self, wanted: RoomsWanted, then: ThenRooms) {
+        let rooms = &self.public_rooms;
+        let edge = wanted.edge.as_ref();
+        let most = wanted.rooms_max as usize;
+        let range = match wanted.backward {
+            false => {
+                let first = rooms.partition_point(|room| edge.is_some_and(|edge| room.room <= *edge));
+                first..rooms.len().min(first + most)
+            }
+            true => {
+                let end = rooms.partition_point(|room| edge.is_none_or(|edge| room.room < *edge));
+                end.saturating_sub(most)..end
+            }
+        };
+        let page = RoomsPage {
+            index: range.start as u32,
+            total: rooms.len() as u32,
+            rooms: rooms[range].to_vec(),
+        };
+        let result = self.failure.take().map_or(Ok(page), Err);
+        then(result, self);
     }
 
     fn room_history(
