@@ -35,6 +35,14 @@ fn a_message_becomes_an_envelope() {
     assert_eq!(sent.hints, Hints::STORE.with(Hints::COPY));
 }
 
+/// Converse.js does this when it has resumed a session in a page that was loaded anew.
+#[test]
+fn another_resource_of_ones_own_is_replaced_by_the_real_one() {
+    let mut client = Client::bound();
+    let stanza = "<message from='romeo@montague.lit/elsewhere' to='a@b'><body/></message>";
+    assert_eq!(one(&mut client, stanza).from.as_str(), ROMEO);
+}
+
 #[test]
 fn what_stands_where_no_address_does() {
     let mut client = Client::bound();

@@ -196,11 +196,13 @@ impl Established {
         }
     }
 
-    /// RFC 6120 section 8.1.2.1: a client's `from` is its own address, full or bare.
+    /// RFC 6120 section 8.1.2.1: a client's `from` is its own address, full or bare. The RFC ends the stream of one that names another
+    /// resource of its account; we do not, since it gains nothing (the engine stamps the real one), and since Converse.js, when it has
+    /// resumed a session in a page that was loaded anew, names the resource that it would have bound.
     fn is_own(&self, from: &str) -> bool {
         from == self.address.as_str()
             || from == self.address.bare_str()
-            || Jid::parse(from).is_ok_and(|from| from == self.address || from.as_str() == self.address.bare_str())
+            || Jid::parse(from).is_ok_and(|from| from.same_bare(&self.address))
     }
 
     /// Answers a stanza by an error, unless it is one itself, or an answer (RFC 6120 section 8.3.1).
