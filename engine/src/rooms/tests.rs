@@ -366,3 +366,13 @@ fn invitations_do_not_amplify() {
     }
     assert!((1..=10).contains(&sent), "{sent}");
 }
+
+#[test]
+fn whose_session_is_gone_is_out_for_a_technical_reason() {
+    let (mut room, mut log) = court();
+    room.lost(&session("member"), &mut log);
+    assert!(log.told.contains(&"owner<-member: None Member [333]".to_owned()));
+    assert_eq!(room.occupants().len(), 7);
+    room.lost(&session("member"), &mut log);
+    assert_eq!(room.occupants().len(), 7);
+}
