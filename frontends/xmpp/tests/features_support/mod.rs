@@ -7,6 +7,7 @@ mod archive;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
+use crosspoint_engine::administration::{Order, Report, Service, ThenReport};
 use crosspoint_engine::admitting::AllowList;
 use crosspoint_engine::archiving::Preferences;
 use crosspoint_engine::blocking::BlockList;
@@ -68,6 +69,16 @@ pub struct FakeHost {
     pub roster_interest: HashSet<Jid>,
     /// Sessions that get block list pushes.
     pub block_interest: HashSet<Jid>,
+    /// The time.
+    pub now: Now,
+    /// Who may give orders.
+    pub administrators: Vec<Jid>,
+    /// What holds for the service.
+    pub standing: Service,
+    /// Orders that were given.
+    pub orders: Vec<String>,
+    /// What comes of the next ones; done, if nothing is said.
+    pub reports: VecDeque<Result<Report, Condition>>,
     /// Requests that the keeper has answered.
     pub requests: usize,
 }
@@ -102,6 +113,11 @@ impl FakeHost {
             copies: HashSet::new(),
             roster_interest: HashSet::new(),
             block_interest: HashSet::new(),
+            now: NOW,
+            administrators: Vec::new(),
+            standing: Service::default(),
+            orders: Vec::new(),
+            reports: VecDeque::new(),
             requests: 0,
         }
     }
@@ -243,7 +259,7 @@ impl FakeHost {
 
 impl Host for FakeHost {
     fn now(&self) -> Now {
-        NOW
+        self.now
     }
 
     fn domain(&self) -> &Jid {
@@ -328,6 +344,20 @@ impl Host for FakeHost {
 
     fn record_of(&self, id: StableId) -> RecordId {
         self.archives.reveal(id)
+    }
+
+    fn is_administrator(&self, who: &Jid) -> bool {
+        self.administrators.iter().any(|named| named.same_bare(who))
+    }
+
+    fn standing(&self) -> &Service {
+        &self.standing
+    }
+
+    fn administer(&mut self, order: Order, then: ThenReport) {
+        self.orders.push(format!("{order:?}"));
+        let report = self.reports.pop_front().unwrap_or(Ok(Report::Done));
+        self.deferred.push_back(Box::new(move |host| then(report, host)));
     }
 
     fn rooms_domain(&self) -> Option<&Jid> {
@@ -523,8 +553,12 @@ pub fn show(envelope: &Envelope) -> String {
         Kind::Query(QueryKind::Result) => format!("result {body}").trim_end().to_owned(),
         Kind::Query(QueryKind::Set) => format!("set {body}"),
         Kind::Query(QueryKind::Error) => {
+            let Some(condition) = envelope.error else {
+                // With a condition of the application's own it is written by the feature.
+                return format!("error {body}");
+            };
             assert_eq!(body, "", "an error repeats nothing");
-            format!("error {:?}", envelope.error.expect("an error has a reason"))
+            format!("error {condition:?}")
         }
         other => panic!("{other:?} is no answer"),
     }
