@@ -30,6 +30,10 @@ use crate::store::RecordId;
 /// said in neutral words. A plain function: it is also needed while its front-end is at work.
 pub type Translator = fn(&Envelope) -> Option<Envelope>;
 
+/// Puts a user's badge ([`Host::set_badge`]) into a presence that one of its sessions shows; an empty one: takes it out. Leaves
+/// the content as it is where it says otherwise on purpose. A plain function, as [`Translator`].
+pub type Dresser = fn(&mut Envelope, &[u8]);
+
 /// A protocol's front-end, as one shard holds it.
 pub trait Frontend: Send {
     /// The codec that its sessions write.
@@ -51,6 +55,11 @@ pub trait Frontend: Send {
         |_| None
     }
 
+    /// How this codec shows a user's badge.
+    fn dresser(&self) -> Dresser {
+        |_, _| {}
+    }
+
     /// How this codec speaks with rooms; `None` if its users have none.
     fn room_speech(&self) -> Option<RoomSpeech> {
         None
@@ -63,6 +72,11 @@ pub trait Frontend: Send {
     /// is its full address, `presence.to` its user's bare one. Called after others were told.
     fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
         let _ = (presence, host);
+    }
+
+    /// A user at home here, who has sessions of this front-end, may see this contact's presence from now on.
+    fn on_subscribed(&mut self, user: &Jid, contact: &Jid, host: &mut dyn Host) {
+        let _ = (user, contact, host);
     }
 
     /// A front-end of this codec has sent a presence probe with content to a user at home here, from a session of somebody
@@ -356,6 +370,13 @@ pub trait Host {
 
     /// Looks up one row (none or one is given to `then`).
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows);
+
+    /// What the front-end has given the user to show in presence, in its own words.
+    fn badge(&self, user: &Jid) -> Option<Bytes>;
+
+    /// Gives the user a badge, or none: kept with the account, shown in all presence from then on, and at once in what the
+    /// user's sessions show. `NotAcceptable` if it is too long.
+    fn set_badge(&mut self, user: &Jid, badge: Option<Bytes>, then: Then);
 
     /// Several look-ups from one snapshot of the book.
     fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp);

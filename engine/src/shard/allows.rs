@@ -16,7 +16,7 @@ use crate::store;
 impl Present {
     /// Whether the user's white list keeps this address from it. Contacts are always admitted.
     pub(super) fn keeps_out(&self, from: &Jid) -> bool {
-        let Some(list) = self.allows.as_deref().filter(|list| list.in_force()) else {
+        let Some(list) = self.allows().filter(|list| list.in_force()) else {
             return false;
         };
         !list.names(from) && !self.roster.get(from).is_some_and(|item| item.listed)
@@ -31,7 +31,7 @@ impl Shard {
         let Some((uid, present)) = found.and_then(|uid| Some((uid, self.users.get_mut(uid)?.present_mut()?))) else {
             return then(Err(Condition::ItemNotFound), self);
         };
-        let mut list: AllowList = present.allows.as_deref().cloned().unwrap_or_default();
+        let mut list: AllowList = present.allows().cloned().unwrap_or_default();
         match &change {
             Admission::Add(addresses) => {
                 if list.add(addresses.iter().cloned()).is_err() {
@@ -47,10 +47,10 @@ impl Shard {
             true => (BookWrite::Delete { table, key }, None),
             false => {
                 let value = list.encode();
-                (BookWrite::Put { table, key, value }, Some(Box::new(list)))
+                (BookWrite::Put { table, key, value }, Some(list))
             }
         };
-        present.allows = kept;
+        present.set_allows(kept);
         self.pin(uid);
         self.commit_here(vec![write], move |shard, result| {
             if result.is_ok() {

@@ -62,7 +62,7 @@ fn is_worthy(envelope: &Envelope) -> bool {
 /// Whether the user wants to keep what is said with the other side of this message (XEP-0441).
 fn wants(user: &User, envelope: &Envelope) -> bool {
     let Some(present) = user.present() else { return false };
-    let Some(wishes) = present.archiving.as_deref() else {
+    let Some(wishes) = present.archiving() else {
         return true;
     };
     let other = match envelope.from.same_bare(&user.address) {
@@ -88,10 +88,10 @@ impl Shard {
             true => (BookWrite::Delete { table, key }, None),
             false => {
                 let value = wishes.encode();
-                (BookWrite::Put { table, key, value }, Some(Box::new(wishes)))
+                (BookWrite::Put { table, key, value }, Some(wishes))
             }
         };
-        present.archiving = kept;
+        present.set_archiving(kept);
         self.commit(vec![write], then);
     }
 

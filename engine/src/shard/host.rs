@@ -101,7 +101,7 @@ impl Host for Shard {
     }
 
     fn admission(&self, user: &Jid) -> Option<&AllowList> {
-        self.present_at(user)?.allows.as_deref()
+        self.present_at(user)?.allows()
     }
 
     fn admit(&mut self, user: &Jid, change: Admission, then: Then) {
@@ -142,7 +142,7 @@ impl Host for Shard {
     }
 
     fn archiving(&self, user: &Jid) -> Option<&Preferences> {
-        self.present_at(user)?.archiving.as_deref()
+        self.present_at(user)?.archiving()
     }
 
     fn set_archiving(&mut self, user: &Jid, wishes: Preferences, then: Then) {
@@ -177,6 +177,14 @@ impl Host for Shard {
         let reads = vec![BookRead::Get { table, key }];
         let first = |mut results: Vec<_>| results.pop().unwrap_or_default();
         self.look_up(reads, Box::new(move |rows, host| then(rows.map(first), host)));
+    }
+
+    fn badge(&self, user: &Jid) -> Option<Bytes> {
+        self.present_at(user)?.badge().cloned()
+    }
+
+    fn set_badge(&mut self, user: &Jid, badge: Option<Bytes>, then: Then) {
+        self.change_badge(user, badge, then);
     }
 
     fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {

@@ -7,6 +7,7 @@
 use crosspoint_storage::seam::{BookRead, BookRequest, JournalRequest, Row, Table};
 
 use super::Shard;
+use super::badges;
 use super::ledger::{Outcome, Waiting};
 use super::table::SessionId;
 use super::user::{Loading, Present, State, User, UserId};
@@ -56,6 +57,10 @@ impl Shard {
             BookRead::Get {
                 table: Table::Setting,
                 key: store::part_key(&address, archiving::PART),
+            },
+            BookRead::Get {
+                table: Table::Setting,
+                key: store::part_key(&address, badges::PART),
             },
         ];
         let token = self.expect(move |shard, outcome| shard.found(uid, outcome));
@@ -259,7 +264,7 @@ impl User {
 
 /// `Ok(None)`: no such account.
 fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option<Box<Present>>, ()> {
-    let [account, roster, blocks, allows, archiving] = results else {
+    let [account, roster, blocks, allows, archiving, badge] = results else {
         return Err(());
     };
     let Some(account) = account.first() else {
@@ -291,20 +296,23 @@ fn read_user(address: &Jid, unix_ms: u64, results: &[Vec<Row>]) -> Result<Option
         .block(blocked.map_err(|_| ())?.iter().map(Jid::detached))
         .map_err(|_| ())?;
     let allows = match allows.first() {
-        Some(row) => Some(Box::new(AllowList::decode(&row.value).ok_or(())?)),
+        Some(row) => Some(AllowList::decode(&row.value).ok_or(())?),
         None => None,
     };
     let archiving = match archiving.first() {
-        Some(row) => Some(Box::new(Preferences::decode(&row.value).ok_or(())?)),
+        Some(row) => Some(Preferences::decode(&row.value).ok_or(())?),
         None => None,
     };
-    Ok(Some(Box::new(Present {
+    let mut present = Present {
         created_unix_ms: account.created_unix_ms,
         leaving: false,
         disabled: account.disabled,
         roster,
         blocks,
-        allows,
-        archiving,
-    })))
+        seldom: None,
+    };
+    present.set_allows(allows);
+    present.set_archiving(archiving);
+    present.set_badge(badge.first().map(|row| row.value.clone()));
+    Ok(Some(Box::new(present)))
 }

@@ -16,6 +16,7 @@ mod administration;
 mod allows;
 mod asks;
 mod attached;
+mod badges;
 mod blocks;
 mod calls;
 mod feeding;
@@ -64,7 +65,7 @@ use crate::metrics::split::Split;
 use crate::rooms::RoomSpeech;
 use crate::rt::Shared;
 use crate::scram::Remembered;
-use crate::service::{Frontend, Translator};
+use crate::service::{Dresser, Frontend, Translator};
 use crate::session::{Action, Now, Random};
 use crate::slots::SlotTable;
 use crate::stable::StableKey;
@@ -74,6 +75,7 @@ use crate::wheel::Wheel;
 pub use accounts::KeyRequest;
 pub use administration::{Errand, Told};
 pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
+pub use badges::BADGE_BYTES_MAX;
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use rooms::{Fan, Listing, RoomNews, RoomsSetup};
 pub use sessions::{Order, Refused};
@@ -189,6 +191,8 @@ pub struct Shard {
     codecs: Vec<(Codec, Translator)>,
     /// How those that know rooms speak with them.
     speeches: Vec<(Codec, RoomSpeech)>,
+    /// How each of them shows a user's badge.
+    dressers: Vec<Dresser>,
     sessions: Sessions,
     users: Users,
     /// Services that are at home here, and which session each is.
@@ -267,6 +271,7 @@ impl Shard {
                 .iter()
                 .filter_map(|front| Some((front.codec(), front.room_speech()?)))
                 .collect(),
+            dressers: seat.frontends.iter().map(|front| front.dresser()).collect(),
             frontends: seat.frontends.into_iter().map(Some).collect(),
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),

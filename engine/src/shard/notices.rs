@@ -6,6 +6,7 @@ use super::Shard;
 use super::table::SessionId;
 use super::turns::Turn;
 use crate::envelope::{Codec, Envelope};
+use crate::jid::Jid;
 use crate::service::Frontend;
 use crate::session::Form;
 
@@ -13,6 +14,8 @@ use crate::session::Form;
 pub(super) enum Notice {
     /// A session of this front-end shows something new, or is gone.
     Presence { frontend: usize, presence: Envelope },
+    /// A user sees somebody from now on.
+    Subscribed { user: Jid, contact: Jid },
     /// A front-end asks on behalf of a user who may see this one.
     Probe(Envelope),
     /// An event for those sessions of a user that want it.
@@ -36,6 +39,11 @@ impl Shard {
         match notice {
             Notice::Presence { frontend, presence } => {
                 self.lend_frontend(frontend, |front, shard| front.on_presence(&presence, shard));
+            }
+            Notice::Subscribed { user, contact } => {
+                for frontend in 0..self.frontends.len() {
+                    self.lend_frontend(frontend, |front, shard| front.on_subscribed(&user, &contact, shard));
+                }
             }
             Notice::Probe(probe) => {
                 let codec = probe.content.codec;

@@ -27,6 +27,7 @@ impl Shard {
         if envelope.kind == Kind::Presence(PresenceKind::Unavailable) {
             return self.became_unavailable(id, uid, envelope);
         }
+        self.dress(id, uid, &mut envelope);
         let Some(resource) = self.users.get_mut(uid).and_then(|user| user.resource_of_mut(id)) else {
             return;
         };
@@ -102,7 +103,7 @@ impl Shard {
     }
 
     /// To every subscriber and every available session of the user, the one that caused it included.
-    fn broadcast(&mut self, uid: UserId, envelope: &Envelope) {
+    pub(super) fn broadcast(&mut self, uid: UserId, envelope: &Envelope) {
         let Some(user) = self.users.get(uid) else { return };
         let own: Vec<SessionId> = user.available().map(|(resource, _)| resource.session).collect();
         let subscribers: Vec<Jid> = user
@@ -134,7 +135,7 @@ impl Shard {
     }
 
     /// Presence that a session addresses to somebody (section 4.6).
-    pub(super) fn directed_presence(&mut self, id: SessionId, uid: UserId, routed: Routed) {
+    pub(super) fn directed_presence(&mut self, id: SessionId, uid: UserId, mut routed: Routed) {
         let to = routed.envelope.to.detached();
         let max = self.setup.limits.directed_per_session;
         let Some(user) = self.users.get_mut(uid) else { return };
@@ -154,6 +155,9 @@ impl Shard {
             resource.directed.add(to);
         }
         self.accept(routed.ticket);
+        if available {
+            self.dress(id, uid, &mut routed.envelope);
+        }
         self.tell(uid, routed.envelope);
     }
 

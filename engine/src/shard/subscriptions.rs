@@ -9,6 +9,7 @@ use crosspoint_storage::seam::{BookWrite, Table};
 
 use super::Shard;
 use super::mail::Routed;
+use super::notices::Notice;
 use super::table::SessionId;
 use super::user::{User, UserId};
 use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
@@ -100,6 +101,13 @@ impl Shard {
         self.accept(ticket);
         let Some(user) = self.users.get(uid) else { return };
         let (bare, contact) = (user.address.clone(), envelope.from.to_bare());
+        if envelope.kind == Kind::Presence(PresenceKind::Subscribed) && outcome.deliver {
+            self.notices.push_back(Notice::Subscribed {
+                user: bare.clone(),
+                contact: contact.clone(),
+            });
+        }
+        let Some(user) = self.users.get(uid) else { return };
         if outcome.deliver {
             let asks = envelope.kind == Kind::Presence(PresenceKind::Subscribe);
             let hears = user.resources.iter().filter(|resource| match asks {

@@ -82,10 +82,51 @@ pub(super) struct Present {
     pub(super) disabled: bool,
     pub(super) roster: Roster,
     pub(super) blocks: BlockList,
-    /// Boxed: most have none.
-    pub(super) allows: Option<Box<AllowList>>,
-    /// What of the user's is archived. Boxed: most never say.
-    pub(super) archiving: Option<Box<Preferences>>,
+    /// Boxed together: most have none of it.
+    pub(super) seldom: Option<Box<Seldom>>,
+}
+
+/// What few users have.
+#[derive(Default)]
+pub(super) struct Seldom {
+    pub(super) allows: Option<AllowList>,
+    /// What the user's sessions show beside what they say.
+    pub(super) badge: Option<Bytes>,
+    /// What of the user's is archived.
+    pub(super) archiving: Option<Preferences>,
+}
+
+impl Present {
+    pub(super) fn allows(&self) -> Option<&AllowList> {
+        self.seldom.as_ref()?.allows.as_ref()
+    }
+
+    pub(super) fn set_allows(&mut self, allows: Option<AllowList>) {
+        self.change_seldom(|seldom| seldom.allows = allows);
+    }
+
+    pub(super) fn badge(&self) -> Option<&Bytes> {
+        self.seldom.as_ref()?.badge.as_ref()
+    }
+
+    pub(super) fn set_badge(&mut self, badge: Option<Bytes>) {
+        self.change_seldom(|seldom| seldom.badge = badge);
+    }
+
+    pub(super) fn archiving(&self) -> Option<&Preferences> {
+        self.seldom.as_ref()?.archiving.as_ref()
+    }
+
+    pub(super) fn set_archiving(&mut self, archiving: Option<Preferences>) {
+        self.change_seldom(|seldom| seldom.archiving = archiving);
+    }
+
+    fn change_seldom(&mut self, change: impl FnOnce(&mut Seldom)) {
+        let mut seldom = self.seldom.take().unwrap_or_default();
+        change(&mut seldom);
+        let any = seldom.allows.is_some() || seldom.badge.is_some() || seldom.archiving.is_some();
+        self.seldom = any.then_some(seldom);
+    }
 }
 
 /// A bound session, as its user sees it.

@@ -3,7 +3,7 @@
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
 //!   names · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
-//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD
+//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD · issue CLIENT LIFETIME_MS · show NODE CLIENT TOKEN COUNT
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
 //! sleeps under its own address as token when its line is cut.
@@ -22,6 +22,9 @@ use crosspoint_engine::relay::{Parcel, RelayHost};
 use crosspoint_engine::service::{Admission, Cipher, Direction, Frontend, Host, Span};
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 use crosspoint_engine::shard::SessionId;
+use crosspoint_engine::tokens::{Mechanism, Owner, Shown, Verdict};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
 use super::services::ServiceSession;
 
@@ -49,6 +52,8 @@ pub struct LineSession {
     /// Tells the identities of messages in the archive, too.
     names: bool,
     bound: Option<Jid>,
+    /// Whose token is being looked at.
+    shown: Option<Jid>,
     sent: u64,
     /// Given and not acknowledged yet.
     unacknowledged: Vec<(Option<u64>, Envelope)>,
@@ -73,6 +78,28 @@ impl LineSession {
                 account: address(first),
                 password: second.to_owned(),
             }),
+            "issue" => cx.actions.push(Action::IssueToken {
+                client: first.parse().expect("a number"),
+                mechanism: Mechanism::Unbound,
+                lifetime_ms: second.parse().expect("a time"),
+            }),
+            "show" => {
+                let (token, count) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+                let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).expect("any key will do");
+                mac.update(b"Initiator");
+                self.shown = Some(address(first));
+                cx.actions.push(Action::CheckToken(Box::new(Shown {
+                    owner: Owner {
+                        account: address(first),
+                        client: second.parse().expect("a number"),
+                    },
+                    mechanism: Mechanism::Unbound,
+                    binding: Bytes::new(),
+                    proof: mac.finalize().into_bytes().into(),
+                    count: count.parse().ok(),
+                    invalidate: count == "last",
+                })));
+            }
             "bind" => cx.actions.push(Action::Bind {
                 resource: Some(first.to_owned()),
             }),
@@ -254,6 +281,15 @@ impl Session for LineSession {
                 say(key, cx, format_args!("resumed"));
             }
             Event::PasswordChecked(good) => say(key, cx, format_args!("judged {good}")),
+            Event::TokenIssued(new) => {
+                let text = new.map_or("none".to_owned(), |new| new.text);
+                say(key, cx, format_args!("token {text}"));
+            }
+            Event::TokenChecked(verdict) => match (verdict, self.shown.take()) {
+                (Verdict::Good { .. }, Some(account)) => cx.actions.push(Action::Authenticated { account }),
+                (Verdict::Expired, _) => say(key, cx, format_args!("expired")),
+                _ => say(key, cx, format_args!("wrong")),
+            },
             Event::AuthUnavailable { throttled } => say(key, cx, format_args!("unavailable {throttled}")),
             Event::ResumeFailed => say(key, cx, format_args!("unknown")),
             Event::Synced { after } => say(key, cx, format_args!("synced {after}")),

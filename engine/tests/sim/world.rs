@@ -14,10 +14,11 @@ use crosspoint_engine::scram::{AccountKeys, Remembered, keys};
 use crosspoint_engine::session::{Now, Peer, Random};
 use crosspoint_engine::shard::{Item, KeyRequest, Order, Registration, Seat, SessionId, Setup, Shard};
 use crosspoint_engine::slots::SlotTable;
+use crosspoint_engine::store;
 use crosspoint_storage::book::BookCore;
 use crosspoint_storage::disk::MemDisk;
 use crosspoint_storage::log::{ArchiveOptions, Log, LogOptions, Read, ReadDesk, Reader};
-use crosspoint_storage::seam::{BookRequest, JournalRequest};
+use crosspoint_storage::seam::{BookRead, BookRequest, JournalRequest, Table};
 
 use super::client::{DOMAIN, LineFront, address};
 use super::services::services;
@@ -441,6 +442,17 @@ impl World {
         self.log
             .pending(crosspoint_engine::slots::UserKey::of(&address(name)).0)
             .records
+    }
+
+    /// How many clients of a user have tokens in the book.
+    pub fn tokens(&self, name: &str) -> usize {
+        let read = BookRead::Prefix {
+            table: Table::Token,
+            prefix: store::user_prefix(&address(name)),
+            after: Default::default(),
+            rows_max: u32::MAX,
+        };
+        self.pages.read(&[read]).expect("memory does not fail")[0].len()
     }
 
     fn now(&self) -> Now {

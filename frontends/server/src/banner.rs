@@ -16,6 +16,8 @@ pub struct Banner<'a> {
     pub listeners: &'a [(SocketAddr, &'static str, &'static str)],
     /// The admin port, where there is one.
     pub admin: &'a [SocketAddr],
+    /// Where HTTP is served, those in the clear first.
+    pub web: &'a [SocketAddr],
     /// What clients are shown.
     pub certificate: &'a Loaded,
     /// The limit of file descriptors, if that is what bounds them.
@@ -40,6 +42,18 @@ impl Banner<'_> {
                 &mut text,
                 "admin",
                 &format!("http://{address}/metrics, /healthz, /readyz"),
+            );
+        }
+        for (index, address) in self.web.iter().enumerate() {
+            let scheme = if index < self.config.web.listen.len() {
+                "http"
+            } else {
+                "https"
+            };
+            line(
+                &mut text,
+                "web",
+                &format!("{scheme}://{address}/http-bind, /upload/, /.well-known/host-meta"),
             );
         }
         let bound = match self.descriptors {
@@ -147,6 +161,7 @@ mod tests {
             config: &config,
             listeners: &listeners,
             admin: &config.admin.listen,
+            web: &[],
             certificate: &certificate,
             descriptors: Some(1256),
             first_start: true,

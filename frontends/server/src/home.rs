@@ -74,6 +74,11 @@ impl Home {
         self.root.join("tls/key.pem")
     }
 
+    /// Files that users share.
+    pub fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
     /// Where a running server listens for its administrator.
     pub fn admin_socket(&self) -> PathBuf {
         self.root.join("admin.sock")

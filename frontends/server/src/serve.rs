@@ -33,6 +33,7 @@ use crate::exit::Exit;
 use crate::home::Home;
 use crate::http::{self, Reply, Routes};
 use crate::status::Stage;
+use crate::web::Web;
 use crate::wiring::{self, Desk};
 use crate::{admin, logs, sources, stats};
 
@@ -98,8 +99,11 @@ fn start(mut loaded: Loaded) -> Result<Server> {
     let admin = serve_http(&config, &late)?;
     let metrics = Arc::new(stats::make(&config, &home, &wiring::PROTOCOLS));
     let edge = Arc::new(EdgeFigures::default());
-    let started = wiring::start(&config, &domain, metrics.clone(), &certificates, &edge);
-    let switch = started.inspect_err(|_| stats::withdraw(&home))?;
+    let web = Web::open(&config, &home.uploads())?;
+    let uploads = web.uploads();
+    let started = wiring::start(&config, &domain, metrics.clone(), &certificates, &edge, uploads);
+    let mut switch = started.inspect_err(|_| stats::withdraw(&home))?;
+    let web = web.serve(switch.take_gate(), wiring::listeners(&config).len(), &certificates)?;
     stats::publish(&metrics, &home);
     let (control, iterations) = (switch.control(), config.accounts.scram_iterations);
     let desk = Arc::new(Desk {
@@ -118,6 +122,7 @@ fn start(mut loaded: Loaded) -> Result<Server> {
         config: &config,
         listeners: &wiring::bound(&switch, &config),
         admin: &admin,
+        web: &web,
         certificate: &certificate,
         descriptors,
         first_start,

@@ -22,13 +22,15 @@ use crosspoint_icpp::IcppFront;
 use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
 use crosspoint_xmpp::config::{
-    CipherFactory, Component, Contacts, FeatureConfig, Listener, Secret, SeeOtherHost, TlsPolicy, XmppConfig,
+    CipherFactory, Component, Contacts, External, ExternalService, FeatureConfig, Listener, Secret, SeeOtherHost,
+    TlsPolicy, XmppConfig,
 };
+use crosspoint_xmpp::features::upload::SharedUploads;
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{self, Config, Registration, Role, TlsMode};
+use crate::config::{self, Config, Registration, Role, TlsMode, Xmpp};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
@@ -40,7 +42,7 @@ use crate::web;
 pub const PROTOCOLS: [&str; 2] = ["xmpp", "icpp"];
 
 /// The front-ends of each shard, by index.
-const XMPP: usize = 0;
+pub const XMPP: usize = 0;
 const ICPP: usize = 1;
 
 /// The kernel takes a killed server's rings apart after the process is gone, and its listeners answer until then. A
@@ -64,12 +66,13 @@ pub fn start(
     metrics: Arc<Metrics>,
     certificates: &Certificates,
     edge: &Arc<EdgeFigures>,
+    uploads: Option<SharedUploads>,
 ) -> Result<Switch> {
     let mut plan = plan(config, domain, metrics);
     for listen in &mut plan.listeners {
         listen.address = alone(listen.address)?;
     }
-    let fronts = frontends(config, domain, Ciphers::of(certificates, config), edge)?;
+    let fronts = frontends(config, domain, Ciphers::of(certificates, config), edge, uploads)?;
     switch::start(plan, fronts).context("the switch did not start")
 }
 
@@ -88,7 +91,10 @@ pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
     let domain = jid.to_domain();
     let mut plan = plan(&config, &domain, Arc::new(Metrics::new(1)));
     plan.listeners.clear();
-    let switch = switch::start(plan, frontends(&config, &domain, Ciphers::none(), &Arc::default())?)?;
+    let switch = switch::start(
+        plan,
+        frontends(&config, &domain, Ciphers::none(), &Arc::default(), None)?,
+    )?;
     let outcome = switch.control().remove_account(jid).map_err(refusal);
     switch.drain(Duration::from_secs(config.drain.deadline_s));
     Ok(outcome?)
@@ -97,7 +103,7 @@ pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
 /// How connections are encrypted, for each protocol.
 struct Ciphers {
     xmpp: CipherFactory,
-    web: web::Ciphers,
+    web: web::sockets::Ciphers,
     icpp: icpp::Ciphers,
 }
 
@@ -107,7 +113,7 @@ impl Ciphers {
         let xmpp = certificates.offering(&[b"xmpp-client"]);
         Ciphers {
             xmpp: Arc::new(move || xmpp.cipher()),
-            web: web::Ciphers::of(certificates, &config.web),
+            web: web::sockets::Ciphers::of(certificates, &config.web),
             icpp: icpp::Ciphers::of(certificates),
         }
     }
@@ -115,14 +121,22 @@ impl Ciphers {
     fn none() -> Ciphers {
         Ciphers {
             xmpp: Arc::new(|| None),
-            web: web::Ciphers::none(),
+            web: web::sockets::Ciphers::none(),
             icpp: icpp::Ciphers::none(),
         }
     }
 }
 
-fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers, figures: &Arc<EdgeFigures>) -> Result<MakeFrontends> {
-    let xmpp = Arc::new(xmpp_config(config, domain, ciphers.xmpp, ciphers.web)?);
+fn frontends(
+    config: &Config,
+    domain: &Jid,
+    ciphers: Ciphers,
+    figures: &Arc<EdgeFigures>,
+    uploads: Option<SharedUploads>,
+) -> Result<MakeFrontends> {
+    let mut xmpp = xmpp_config(config, domain, ciphers.xmpp, ciphers.web)?;
+    xmpp.features.uploads = uploads;
+    let xmpp = Arc::new(xmpp);
     if config.role == Role::Frontend {
         let edge = Arc::new(icpp::edge(config, &ciphers.icpp, figures)?);
         return Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
@@ -144,7 +158,7 @@ fn frontends(config: &Config, domain: &Jid, ciphers: Ciphers, figures: &Arc<Edge
 /// The address, with a port chosen if it has none: all shards must listen on the same one. Shards share a port by
 /// SO_REUSEPORT, which would also share it with another server of this user, each getting some of the clients; so nobody
 /// may answer there yet. (Binding the port alone would tell, too, but also fails for what a killed server has left.)
-fn alone(address: SocketAddr) -> Result<SocketAddr> {
+pub fn alone(address: SocketAddr) -> Result<SocketAddr> {
     if address.port() == 0 {
         let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
         return bound.with_context(|| format!("cannot listen on {address}"));
@@ -229,7 +243,7 @@ pub fn listeners(config: &Config) -> Vec<(SocketAddr, Listener)> {
     let clients = config.xmpp.listen.iter().map(|address| (*address, clear));
     clients
         .chain(direct)
-        .chain(web::listeners(config))
+        .chain(web::sockets::listeners(config))
         .chain(components)
         .collect()
 }
@@ -247,7 +261,7 @@ pub fn bound(switch: &Switch, config: &Config) -> Vec<(SocketAddr, &'static str,
         .collect()
 }
 
-fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::Ciphers) -> Result<XmppConfig> {
+fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::sockets::Ciphers) -> Result<XmppConfig> {
     let xmpp = &config.xmpp;
     let redirect = SeeOtherHost {
         target: xmpp.redirect_to.clone(),
@@ -256,19 +270,28 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::C
     let contacts = Contacts {
         admin: xmpp.admin_contacts.clone(),
         abuse: xmpp.abuse_contacts.clone(),
-        ..Contacts::default()
+        feedback: xmpp.feedback_contacts.clone(),
+        sales: xmpp.sales_contacts.clone(),
+        security: xmpp.security_contacts.clone(),
+        status: xmpp.status_contacts.clone(),
+        support: xmpp.support_contacts.clone(),
     };
     let features = FeatureConfig {
         contacts,
         items: config.components.component.iter().map(|one| one.name.clone()).collect(),
+        status_urls: xmpp.outage_status.clone(),
+        reports_to: Jid::parse(&xmpp.reports_to).ok(),
+        external: external(xmpp),
         password_change: config.accounts.password_change,
         account_removal: config.accounts.account_removal,
         archive: config.archive.enabled,
         ..FeatureConfig::default()
     };
+    let listeners = listeners(config).into_iter().map(|(_, listener)| listener);
     Ok(XmppConfig {
         components: components(config)?,
-        listeners: listeners(config).into_iter().map(|(_, listener)| listener).collect(),
+        // The last two have no address: sessions over HTTP come through the gate.
+        listeners: listeners.chain(web::sessions()).collect(),
         limits: config.limits.xmpp_limits(),
         registration_open: config.accounts.registration == Registration::Open,
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
@@ -301,6 +324,24 @@ fn services(config: &Config) -> Vec<Attached> {
         })
     };
     config.components.component.iter().filter_map(service).collect()
+}
+
+/// The relays. The secret's last line feed is its file's, not its own.
+fn external(xmpp: &Xmpp) -> External {
+    let parsed = xmpp
+        .external_services
+        .iter()
+        .filter_map(|uri| ExternalService::parse(uri));
+    let secret = match xmpp.external_secret.as_os_str().is_empty() {
+        true => String::new(),
+        // Whether it can be read was checked before the start.
+        false => std::fs::read_to_string(&xmpp.external_secret).unwrap_or_default(),
+    };
+    External {
+        services: parsed.collect(),
+        secret: secret.trim_end().as_bytes().to_vec(),
+        credentials_s: xmpp.external_credentials_s,
+    }
 }
 
 /// A running server, as its administrator sees it.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crosspoint_engine::envelope::{Codec, Envelope};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rooms::RoomSpeech;
-use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
+use crosspoint_engine::service::{Cipher, Dresser, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
-use crate::features::Features;
+use crate::features::{self, Features};
 use crate::neutral;
 use crate::rooms;
 use crate::session::component::ComponentSession;
@@ -69,8 +69,16 @@ impl Frontend for XmppFront {
         neutral::from_stanza
     }
 
+    fn dresser(&self) -> Dresser {
+        features::avatar::dress
+    }
+
     fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
         self.features.on_presence(presence, host);
+    }
+
+    fn on_subscribed(&mut self, user: &Jid, contact: &Jid, host: &mut dyn Host) {
+        self.features.on_subscribed(user, contact, host);
     }
 
     fn on_probe(&mut self, probe: Envelope, host: &mut dyn Host) {

@@ -10,6 +10,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "front")]
+pub mod bosh;
 pub mod codec;
 #[cfg(feature = "front")]
 pub mod components;

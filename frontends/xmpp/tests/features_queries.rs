@@ -3,6 +3,8 @@
 mod features_support;
 #[path = "features_support/lists.rs"]
 mod lists;
+#[path = "features_support/service.rs"]
+mod service;
 
 use crosspoint_engine::envelope::Condition;
 use crosspoint_engine::service::Table;
@@ -170,8 +172,9 @@ mod discovery {
     const ITEMS_NODE: &str = "<query xmlns='http://jabber.org/protocol/disco#items' node='n'/>";
     const NO_ITEMS: &str = r#"result <query xmlns="http://jabber.org/protocol/disco#items"/>"#;
 
-    const SERVER_FEATURES: [&str; 15] = [
+    const SERVER_FEATURES: [&str; 17] = [
         "http://jabber.org/protocol/caps",
+        "http://jabber.org/protocol/commands",
         "http://jabber.org/protocol/disco#info",
         "http://jabber.org/protocol/disco#items",
         "jabber:iq:last",
@@ -184,6 +187,7 @@ mod discovery {
         "urn:xmpp:carbons:2",
         "urn:xmpp:delay",
         "urn:xmpp:ping",
+        "urn:xmpp:reporting:1",
         "urn:xmpp:time",
         "vcard-temp",
     ];

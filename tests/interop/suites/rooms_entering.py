@@ -95,6 +95,7 @@ async def the_reasons_for_being_kept_out(server):
         expect_equal(await nurse.kept_out(room, "nurse"), ("registration-required", "auth"), "no member")
         await romeo.change(room, affiliation="member", jid=nurse.boundjid.bare)
         await nurse.come_in(room, "nurse")
+        await romeo.configure(room, membersonly=0)
         await romeo.change(room, affiliation="outcast", jid=nurse.boundjid.bare)
         await nurse.saw(room, "nurse", "unavailable", 301)
         expect_equal(await nurse.kept_out(room, "nurse"), ("forbidden", "auth"), "banned")

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::keys::{ITERATIONS_MAX, ITERATIONS_MIN};
+use crosspoint_xmpp::config::ExternalService;
 use toml::Value;
 
 use super::components::COMPONENTS_MAX;
@@ -34,6 +35,12 @@ pub(super) const POSITIVE: &[&str] = &[
     "limits.wrong_passwords_per_account",
     "limits.wrong_passwords_per_address",
     "limits.wrong_passwords_per_second",
+    "upload.all_bytes",
+    "upload.days",
+    "upload.file_bytes",
+    "upload.user_bytes",
+    "web.connections",
+    "web.connections_per_address",
 ];
 
 /// Everything that is wrong, in the order of the file.
@@ -57,7 +64,9 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
         findings.add("icpp.heartbeat_s", what.to_owned());
     }
     administrators(config, &mut findings);
+    external(config, &mut findings);
     icpp(config, &mut findings);
+    web(config, &mut findings);
     cluster(config, &mut findings);
     components(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
@@ -103,6 +112,27 @@ fn domain(config: &Config, findings: &mut Findings<'_>) {
             );
         }
         Ok(_) => {}
+    }
+}
+
+fn external(config: &Config, findings: &mut Findings<'_>) {
+    let xmpp = &config.xmpp;
+    for uri in &xmpp.external_services {
+        if ExternalService::parse(uri).is_none() {
+            let what = format!("`{uri}` is no relay; write it as turn:HOST:PORT?transport=udp or stun:HOST");
+            findings.add("xmpp.external_services", what);
+        }
+    }
+    if !xmpp.reports_to.is_empty() && Jid::parse(&xmpp.reports_to).is_err() {
+        findings.add("xmpp.reports_to", format!("`{}` is no address", xmpp.reports_to));
+    }
+    for url in &xmpp.outage_status {
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            findings.add("xmpp.outage_status", format!("`{url}` is no https:// URL"));
+        }
+    }
+    if !xmpp.external_secret.as_os_str().is_empty() {
+        readable("xmpp.external_secret", &xmpp.external_secret, findings);
     }
 }
 
@@ -182,6 +212,8 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     all.extend(keyed("icpp.trunk_listen", &config.icpp.trunk_listen));
     all.extend(keyed("icpp.listen_ws", &config.icpp.listen_ws));
     all.extend(keyed("icpp.listen_wss", &config.icpp.listen_wss));
+    all.extend(keyed("web.listen", &config.web.listen));
+    all.extend(keyed("web.listen_tls", &config.web.listen_tls));
     all.extend(keyed("admin.listen", &config.admin.listen));
     if !config.components.component.is_empty() {
         all.extend(keyed("components.listen", &config.components.listen));
@@ -192,6 +224,45 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
             .find(|(_, earlier)| earlier == address && address.port() != 0);
         if let Some((first, _)) = twice {
             findings.add(key, format!("{address} is taken by {first} already"));
+        }
+    }
+}
+
+/// What is served over HTTP.
+fn web(config: &Config, findings: &mut Findings<'_>) {
+    let web = &config.web;
+    let open = web.listen.iter().find(|address| !address.ip().is_loopback());
+    if let Some(open) = open.filter(|_| !web.tls_terminated_by_proxy) {
+        let what = format!(
+            "{open} is not loopback and would be talked to in the clear; use web.listen_tls, or set \
+             web.tls_terminated_by_proxy = true when a proxy in front does the encryption"
+        );
+        findings.add("web.listen", what);
+    }
+    for (key, url, schemes) in [
+        ("web.url", &web.url, ["https://", "http://"]),
+        ("web.websocket_url", &web.websocket_url, ["wss://", "ws://"]),
+    ] {
+        let plain = url
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"\"'<>&".contains(&byte));
+        if !url.is_empty() && !(plain && schemes.iter().any(|scheme| url.starts_with(scheme))) {
+            findings.add(
+                key,
+                format!(
+                    "`{url}` does not begin with {} or {}, or is no URL",
+                    schemes[0], schemes[1]
+                ),
+            );
+        }
+    }
+    for origin in &web.origins {
+        let named = origin
+            .split_once("://")
+            .is_some_and(|(_, host)| !host.is_empty() && !host.contains('/'));
+        if !named {
+            let what = format!("`{origin}` is no origin; write scheme, host and port: https://chat.example.org");
+            findings.add("web.origins", what);
         }
     }
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Balance, Edge, Role};
 pub use components::Components;
-pub use web::Web;
+pub use web::{Upload, Web};
 
 pub mod check;
 mod cluster;
@@ -55,6 +55,8 @@ pub struct Config {
     pub icpp: Icpp,
     /// What is served over HTTP.
     pub web: Web,
+    /// Files that users share.
+    pub upload: Upload,
     /// The front-end role.
     pub edge: Edge,
     /// When a front-end sends clients to others.
@@ -104,6 +106,26 @@ pub struct Xmpp {
     pub admin_contacts: Vec<String>,
     /// URIs to which abuse is reported (XEP-0157).
     pub abuse_contacts: Vec<String>,
+    /// URIs for opinions about the service (XEP-0157).
+    pub feedback_contacts: Vec<String>,
+    /// URIs for business (XEP-0157).
+    pub sales_contacts: Vec<String>,
+    /// URIs to which vulnerabilities are reported (XEP-0157).
+    pub security_contacts: Vec<String>,
+    /// URIs where the service's state is published, for people (XEP-0157).
+    pub status_contacts: Vec<String>,
+    /// URIs for help (XEP-0157).
+    pub support_contacts: Vec<String>,
+    /// URLs where the service's state is published, for clients (XEP-0455).
+    pub outage_status: Vec<String>,
+    /// The address to which users' reports of abuse are sent (XEP-0377); empty: they are logged only.
+    pub reports_to: String,
+    /// Relays for calls, as URIs of RFC 7064 and RFC 7065 (XEP-0215).
+    pub external_services: Vec<String>,
+    /// File with the secret that this server shares with the relays; empty: no credentials are given.
+    pub external_secret: PathBuf,
+    /// Seconds for which credentials for relays are good.
+    pub external_credentials_s: u64,
 }
 
 /// The `[icpp]` table.
@@ -302,6 +324,7 @@ impl Default for Config {
             xmpp: Xmpp::default(),
             icpp: Icpp::default(),
             web: Web::default(),
+            upload: Upload::default(),
             role: Role::All,
             edge: Edge::default(),
             balance: Balance::default(),
@@ -331,6 +354,16 @@ impl Default for Xmpp {
             redirect_always: false,
             admin_contacts: Vec::new(),
             abuse_contacts: Vec::new(),
+            feedback_contacts: Vec::new(),
+            sales_contacts: Vec::new(),
+            security_contacts: Vec::new(),
+            status_contacts: Vec::new(),
+            support_contacts: Vec::new(),
+            outage_status: Vec::new(),
+            reports_to: String::new(),
+            external_services: Vec::new(),
+            external_secret: PathBuf::new(),
+            external_credentials_s: 86_400,
         }
     }
 }

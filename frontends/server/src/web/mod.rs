@@ -1,59 +1,167 @@
-//! XMPP for browsers: WebSocket listeners (RFC 7395).
+//! What browsers need: XMPP over WebSocket and over HTTP, files, and where to find all that.
+//!
+//! ```text
+//!   shards        WebSocket listeners (`sockets`): a session like any other
+//!   web thread    hyper on a ring of its own (`door`, `io`, `watch`)
+//!                   /.well-known/host-meta(.json)   `hostmeta`
+//!                   /http-bind                      `bosh` ──▶ a socket pair through the gate ──▶ a session like any other
+//!                   /upload/...                     `upload` ──▶ `pool`: threads for what blocks
+//! ```
+//! HTTP has a thread of its own, with the runtime of the shards: what it does with files, bodies and held requests takes no
+//! time of a shard's, and a BOSH session needs no way across shards.
+//!
+//! Invariant: everything is bounded by name: heads and connections (`door`), silence (`watch`), bodies (`bosh`, `upload`),
+//! work that waits (`pool`).
+
+mod bosh;
+mod door;
+mod hostmeta;
+mod io;
+mod pool;
+mod reply;
+mod routes;
+pub mod sockets;
+mod upload;
+mod watch;
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 
-use crosspoint_http::websocket::Endpoint;
-use crosspoint_xmpp::config::{CipherFactory, Listener};
-use crosspoint_xmpp::framing::SUBPROTOCOL;
+use anyhow::{Context, Result};
+use crosspoint_engine::rt::{self, Clock};
+use crosspoint_engine::switch::Gate;
+use crosspoint_xmpp::config::Listener;
+use crosspoint_xmpp::features::upload::SharedUploads;
 
 use crate::cipher::Certificates;
-use crate::config::{Config, Web};
-use crate::websocket::{self, Framing};
+use crate::config::Config;
+use crate::websocket::PROTOCOLS;
+use crate::wiring;
 
-/// The path of WebSocket, as XEP-0156 has it in its examples, and clients guess.
-pub const WEBSOCKET_PATH: &str = "/xmpp-websocket";
+use bosh::Bosh;
+use door::Hall;
+use hostmeta::HostMeta;
+use pool::Pool;
+use routes::Site;
+use watch::Watches;
 
-/// How WebSocket connections begin.
-pub struct Ciphers {
-    /// In the clear.
-    pub websocket: CipherFactory,
-    /// Within TLS.
-    pub websocket_tls: CipherFactory,
-}
+/// Where BOSH is, as XEP-0206 has it in its examples.
+const BOSH_PATH: &str = "/http-bind";
 
-impl Ciphers {
-    /// With these certificates.
-    pub fn of(certificates: &Certificates, web: &Web) -> Ciphers {
-        let within = certificates.offering(websocket::PROTOCOLS);
-        let endpoint = Arc::new(Endpoint {
-            origins: Some(web.origins.clone()).filter(|origins| !origins.is_empty()),
-            ..Endpoint::new(WEBSOCKET_PATH, SUBPROTOCOL)
-        });
-        let alone = endpoint.clone();
-        Ciphers {
-            websocket: Arc::new(move || Some(websocket::clear(alone.clone(), Framing::Elements))),
-            websocket_tls: Arc::new(move || websocket::within_tls(&within, endpoint.clone(), Framing::Elements)),
-        }
-    }
+/// Connections that the kernel completes ahead of us.
+const BACKLOG: u32 = 1024;
 
-    /// For a switch that listens nowhere.
-    pub fn none() -> Ciphers {
-        Ciphers {
-            websocket: Arc::new(|| None),
-            websocket_tls: Arc::new(|| None),
-        }
-    }
-}
-
-/// The WebSocket listeners, those in the clear first.
-pub fn listeners(config: &Config) -> impl Iterator<Item = (SocketAddr, Listener)> + '_ {
-    // In the clear on other addresses than loopback only behind a proxy, which `check` sees to.
-    let clear = Listener {
-        behind_tls_proxy: config.xmpp.tls_terminated_by_proxy,
-        ..Listener::WEBSOCKET
+/// How sessions over HTTP speak that came in the clear, and that came encrypted, in this order, behind all listeners that have
+/// an address.
+#[must_use]
+pub fn sessions() -> [Listener; 2] {
+    let clear = Listener::PLAIN;
+    let encrypted = Listener {
+        behind_tls_proxy: true,
+        ..clear
     };
-    let clear = config.xmpp.listen_ws.iter().map(move |address| (*address, clear));
-    let tls = config.xmpp.listen_wss.iter();
-    clear.chain(tls.map(|address| (*address, Listener::WEBSOCKET_TLS)))
+    [clear, encrypted]
+}
+
+/// What the web's thread needs, put together before it starts.
+pub struct Web {
+    config: Config,
+    uploads: Option<Arc<upload::Store>>,
+}
+
+impl Web {
+    /// Opens what is needed; `folder` is where uploaded files are.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn open(config: &Config, folder: &Path) -> Result<Web> {
+        let enabled = config.web.serves() && config.upload.enabled;
+        let open = || upload::Store::open(folder, hostmeta::base(config), &config.upload);
+        let uploads = enabled.then(open).transpose();
+        let uploads = uploads.with_context(|| format!("cannot use the folder of uploads, {}", folder.display()))?;
+        Ok(Web {
+            config: config.clone(),
+            uploads,
+        })
+    }
+
+    /// For the XMPP front-end.
+    pub fn uploads(&self) -> Option<SharedUploads> {
+        let store = self.uploads.clone()?;
+        Some(SharedUploads(store))
+    }
+
+    /// Listens and serves, on a thread of its own; `listener` is the front-end's index for sessions over HTTP. Returns the
+    /// addresses, those in the clear first.
+    ///
+    /// # Errors
+    /// What could not be bound or started.
+    pub fn serve(self, gate: Option<Gate>, listener: usize, certificates: &Certificates) -> Result<Vec<SocketAddr>> {
+        if !self.config.web.serves() {
+            return Ok(Vec::new());
+        }
+        let certificates = certificates.offering(PROTOCOLS);
+        let (sender, bound) = channel();
+        thread::Builder::new().name("web".into()).spawn(move || {
+            let failed = sender.clone();
+            let outcome = rt::run(&rt::Config::default(), self.run(gate, listener, certificates, sender));
+            if let Err(error) = outcome {
+                let _ = failed.send(Err(error.into()));
+            }
+        })?;
+        bound.recv().context("the web's thread ended before it listened")?
+    }
+
+    async fn run(
+        self,
+        gate: Option<Gate>,
+        listener: usize,
+        certificates: Certificates,
+        bound: Sender<Result<Vec<SocketAddr>>>,
+    ) {
+        let opened = self.listeners().and_then(|listeners| Ok((listeners, Pool::start()?)));
+        let (listeners, pool) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return drop(bound.send(Err(error))),
+        };
+        let addresses = listeners.iter().map(|(_, listener)| Ok(listener.local_addr()?));
+        let (clock, watches) = (Clock::start(), Rc::new(Watches::default()));
+        let _ = bound.send(addresses.collect());
+        let gate = gate.filter(|_| self.config.web.bosh);
+        let origins = Some(self.config.web.origins.clone());
+        let site = Rc::new(Site {
+            meta: HostMeta::new(&self.config),
+            origins: origins.filter(|origins| !origins.is_empty()),
+            bosh: gate.map(|gate| Bosh::start(gate, listener, clock)),
+            uploads: self.uploads.clone(),
+            pool: pool.clone(),
+            clock,
+        });
+        let hall = Rc::new(Hall::new(site, watches.clone(), &self.config.web));
+        for (tls, listener) in listeners {
+            rt::spawn(door::accept(hall.clone(), listener, tls.then(|| certificates.clone())));
+        }
+        if let Some(store) = self.uploads {
+            rt::spawn(upload::sweeping(store, pool, clock));
+        }
+        watches.look(clock).await;
+    }
+
+    fn listeners(&self) -> Result<Vec<(bool, rt::Listener)>> {
+        let web = &self.config.web;
+        let clear = web.listen.iter().map(|address| (false, *address));
+        let tls = web.listen_tls.iter().map(|address| (true, *address));
+        let bind = |(tls, address)| {
+            let listener = rt::Listener::bind(wiring::alone(address)?, BACKLOG);
+            Ok((
+                tls,
+                listener.with_context(|| format!("cannot listen on {address} for the web"))?,
+            ))
+        };
+        clear.chain(tls).map(bind).collect()
+    }
 }

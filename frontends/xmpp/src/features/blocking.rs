@@ -6,6 +6,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
+use super::reporting::{self, Report};
 use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 use crate::codec::Builder;
 
@@ -51,14 +52,20 @@ fn list(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     Ok(Reply::Body(command("blocklist", blocks.iter())))
 }
 
-/// Section 3.3.
-fn block(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
+/// Section 3.3. What an item reports counts when the block is durable (XEP-0377 section 6).
+fn block(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     let addresses = addresses(ask)?;
+    let reports = reports(ask, &addresses)?;
     if addresses.is_empty() {
         return Err(Condition::BadRequest);
     }
-    let later = ask.later();
-    let then = move |result, host: &mut dyn Host| later.done(result, host);
+    let (later, from, facts) = (ask.later(), ask.session().detached(), facts.reporting.clone());
+    let then = move |result: Result<(), Condition>, host: &mut dyn Host| {
+        if result.is_ok() {
+            facts.take(reports, &from, host);
+        }
+        later.done(result, host);
+    };
     host.block(&ask.account(), addresses, Box::new(then));
     Ok(Reply::Later)
 }
@@ -88,6 +95,13 @@ fn addresses(ask: &Ask<'_>) -> Result<Vec<Jid>, Condition> {
         addresses.push(address);
     }
     Ok(addresses)
+}
+
+/// The reports of a block's items.
+fn reports(ask: &Ask<'_>, addresses: &[Jid]) -> Result<Vec<Report>, Condition> {
+    let items = ask.payload.children().zip(addresses);
+    let reports = items.map(|(item, address)| reporting::of(item, address));
+    Ok(reports.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// The payload of a push (section 3.3 and 3.4): what was added, or taken away.

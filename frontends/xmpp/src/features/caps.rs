@@ -29,6 +29,8 @@ pub(super) const FEATURE: Feature = Feature {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Form {
     pub form_type: &'static str,
+    /// Of its fields.
+    pub kind: &'static str,
     pub fields: Vec<(&'static str, Vec<String>)>,
 }
 
@@ -41,12 +43,14 @@ pub(super) struct Identity {
 }
 
 /// The verification string (XEP-0115 section 5.1).
-pub(super) fn ver(identity: &Identity, features: &[&str], form: Option<&Form>) -> String {
+pub(super) fn ver(identity: &Identity, features: &[&str], forms: &[Form]) -> String {
     let mut text = format!("{}/{}//{}<", identity.category, identity.kind, identity.name);
     let mut features = features.to_vec();
     features.sort_unstable();
     append(&mut text, features.iter().copied());
-    if let Some(form) = form {
+    let mut forms: Vec<&Form> = forms.iter().collect();
+    forms.sort_unstable_by_key(|form| form.form_type);
+    for form in forms {
         append(&mut text, [form.form_type]);
         let mut fields: Vec<_> = form.fields.iter().collect();
         fields.sort_unstable();
@@ -95,7 +99,7 @@ mod tests {
             "http://jabber.org/protocol/caps",
             "http://jabber.org/protocol/disco#items",
         ];
-        assert_eq!(ver(&identity, &features, None), "QgayPKawpkPSDYmwT/WM94uAlu0=");
+        assert_eq!(ver(&identity, &features, &[]), "QgayPKawpkPSDYmwT/WM94uAlu0=");
     }
 
     /// Calculated by another implementation of SHA-1 over
@@ -109,11 +113,12 @@ mod tests {
         };
         let form = Form {
             form_type: "http://jabber.org/network/serverinfo",
+            kind: "list-multi",
             fields: vec![
                 ("support-addresses", vec!["https://x".to_owned()]),
                 ("abuse-addresses", vec!["xmpp:b@x".to_owned(), "mailto:a@x".to_owned()]),
             ],
         };
-        assert_eq!(ver(&identity, &["b", "a"], Some(&form)), "MRsVU5qfHs40XBo0Kdq3jwLYnI4=");
+        assert_eq!(ver(&identity, &["b", "a"], &[form]), "MRsVU5qfHs40XBo0Kdq3jwLYnI4=");
     }
 }

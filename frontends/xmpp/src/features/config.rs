@@ -1,5 +1,10 @@
 //! What an installation decides about its features.
 
+use crosspoint_engine::jid::Jid;
+
+use super::external::External;
+use super::upload::SharedUploads;
+
 /// The features' part of the front-end's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureConfig {
@@ -9,12 +14,20 @@ pub struct FeatureConfig {
     pub contacts: Contacts,
     /// Domains of services that belong to this server, listed by disco#items of the domain (XEP-0030 section 4).
     pub items: Vec<String>,
+    /// Where it is published how the service is (XEP-0455): URLs outside of it.
+    pub status_urls: Vec<String>,
+    /// To whom reports of abuse are sent (XEP-0377).
+    pub reports_to: Option<Jid>,
+    /// Relays for calls (XEP-0215).
+    pub external: External,
     /// Whether users may change their password in band (XEP-0077 section 3.3).
     pub password_change: bool,
     /// Whether users may remove their account in band (XEP-0077 section 3.2).
     pub account_removal: bool,
     /// Whether messages are kept after they were delivered (XEP-0313).
     pub archive: bool,
+    /// Where files can be put (XEP-0363); `None`: nowhere.
+    pub uploads: Option<SharedUploads>,
 }
 
 /// XEP-0092, and the name of the server's identity (XEP-0030).
@@ -53,9 +66,13 @@ impl Default for FeatureConfig {
             software: Software::default(),
             contacts: Contacts::default(),
             items: Vec::new(),
+            status_urls: Vec::new(),
+            reports_to: None,
+            external: External::default(),
             password_change: true,
             account_removal: true,
             archive: false,
+            uploads: None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn form(contacts: &Contacts) -> Option<Form> {
     .collect();
     (!fields.is_empty()).then_some(Form {
         form_type: FORM_TYPE,
+        kind: "list-multi",
         fields,
     })
 }

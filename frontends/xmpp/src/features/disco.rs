@@ -9,7 +9,7 @@ use crosspoint_engine::service::Host;
 use super::ask::{Ask, Reply};
 use super::caps::{self, Form, Identity};
 use super::config::FeatureConfig;
-use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, commands, contact, pubsub};
+use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, commands, contact, outage, pubsub, upload};
 use crate::codec::Builder;
 
 pub(super) const NS_INFO: &str = "http://jabber.org/protocol/disco#info";
@@ -61,11 +61,16 @@ impl Tables {
             kind: "registered",
             name: String::new(),
         };
-        let form = contact::form(&config.contacts);
+        let forms = [
+            contact::form(&config.contacts),
+            outage::form(&config.status_urls),
+            upload::form(config),
+        ];
+        let forms: Vec<Form> = forms.into_iter().flatten().collect();
         Tables {
-            domain_info: info_children(&server, &domain, form.as_ref()),
-            account_info: [pubsub::identity("pep"), info_children(&user, &account, None)].concat(),
-            ver: caps::ver(&server, &domain, form.as_ref()),
+            domain_info: info_children(&server, &domain, &forms),
+            account_info: [pubsub::identity("pep"), info_children(&user, &account, &[])].concat(),
+            ver: caps::ver(&server, &domain, &forms),
             domain_features: domain,
             account_features: account,
         }
@@ -133,7 +138,7 @@ fn items(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     Ok(Reply::Body(out))
 }
 
-fn info_children(identity: &Identity, features: &[&str], form: Option<&Form>) -> Vec<u8> {
+fn info_children(identity: &Identity, features: &[&str], forms: &[Form]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut el = Builder::new(&mut out);
     let name = (!identity.name.is_empty()).then_some(identity.name.as_str());
@@ -144,7 +149,7 @@ fn info_children(identity: &Identity, features: &[&str], form: Option<&Form>) ->
     for feature in features {
         el.open("feature").attr("var", *feature).close();
     }
-    if let Some(form) = form {
+    for form in forms {
         write_form(&mut el, form);
     }
     el.finish();
@@ -157,7 +162,7 @@ fn write_form(el: &mut Builder<'_, '_>, form: &Form) {
     el.open("field").attr("var", "FORM_TYPE").attr("type", "hidden");
     el.open("value").text(form.form_type).close().close();
     for (var, values) in &form.fields {
-        el.open("field").attr("var", *var).attr("type", "list-multi");
+        el.open("field").attr("var", *var).attr("type", form.kind);
         for value in values {
             el.open("value").text(value).close();
         }

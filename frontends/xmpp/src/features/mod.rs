@@ -18,28 +18,36 @@ use crosspoint_engine::service::Host;
 mod administration;
 pub mod archive;
 mod ask;
+pub(crate) mod avatar;
 mod blocking;
+mod bookmarks;
 mod caps;
 mod carbons;
 mod commands;
 mod config;
 mod contact;
 mod disco;
+mod external;
 mod form;
 mod interest;
 mod last;
 mod legacy;
 mod offline;
+mod outage;
 mod ping;
 mod private;
 mod pubsub;
 mod register;
+mod reporting;
 mod retraction;
 mod rooms;
 mod roster;
 pub mod stream_limits;
+mod streams;
 mod time;
+pub mod upload;
 mod vcard;
+mod vcard4;
 mod version;
 mod xml;
 
@@ -48,8 +56,10 @@ pub use blocking::push_body as block_push_body;
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
 pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use config::{Contacts, FeatureConfig, Software};
+pub use external::{External, ExternalService};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
 pub use register::PASSWORD_BYTES_MAX;
+pub use reporting::{IDS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, TEXT_BYTES_MAX};
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
 pub(crate) use xml::standalone;
@@ -80,6 +90,14 @@ const LIST: &[&Feature] = &[
     &administration::FEATURE,
     &pubsub::FEATURE,
     &rooms::FEATURE,
+    &reporting::FEATURE,
+    &external::FEATURE,
+    &outage::FEATURE,
+    &streams::FEATURE,
+    &upload::FEATURE,
+    &bookmarks::FEATURE,
+    &avatar::FEATURE,
+    &vcard4::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -103,11 +121,15 @@ pub struct Xep {
     pub number: u16,
     /// As its revision history has it.
     pub version: &'static str,
+    /// Which source file declares it.
+    pub file: &'static str,
 }
 
 impl Xep {
+    #[track_caller]
     const fn new(number: u16, version: &'static str) -> Xep {
-        Xep { number, version }
+        let file = std::panic::Location::caller().file();
+        Xep { number, version, file }
     }
 }
 
@@ -196,6 +218,7 @@ struct Facts {
     disco: disco::Tables,
     /// Ad-hoc commands that wait for a form.
     commands: RefCell<commands::Desk>,
+    reporting: reporting::Reporting,
 }
 
 /// The features of one front-end on one shard.
@@ -218,6 +241,7 @@ impl Features {
                 config: config.clone(),
                 disco,
                 commands: RefCell::default(),
+                reporting: reporting::Reporting::new(config.reports_to.clone()),
             },
             handlers,
             interests: interest::Interests::default(),
@@ -262,6 +286,16 @@ impl Features {
     pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
         if let Some(newcomer) = self.interests.on_presence(presence, host) {
             pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+
+    /// A user may see a contact from now on: those who want it get the contact's last items.
+    pub fn on_subscribed(&mut self, user: &Jid, contact: &Jid, host: &mut dyn Host) {
+        for (session, _) in host.available(user) {
+            let nodes = self.interests.of(&session);
+            if !nodes.is_empty() {
+                pubsub::ask_for_last(&session, contact, nodes, host);
+            }
         }
     }
 

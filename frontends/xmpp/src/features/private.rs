@@ -17,7 +17,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::{BookWrite, Host, Row, Table};
 
 use super::ask::{Ask, Later, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach, Xep, xml};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep, bookmarks, xml};
 use crate::codec::{Builder, Element};
 
 const NS: &str = "jabber:iq:private";
@@ -54,6 +54,9 @@ pub(super) const FEATURE: Feature = Feature {
 
 fn get(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     let element = only_element(ask)?;
+    if element.is("storage", bookmarks::NS_STORAGE) {
+        return bookmarks::private_get(ask, host);
+    }
     let mut empty = Vec::new();
     Builder::new(&mut empty).empty(element.name(), element.namespace());
     let later = ask.later();
@@ -70,6 +73,9 @@ fn get(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
 
 fn set(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
     let element = only_element(ask)?;
+    if element.is("storage", bookmarks::NS_STORAGE) {
+        return bookmarks::private_set(ask, element, host);
+    }
     let key = key(&ask.account(), element);
     let value = xml::standalone(element, PRIVATE_BYTES_MAX).ok_or(Condition::NotAcceptable)?;
     let put = BookWrite::Put {
@@ -136,7 +142,7 @@ fn only_element<'a>(ask: &Ask<'a>) -> Result<&'a Element<'a>, Condition> {
     Ok(element)
 }
 
-fn wrap(document: &[u8]) -> Vec<u8> {
+pub(super) fn wrap(document: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(document.len() + 64);
     Builder::new(&mut out).open("query").attr("xmlns", NS).raw(document);
     out

@@ -135,11 +135,6 @@ mod tests {
             let said = ["<body>Hi</body>", forged, "<thread>t</thread>"].concat();
             let honest = clean(" xmlns:p='urn:xmpp:occupant-id:0'", &said);
             assert_eq!(honest, "<body>Hi</body><thread>t</thread>", "{forged}");
-            assert_eq!(
-                clean("", forged.replace("<p:", "<q:").as_str().split("<q:").next().unwrap()),
-                "",
-                "{forged}"
-            );
         }
     }
 

@@ -23,6 +23,8 @@ mod moderate;
 mod names;
 mod read;
 mod register;
+#[cfg(test)]
+mod tests;
 mod vcard;
 mod voice;
 mod write;

@@ -57,12 +57,16 @@ pub struct FakeHost {
     deferred: VecDeque<Deferred>,
     /// Who waits for a turn, by user; present while one is taken.
     turns: HashMap<Jid, VecDeque<Then>>,
+    /// What users show.
+    pub badges: HashMap<Jid, Bytes>,
     /// What was asked of sessions, with the keys of the questions.
     pub asked: Vec<(u64, Envelope)>,
     /// The next change or look-up fails like this.
     pub failure: Option<Condition>,
-    /// Everything that was sent.
+    /// Every query and answer that was sent.
     pub sent: Vec<Envelope>,
+    /// Every message and presence that was.
+    pub told: Vec<Envelope>,
     /// Sessions that get copies.
     pub copies: HashSet<Jid>,
     /// Sessions that get roster pushes.
@@ -107,9 +111,11 @@ impl FakeHost {
             behind: HashSet::new(),
             deferred: VecDeque::new(),
             turns: HashMap::new(),
+            badges: HashMap::new(),
             asked: Vec::new(),
             failure: None,
             sent: Vec::new(),
+            told: Vec::new(),
             copies: HashSet::new(),
             roster_interest: HashSet::new(),
             block_interest: HashSet::new(),
@@ -267,7 +273,10 @@ impl Host for FakeHost {
     }
 
     fn send(&mut self, envelope: Envelope) {
-        self.sent.push(envelope);
+        match envelope.kind {
+            Kind::Query(_) => self.sent.push(envelope),
+            Kind::Message(_) | Kind::Presence(_) => self.told.push(envelope),
+        }
     }
 
     fn exists(&self, user: &Jid) -> bool {
@@ -308,6 +317,20 @@ impl Host for FakeHost {
     fn unblock(&mut self, user: &Jid, addresses: Vec<Jid>, then: Then) {
         let user = user.clone();
         self.commit(move |host| host.change_blocks(&user, addresses, false), then);
+    }
+
+    fn is_administrator(&self, who: &Jid) -> bool {
+        self.administrators.iter().any(|named| named.same_bare(who))
+    }
+
+    fn standing(&self) -> &Service {
+        &self.standing
+    }
+
+    fn administer(&mut self, order: Order, then: ThenReport) {
+        self.orders.push(format!("{order:?}"));
+        let report = self.reports.pop_front().unwrap_or(Ok(Report::Done));
+        self.deferred.push_back(Box::new(move |host| then(report, host)));
     }
 
     fn is_behind(&self, session: &Jid) -> bool {
@@ -428,6 +451,20 @@ impl Host for FakeHost {
             let result = host.failure.take().map_or(Ok(rows), Err);
             then(result, host);
         }));
+    }
+
+    fn badge(&self, user: &Jid) -> Option<Bytes> {
+        self.badges.get(user).cloned()
+    }
+
+    fn set_badge(&mut self, user: &Jid, badge: Option<Bytes>, then: Then) {
+        let user = user.clone();
+        let change = move |host: &mut FakeHost| {
+            host.badges.remove(&user);
+            host.badges.extend(badge.map(|badge| (user, badge)));
+            Ok(())
+        };
+        self.commit(change, then);
     }
 
     fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crosspoint_engine::administration::{Order, Report, Secret};
+use crosspoint_engine::administration::{Order, Report, Secret, Service};
 use crosspoint_engine::envelope::Condition;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::{BookWrite, Host, Table};
@@ -14,7 +14,7 @@ use crate::codec::Builder;
 /// Accounts of one command.
 pub const ACCOUNTS_MAX: usize = 100;
 
-pub fn add_form(_: &dyn Host) -> Form {
+pub fn add_form(_: &Service) -> Form {
     form(
         "Adding a User",
         "Fill out this form to add a user.",
@@ -91,7 +91,7 @@ fn card(answers: &Answers) -> Option<Vec<u8>> {
     Some(out)
 }
 
-pub fn delete_form(_: &dyn Host) -> Form {
+pub fn delete_form(_: &Service) -> Form {
     accounts_form(
         "Deleting a User",
         "Fill out this form to delete a user.",
@@ -103,7 +103,7 @@ pub fn delete(answers: &Answers, call: Call, host: &mut dyn Host) {
     each(answers, Order::Remove, call, host);
 }
 
-pub fn disable_form(_: &dyn Host) -> Form {
+pub fn disable_form(_: &Service) -> Form {
     accounts_form(
         "Disabling a User",
         "Fill out this form to disable a user.",
@@ -115,7 +115,7 @@ pub fn disable(answers: &Answers, call: Call, host: &mut dyn Host) {
     each(answers, Order::Disable, call, host);
 }
 
-pub fn enable_form(_: &dyn Host) -> Form {
+pub fn enable_form(_: &Service) -> Form {
     accounts_form(
         "Re-Enable a User",
         "Fill out this form to re-enable a user.",
@@ -127,7 +127,7 @@ pub fn enable(answers: &Answers, call: Call, host: &mut dyn Host) {
     each(answers, Order::Enable, call, host);
 }
 
-pub fn end_form(_: &dyn Host) -> Form {
+pub fn end_form(_: &Service) -> Form {
     accounts_form(
         "Ending a User Session",
         "Fill out this form to end a user's session.",
@@ -139,7 +139,7 @@ pub fn end(answers: &Answers, call: Call, host: &mut dyn Host) {
     each(answers, Order::EndSessions, call, host);
 }
 
-pub fn password_form(_: &dyn Host) -> Form {
+pub fn password_form(_: &Service) -> Form {
     form(
         "Changing a User Password",
         "Fill out this form to change a user's password.",

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crosspoint_engine::administration::{Crowd, LIST_MAX, Order, Report, UserReport};
+use crosspoint_engine::administration::{Crowd, LIST_MAX, Order, Report, Service, UserReport};
 use crosspoint_engine::envelope::Condition;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
@@ -42,7 +42,7 @@ counts! {
 
 macro_rules! lists {
     ($($ask:ident, $run:ident: $crowd:ident, $title:literal, $instructions:literal, $var:literal, $label:literal;)*) => {
-        $(pub fn $ask(_: &dyn Host) -> Form {
+        $(pub fn $ask(_: &Service) -> Form {
             list_form($title, $instructions)
         }
         pub fn $run(answers: &Answers, call: Call, host: &mut dyn Host) {
@@ -122,7 +122,7 @@ fn show_list(addresses: &[Jid], more: bool, var: &'static str, label: &'static s
     );
 }
 
-pub fn roster_form(_: &dyn Host) -> Form {
+pub fn roster_form(_: &Service) -> Form {
     form(
         "Getting a User's Roster",
         "Fill out this form to get a user's roster.",
@@ -153,7 +153,7 @@ pub fn roster(answers: &Answers, call: Call, host: &mut dyn Host) {
     });
 }
 
-pub fn login_form(_: &dyn Host) -> Form {
+pub fn login_form(_: &Service) -> Form {
     form(
         "Getting a User's Last Login Time",
         "Fill out this form to get a user's last login time.",
@@ -186,7 +186,7 @@ pub fn login(answers: &Answers, call: Call, host: &mut dyn Host) {
     });
 }
 
-pub fn user_form(_: &dyn Host) -> Form {
+pub fn user_form(_: &Service) -> Form {
     form(
         "Get User Statistics",
         "Fill out this form to gather user statistics.",

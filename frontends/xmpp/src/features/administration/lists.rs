@@ -1,6 +1,6 @@
 //! Commands about the lists of the service, and about its end.
 
-use crosspoint_engine::administration::{Change, Ending, Order, Report};
+use crosspoint_engine::administration::{Change, Ending, Order, Report, Service};
 use crosspoint_engine::blocking::BlockList;
 use crosspoint_engine::envelope::Condition;
 use crosspoint_engine::jid::Jid;
@@ -21,12 +21,12 @@ const DELAYS: &[(&str, &str)] = &[
     ("5 minutes", "300"),
 ];
 
-pub fn black_form(host: &dyn Host) -> Form {
+pub fn black_form(service: &Service) -> Form {
     list_form(
         "Editing the Blacklist",
         "Fill out this form to edit the list of entities with whom communications are disallowed.",
         Field::new("blacklistjids", "jid-multi", "The blacklist"),
-        &host.standing().black,
+        &service.black,
     )
 }
 
@@ -43,12 +43,12 @@ pub fn black(answers: &Answers, call: Call, host: &mut dyn Host) {
     );
 }
 
-pub fn white_form(host: &dyn Host) -> Form {
+pub fn white_form(service: &Service) -> Form {
     list_form(
         "Editing the Whitelist",
         "Fill out this form to edit the list of entities with whom communications are allowed.",
         Field::new("whitelistjids", "jid-multi", "The whitelist"),
-        &host.standing().white,
+        &service.white,
     )
 }
 
@@ -56,13 +56,13 @@ pub fn white(answers: &Answers, call: Call, host: &mut dyn Host) {
     edit(answers, "whitelistjids", call, host, |_| true, Change::White);
 }
 
-pub fn administrators_form(host: &dyn Host) -> Form {
+pub fn administrators_form(service: &Service) -> Form {
     list_form(
         "Editing the Admin List",
         "Fill out this form to edit the list of entities who have administrative privileges. Those that the \
          configuration names keep them in any case.",
         Field::new("adminjids", "jid-multi", "The admin list"),
-        &host.standing().administrators,
+        &service.administrators,
     )
 }
 
@@ -96,7 +96,7 @@ fn edit(
     }
 }
 
-pub fn restart_form(_: &dyn Host) -> Form {
+pub fn restart_form(_: &Service) -> Form {
     end_form(
         "Restarting the Service",
         "Fill out this form to restart the service.",
@@ -108,7 +108,7 @@ pub fn restart(answers: &Answers, call: Call, host: &mut dyn Host) {
     end(answers, Ending::Restart, call, host);
 }
 
-pub fn shutdown_form(_: &dyn Host) -> Form {
+pub fn shutdown_form(_: &Service) -> Form {
     end_form(
         "Shutting Down the Service",
         "Fill out this form to shut down the service.",

@@ -1,12 +1,12 @@
 //! Commands about what is said to all: announcements, the message of the day, the welcome.
 
-use crosspoint_engine::administration::{Change, Order};
+use crosspoint_engine::administration::{Change, Order, Service};
 use crosspoint_engine::envelope::Condition;
 use crosspoint_engine::service::Host;
 
 use super::{Answers, Call, Field, Form, form, lines, order};
 
-pub fn announce_form(_: &dyn Host) -> Form {
+pub fn announce_form(_: &Service) -> Form {
     form(
         "Making an Announcement",
         "Fill out this form to make an announcement to all active users of this service.",
@@ -18,7 +18,7 @@ pub fn announce(answers: &Answers, call: Call, host: &mut dyn Host) {
     order(Order::Announce(answers.lines("announcement").into()), call, host);
 }
 
-pub fn motd_form(_: &dyn Host) -> Form {
+pub fn motd_form(_: &Service) -> Form {
     form(
         "Setting the Message of the Day",
         "Fill out this form to set the message of the day.",
@@ -30,8 +30,8 @@ pub fn set_motd(answers: &Answers, call: Call, host: &mut dyn Host) {
     order(Order::Amend(Change::Motd(Some(answers.lines("motd")))), call, host);
 }
 
-pub fn edit_form(host: &dyn Host) -> Form {
-    let current = host.standing().motd.as_ref().map(|motd| lines(&motd.text));
+pub fn edit_form(service: &Service) -> Form {
+    let current = service.motd.as_ref().map(|motd| lines(&motd.text));
     form(
         "Editing the Message of the Day",
         "Fill out this form to edit the message of the day.",
@@ -54,8 +54,8 @@ pub fn delete_motd(_: &Answers, call: Call, host: &mut dyn Host) {
     order(Order::Amend(Change::Motd(None)), call, host);
 }
 
-pub fn welcome_form(host: &dyn Host) -> Form {
-    let current = host.standing().welcome.as_ref().map(|welcome| lines(&welcome.text));
+pub fn welcome_form(service: &Service) -> Form {
+    let current = service.welcome.as_ref().map(|welcome| lines(&welcome.text));
     form(
         "Setting Welcome Message",
         "Fill out this form to set the welcome message for this service.",

@@ -57,6 +57,11 @@ impl Desk {
         format!("{unix_ms:x}-{:x}", self.begun)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// Begins one.
     pub(super) fn open(&mut self, id: String, owner: &Jid, command: &'static Command, now_ms: u64) {
         self.expire(now_ms);

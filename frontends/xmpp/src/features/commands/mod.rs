@@ -12,6 +12,7 @@
 mod desk;
 mod form;
 
+use crosspoint_engine::administration::Service;
 use crosspoint_engine::envelope::{Condition, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
@@ -22,7 +23,7 @@ pub(super) use form::{Answers, Field, Form, write as write_form};
 
 use super::ask::{Ask, Later, Reply};
 use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep, administration};
-use crate::codec::Builder;
+use crate::codec::{Builder, Element};
 use desk::{Missing, Session};
 
 /// Namespace of `<command/>`, and the node under which the commands are listed.
@@ -54,7 +55,7 @@ pub(super) struct Command {
     /// Who may execute it.
     pub open_to: fn(&Jid, &dyn Host) -> bool,
     /// The forms that are to be filled in, in order.
-    pub stages: &'static [fn(&dyn Host) -> Form],
+    pub stages: &'static [fn(&Service) -> Form],
     /// Does it, when all are.
     pub run: fn(&Answers, Call, &mut dyn Host),
 }
@@ -194,14 +195,14 @@ fn step(ask: &Ask<'_>, facts: &Facts, command: &'static Command, host: &mut dyn 
         ask.later().finish(Ok(Reply::Body(body)), host);
         return Ok(());
     }
-    let verdict = proceed(ask, &mut session, action, host);
+    let verdict = proceed(ask.payload, &mut session, action, host.standing());
     match verdict {
         Ok(true) => {
             drop(desk);
             (command.run)(&session.answers, call(ask, node, id), host);
         }
         Ok(false) => {
-            let body = stage(node, &session, host);
+            let body = stage(node, &session, host.standing());
             desk.put_back(session, now.ms);
             drop(desk);
             ask.later().finish(Ok(Reply::Body(body)), host);
@@ -223,7 +224,7 @@ fn begin(ask: &Ask<'_>, facts: &Facts, command: &'static Command, host: &mut dyn
         (command.run)(&Answers::default(), call(ask, node, &id), host);
         return Ok(());
     };
-    let form = first(host);
+    let form = first(host.standing());
     let body = write_stage(node, &id, &form, 0, command.stages.len());
     facts.commands.borrow_mut().open(id, ask.session(), command, now.ms);
     ask.later().finish(Ok(Reply::Body(body)), host);
@@ -231,7 +232,7 @@ fn begin(ask: &Ask<'_>, facts: &Facts, command: &'static Command, host: &mut dyn
 }
 
 /// Takes a form in and goes to another stage; true: all are filled in.
-fn proceed(ask: &Ask<'_>, session: &mut Session, action: Action, host: &mut dyn Host) -> Result<bool, Fault> {
+fn proceed(payload: &Element<'_>, session: &mut Session, action: Action, service: &Service) -> Result<bool, Fault> {
     let last = session.stage + 1 == session.command.stages.len();
     if action == Action::Previous {
         session.stage = session.stage.checked_sub(1).ok_or(Fault::BadAction)?;
@@ -242,9 +243,9 @@ fn proceed(ask: &Ask<'_>, session: &mut Session, action: Action, host: &mut dyn 
         Action::Next if last => return Err(Fault::BadAction),
         _ => {}
     }
-    let submitted = ask.payload.child("x", form::NS);
+    let submitted = payload.child("x", form::NS);
     let taken = submitted.is_none_or(|form| session.answers.take(form));
-    let asked = session.command.stages.get(session.stage).map(|form| form(host));
+    let asked = session.command.stages.get(session.stage).map(|form| form(service));
     if !taken || asked.is_some_and(|form| !session.answers.satisfies(&form)) {
         return Err(Fault::BadPayload);
     }
@@ -263,10 +264,10 @@ fn call(ask: &Ask<'_>, node: &str, id: &str) -> Call {
 }
 
 /// The form of the stage that a session is at.
-fn stage(node: &str, session: &Session, host: &dyn Host) -> Vec<u8> {
+fn stage(node: &str, session: &Session, service: &Service) -> Vec<u8> {
     let stages = session.command.stages;
     match stages.get(session.stage) {
-        Some(form) => write_stage(node, &session.id, &form(host), session.stage, stages.len()),
+        Some(form) => write_stage(node, &session.id, &form(service), session.stage, stages.len()),
         None => command(node, &session.id, "completed", |_| {}),
     }
 }
@@ -330,4 +331,135 @@ pub(super) fn info(ask: &Ask<'_>, ns: &str, host: &mut dyn Host) -> Option<Outco
     }
     el.finish();
     Some(Ok(Reply::Body(out)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(_: &Service) -> Form {
+        asking("first")
+    }
+
+    fn two(_: &Service) -> Form {
+        asking("second")
+    }
+
+    fn asking(var: &'static str) -> Form {
+        Form {
+            title: "",
+            instructions: "",
+            form_type: "urn:example",
+            fields: vec![Field::new(var, "text-single", "").required()],
+        }
+    }
+
+    static TWO_STAGES: Command = Command {
+        nodes: &["two-stages"],
+        name: "",
+        open_to: |_, _| true,
+        stages: &[one, two],
+        run: |_, call, host| call.done(host),
+    };
+
+    const JULIET: &str = "juliet@capulet.example/balcony";
+
+    fn opened(desk: &mut Desk, owner: &str, now_ms: u64) -> String {
+        let id = desk.name(now_ms);
+        desk.open(id.clone(), &Jid::parse(owner).unwrap(), &TWO_STAGES, now_ms);
+        id
+    }
+
+    fn taken(desk: &mut Desk, id: &str, now_ms: u64) -> Result<Session, Missing> {
+        desk.take(id, &Jid::parse(JULIET).unwrap(), "two-stages", now_ms)
+    }
+
+    fn go(session: &mut Session, action: Action, answer: Option<(&str, &str)>) -> Result<bool, Fault> {
+        let form = answer.map(|(var, value)| {
+            format!("<x xmlns='jabber:x:data' type='submit'><field var='{var}'><value>{value}</value></field></x>")
+        });
+        let text = format!("<command xmlns='{NS}'>{}</command>", form.unwrap_or_default());
+        let payload = Element::parse(&text, "").unwrap();
+        proceed(&payload, session, action, &Service::default())
+    }
+
+    #[test]
+    fn a_command_goes_through_its_stages_and_back() {
+        let mut desk = Desk::default();
+        let id = opened(&mut desk, JULIET, 0);
+        let mut session = taken(&mut desk, &id, 0).ok().unwrap();
+        assert_eq!(
+            go(&mut session, Action::Complete, Some(("first", "a"))),
+            Err(Fault::BadAction)
+        );
+        assert_eq!(go(&mut session, Action::Previous, None), Err(Fault::BadAction));
+        assert_eq!(go(&mut session, Action::Next, None), Err(Fault::BadPayload));
+        assert_eq!(go(&mut session, Action::Next, Some(("first", "a"))), Ok(false));
+        assert_eq!(session.stage, 1);
+        assert_eq!(
+            go(&mut session, Action::Next, Some(("second", "b"))),
+            Err(Fault::BadAction)
+        );
+        assert_eq!(go(&mut session, Action::Previous, None), Ok(false));
+        assert_eq!(session.stage, 0);
+        assert_eq!(go(&mut session, Action::Execute, Some(("first", "c"))), Ok(false));
+        assert_eq!(go(&mut session, Action::Complete, Some(("second", "b"))), Ok(true));
+        assert_eq!(
+            session.answers.value("first"),
+            Some("c"),
+            "said again, it counts as said last"
+        );
+        assert_eq!(session.answers.value("second"), Some("b"));
+    }
+
+    #[test]
+    fn each_stage_says_what_can_be_done_there() {
+        let text = |stage| String::from_utf8(write_stage("n", "s", &asking("v"), stage, 2)).unwrap();
+        assert!(
+            text(0).contains("<actions execute=\"next\"><next/></actions>"),
+            "{}",
+            text(0)
+        );
+        assert!(text(1).contains("<actions execute=\"complete\"><prev/><complete/></actions>"));
+    }
+
+    #[test]
+    fn a_session_expires_and_is_told_from_one_that_never_was() {
+        let mut desk = Desk::default();
+        let id = opened(&mut desk, JULIET, 0);
+        assert_eq!(taken(&mut desk, "made up", 0).err(), Some(Missing::Unknown));
+        let session = taken(&mut desk, &id, SESSION_MS_MAX - 1).ok().unwrap();
+        desk.put_back(session, SESSION_MS_MAX - 1);
+        assert!(taken(&mut desk, &id, SESSION_MS_MAX).is_ok_and(|session| {
+            desk.put_back(session, SESSION_MS_MAX);
+            true
+        }));
+        assert_eq!(taken(&mut desk, &id, 3 * SESSION_MS_MAX).err(), Some(Missing::Expired));
+    }
+
+    #[test]
+    fn one_user_has_few_sessions_and_a_shard_not_too_many() {
+        let mut desk = Desk::default();
+        let first = opened(&mut desk, JULIET, 0);
+        for _ in 0..SESSIONS_PER_USER_MAX {
+            opened(&mut desk, JULIET, 0);
+        }
+        assert_eq!(taken(&mut desk, &first, 0).err(), Some(Missing::Expired));
+        let last = opened(&mut desk, JULIET, 0);
+        for number in 0..SESSIONS_MAX {
+            opened(&mut desk, &format!("{number}@capulet.example/x"), 0);
+        }
+        assert_eq!(taken(&mut desk, &last, 0).err(), Some(Missing::Expired));
+        assert_eq!(desk.len(), SESSIONS_MAX);
+    }
+
+    #[test]
+    fn an_answer_is_bounded() {
+        let fields: String = (0..=form::FIELDS_MAX).map(|n| format!("<field var='{n}'/>")).collect();
+        let values = "<value/>".repeat(form::VALUES_MAX + 1);
+        for inner in [fields, format!("<field var='v'>{values}</field>")] {
+            let text = format!("<x xmlns='jabber:x:data'>{inner}</x>");
+            assert!(!Answers::default().take(&Element::parse(&text, "").unwrap()));
+        }
+    }
 }

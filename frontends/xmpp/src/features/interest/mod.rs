@@ -142,6 +142,12 @@ impl Interests {
         newcomers
     }
 
+    /// The nodes that a session wants events of.
+    pub fn of(&self, session: &Jid) -> &[String] {
+        let wanted = self.sessions.get(session).and_then(|known| known.wanted.as_deref());
+        wanted.unwrap_or_default()
+    }
+
     /// Whether a session wants the events of a node.
     pub fn wants(&self, session: &Jid, node: &str) -> bool {
         let wanted = self.sessions.get(session).and_then(|known| known.wanted.as_ref());

@@ -13,8 +13,15 @@ pub const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
 /// The type of the form of a publisher's preconditions.
 pub const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 
-/// Nodes for their owner alone, of many items.
-const PRIVATE_NODES: [&str; 2] = ["urn:xmpp:bookmarks:1", "urn:xmpp:mds:displayed:0"];
+/// Nodes that are nobody else's business, or everybody's, whatever a client forgets to say (XEP-0223, XEP-0402, XEP-0490
+/// section 5.2; XEP-0292 section 3.1).
+const KNOWN_NODES: [(&str, Access, u32); 5] = [
+    ("urn:xmpp:bookmarks:1", Access::Whitelist, ITEMS_PER_NODE_MAX),
+    ("urn:xmpp:mds:displayed:0", Access::Whitelist, ITEMS_PER_NODE_MAX),
+    ("urn:xmpp:contacts", Access::Whitelist, ITEMS_PER_NODE_MAX),
+    ("storage:bookmarks", Access::Whitelist, 1),
+    ("urn:xmpp:vcard4", Access::Open, 1),
+];
 
 /// Declares an enumeration whose numbers are on disk and whose names are on the wire.
 macro_rules! named {
@@ -169,16 +176,20 @@ impl Flags {
 }
 
 impl Config {
-    /// What a node is made with, unless its maker says otherwise. Some are nobody else's business (XEP-0223, XEP-0402,
-    /// XEP-0490 section 5.2), whatever a client forgets to say.
+    /// What a node is made with, unless its maker says otherwise.
     pub fn of_new(name: &str) -> Config {
-        if !PRIVATE_NODES.contains(&name) {
+        let known = KNOWN_NODES.iter().find(|(known, ..)| *known == name);
+        let Some((_, access, items_max)) = known.copied() else {
             return Config::default();
-        }
+        };
+        let send_last = match access {
+            Access::Whitelist => SendLast::Never,
+            _ => SendLast::OnSubAndPresence,
+        };
         Config {
-            access: Access::Whitelist,
-            send_last: SendLast::Never,
-            items_max: ITEMS_PER_NODE_MAX,
+            access,
+            send_last,
+            items_max,
             ..Config::default()
         }
     }

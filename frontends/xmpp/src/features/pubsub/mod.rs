@@ -20,20 +20,22 @@ use crate::codec::Element;
 pub(super) mod config;
 mod discover;
 mod error;
+mod follow;
 mod manage;
 mod node;
 mod notify;
 mod publish;
 mod retrieve;
 mod row;
-mod sheet;
+pub(super) mod sheet;
 mod subscribe;
 mod welcome;
 
 pub(super) use discover::{identity, node_info, node_items, nodes};
 pub(super) use error::{Detail, Fault};
 pub(super) use notify::node_of;
-pub(super) use welcome::{welcome, welcomed};
+pub(super) use publish::{Publication, into_node};
+pub(super) use welcome::{ask_for_last, welcome, welcomed};
 
 /// Requests of everybody.
 pub(super) const NS: &str = "http://jabber.org/protocol/pubsub";

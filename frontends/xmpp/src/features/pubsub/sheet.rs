@@ -12,6 +12,7 @@ use crosspoint_engine::service::{BookRead, BookWrite, Host, Row, Table};
 
 use super::config::Config;
 use super::error::{Detail, Fault};
+use super::follow;
 use super::node::Node;
 use super::notify::{self, Event};
 use super::row;
@@ -35,32 +36,86 @@ pub type Edit<T> = Box<dyn FnOnce(&mut Sheet, &dyn Host) -> Result<T, Fault> + S
 /// What is done when it is durable.
 pub type Done<T> = Box<dyn FnOnce(Result<T, Fault>, &mut dyn Host) + Send>;
 
-/// Changes a node of a user whose home is here.
+/// What is done next, with the turn still taken.
+pub type Next = Done<()>;
+
+/// Changes a node of a user whose home is here, in a turn of its own, with all that follows from it elsewhere.
 pub fn edit<T: Send + 'static>(owner: &Jid, name: &str, edit: Edit<T>, done: Done<T>, host: &mut dyn Host) {
     let owner = owner.to_bare().detached();
-    let name = name.to_owned();
-    let turn = owner.clone();
+    let (turn, name) = (owner.clone(), name.to_owned());
     let begin = move |granted: Result<(), Condition>, host: &mut dyn Host| {
         if let Err(condition) = granted {
             return done(Err(condition.into()), host);
         }
-        let reads = vec![get(index_key(&owner)), get(node_key(&owner, &name))];
-        let go_on = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
-            let sheet = rows
-                .map_err(Fault::from)
-                .and_then(|rows| Sheet::read(owner.clone(), name, &rows));
-            let edited = sheet.and_then(|mut sheet| edit(&mut sheet, host).map(|said| (sheet, said)));
-            match edited {
-                Ok((sheet, said)) => sheet.commit(said, done, host),
-                Err(fault) => {
-                    host.end_turn(&owner);
-                    done(Err(fault), host);
-                }
+        let (of, node) = (owner.clone(), name.clone());
+        let end = move |result: Result<T, Fault>, host: &mut dyn Host| {
+            let turn = owner.clone();
+            let failed = result.is_err();
+            let end = move |followed: Result<(), Fault>, host: &mut dyn Host| {
+                host.end_turn(&turn);
+                done(result.and_then(|said| followed.map(|()| said)), host);
+            };
+            match failed {
+                true => end(Ok(()), host),
+                false => follow::after(&owner, &name, Box::new(end), host),
             }
         };
-        host.look_up(reads, Box::new(go_on));
+        in_turn(&of, &node, edit, Box::new(end), host);
     };
     host.take_turn(&turn, Box::new(begin));
+}
+
+/// Changes a node within a turn that the caller has taken, and has to end when `done` was called. Nothing follows.
+pub fn in_turn<T: Send + 'static>(owner: &Jid, name: &str, edit: Edit<T>, done: Done<T>, host: &mut dyn Host) {
+    let (owner, name) = (owner.clone(), name.to_owned());
+    let reads = vec![get(index_key(&owner)), get(node_key(&owner, &name))];
+    let go_on = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
+        let sheet = rows
+            .map_err(Fault::from)
+            .and_then(|rows| Sheet::read(owner, name, &rows));
+        match sheet.and_then(|mut sheet| edit(&mut sheet, host).map(|said| (sheet, said))) {
+            Ok((sheet, said)) => sheet.commit(said, done, host),
+            Err(fault) => done(Err(fault), host),
+        }
+    };
+    host.look_up(reads, Box::new(go_on));
+}
+
+/// A node with its payloads, by the names of the items, oldest first.
+pub type Contents = (Node, Vec<(String, Bytes)>);
+
+/// Reads a node with everything in it; none if there is no such node.
+pub fn contents(
+    owner: &Jid,
+    name: &str,
+    then: Box<dyn FnOnce(Option<Contents>, &mut dyn Host) + Send>,
+    host: &mut dyn Host,
+) {
+    let (owner, name) = (owner.clone(), name.to_owned());
+    let reads = vec![get(index_key(&owner)), get(node_key(&owner, &name))];
+    let found = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
+        let node = rows.ok().and_then(|rows| decode(&rows).ok()?.1);
+        let Some(node) = node else { return then(None, host) };
+        let reads = node
+            .items
+            .iter()
+            .map(|kept| get(item_key(&owner, &name, &kept.id)))
+            .collect();
+        let read = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
+            let rows = rows.unwrap_or_default();
+            let payload = |rows: &Vec<Row>| {
+                let row = &rows.first()?.value;
+                let payload = row::decode_item(row).ok()?.1;
+                Some(row.slice(row.len() - payload.len()..))
+            };
+            let pairs = node.items.iter().zip(&rows);
+            let items = pairs.filter_map(|(kept, rows)| Some((kept.id.clone(), payload(rows)?)));
+            let items = items.collect();
+            then(Some((node, items)), host);
+        };
+        host.look_up(reads, Box::new(read));
+    };
+    host.look_up(reads, Box::new(found));
 }
 
 impl Sheet {
@@ -88,6 +143,14 @@ impl Sheet {
             return Err(Fault::new(Condition::ResourceConstraint, Detail::MaxNodesExceeded));
         }
         Ok(self.node.insert(Node::new(config)))
+    }
+
+    /// Makes the node, as it is by default, if there is none.
+    pub fn ensure(&mut self) -> Result<&mut Node, Fault> {
+        if self.node.is_none() {
+            self.create(Config::of_new(&self.name.clone()))?;
+        }
+        self.node()
     }
 
     /// Publishes an item; gives its name.
@@ -149,14 +212,8 @@ impl Sheet {
         });
     }
 
-    /// Rows that must be written with it.
-    pub fn also(&mut self, write: BookWrite) {
-        self.writes.push(write);
-    }
-
     fn commit<T: Send + 'static>(mut self, said: T, done: Done<T>, host: &mut dyn Host) {
         if let Err(fault) = self.balance() {
-            host.end_turn(&self.owner);
             return done(Err(fault), host);
         }
         let Sheet {
@@ -168,7 +225,6 @@ impl Sheet {
             ..
         } = self;
         let finish = move |result: Result<(), Condition>, host: &mut dyn Host| {
-            host.end_turn(&owner);
             if result.is_ok() {
                 notify::tell(&owner, &name, node.as_ref(), &events, host);
             }

@@ -20,19 +20,28 @@ const SEPARATOR: &str = "\0";
 /// Asks all whom the session's user sees, and the user itself, for the last items of these nodes.
 pub fn welcome(session: &Jid, nodes: &[String], host: &mut dyn Host) {
     let user = session.to_bare();
-    let names = Bytes::from(nodes.join(SEPARATOR));
     let contacts = host
         .roster(&user)
         .map(|roster| roster.subscriptions().cloned().collect::<Vec<_>>());
+    let names = Bytes::from(nodes.join(SEPARATOR));
     for whom in contacts.into_iter().flatten().chain([user]) {
-        let mut probe = Envelope::neutral(session.clone(), whom, Kind::Presence(PresenceKind::Probe));
-        probe.content = Content {
-            codec: Codec::Xmpp,
-            head: Bytes::new(),
-            body: names.clone(),
-        };
-        host.send(probe);
+        probe(session, whom, names.clone(), host);
     }
+}
+
+/// Asks one of them.
+pub fn ask_for_last(session: &Jid, whom: &Jid, nodes: &[String], host: &mut dyn Host) {
+    probe(session, whom.clone(), Bytes::from(nodes.join(SEPARATOR)), host);
+}
+
+fn probe(session: &Jid, whom: Jid, names: Bytes, host: &mut dyn Host) {
+    let mut probe = Envelope::neutral(session.clone(), whom, Kind::Presence(PresenceKind::Probe));
+    probe.content = Content {
+        codec: Codec::Xmpp,
+        head: Bytes::new(),
+        body: names,
+    };
+    host.send(probe);
 }
 
 /// Such a probe has arrived, from somebody who may see the user.

@@ -6,6 +6,8 @@
 mod message;
 mod presence;
 mod query;
+#[cfg(test)]
+mod tests;
 
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind};
 use crosspoint_engine::rooms::RoomRequest;
