@@ -23,7 +23,6 @@ TEST_SECONDS = 40
 INAPPLICABLE = {
     "test_component": "no external components (XEP-0114)",
     "test_httpupload": "no HTTP upload (XEP-0363)",
-    "test_mam": "no archive (XEP-0313)",
     "test_moderate": "no rooms (XEP-0045)",
     "test_muc": "no rooms (XEP-0045)",
     "test_selfping": "no rooms (XEP-0045)",

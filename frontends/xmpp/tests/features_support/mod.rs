@@ -369,20 +369,6 @@ impl Host for FakeHost {
         self.archives.reveal(id)
     }
 
-    fn is_administrator(&self, who: &Jid) -> bool {
-        self.administrators.iter().any(|named| named.same_bare(who))
-    }
-
-    fn standing(&self) -> &Service {
-        &self.standing
-    }
-
-    fn administer(&mut self, order: Order, then: ThenReport) {
-        self.orders.push(format!("{order:?}"));
-        let report = self.reports.pop_front().unwrap_or(Ok(Report::Done));
-        self.deferred.push_back(Box::new(move |host| then(report, host)));
-    }
-
     fn rooms_domain(&self) -> Option<&Jid> {
         None
     }
