@@ -16,5 +16,6 @@ pub mod corpus;
 pub mod counting;
 pub mod icpp;
 pub mod keepers;
+pub mod rooms;
 pub mod scenes;
 pub mod world;

@@ -87,6 +87,24 @@ pub const SCENES: &[Entry] = &[
         make: || Box::new(FanOut::new()),
     },
     Entry {
+        name: "room-of-1000",
+        unit: "delivery",
+        about: "a message to a room of 1,000 on one shard",
+        make: || Box::new(crate::rooms::Rooms::new(1, 1, 1000)),
+    },
+    Entry {
+        name: "room-of-1000-two-shards",
+        unit: "delivery",
+        about: "the same, with half of them on another shard",
+        make: || Box::new(crate::rooms::Rooms::new(2, 1, 1000)),
+    },
+    Entry {
+        name: "rooms-of-10",
+        unit: "delivery",
+        about: "a message to each of 100 rooms of 10 on one shard",
+        make: || Box::new(crate::rooms::Rooms::new(1, 100, 10)),
+    },
+    Entry {
         name: "login",
         unit: "login",
         about: "connection, SCRAM-SHA-256 without PBKDF2, bind, goodbye",

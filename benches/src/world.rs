@@ -18,7 +18,7 @@ use crosspoint_engine::metrics::Metrics;
 use crosspoint_engine::scram::Remembered;
 use crosspoint_engine::scram::keys::ITERATIONS_MIN;
 use crosspoint_engine::session::{Now, Peer, Random};
-use crosspoint_engine::shard::{Item, Order, Registration, Seat, SessionId, Setup, Shard};
+use crosspoint_engine::shard::{Item, Order, Registration, RoomsSetup, Seat, SessionId, Setup, Shard};
 use crosspoint_engine::slots::SlotTable;
 use crosspoint_icpp::ticket::Tickets;
 use crosspoint_icpp::{IcppConfig, IcppFront};
@@ -29,6 +29,8 @@ use crate::keepers::Keepers;
 
 /// The domain of all scenes.
 pub const DOMAIN: &str = "montague.example";
+/// Where their rooms are.
+pub const ROOMS: &str = "conference.montague.example";
 /// The front-ends, by index.
 pub const XMPP: usize = 0;
 /// See [`XMPP`].
@@ -91,7 +93,12 @@ impl World {
         let setup = Arc::new(Setup {
             domain: domain(),
             table: SlotTable::even(count),
-            limits: Limits::DEFAULT,
+            limits: Limits {
+                // Time stands still: nobody's budget fills again.
+                room_envelopes_burst: u32::MAX,
+                room_joins_burst: u32::MAX,
+                ..Limits::DEFAULT
+            },
             registration: Registration::Closed,
             registrations: Rate::per_minute(std::num::NonZeroU32::MIN, std::num::NonZeroU32::MIN),
             logins: LoginRates::default(),
@@ -101,7 +108,10 @@ impl World {
             services: Default::default(),
             archive: false,
             administration: Default::default(),
-            rooms: None,
+            rooms: Some(RoomsSetup {
+                domain: ROOMS.parse().expect("a good domain"),
+                system: Vec::new(),
+            }),
         });
         let metrics = Metrics::new(usize::from(shards));
         let config = Arc::new(config());
@@ -211,6 +221,12 @@ impl World {
     pub fn tell(&mut self, line: Line, bytes: &[u8]) {
         self.say(line, bytes);
         self.settle();
+    }
+
+    /// Rooms in memory.
+    #[must_use]
+    pub fn rooms(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.metrics().rooms.get()).sum()
     }
 
     /// From now on what a line is sent is kept.

@@ -5,6 +5,9 @@
 use super::Affiliation;
 use crate::jid::Jid;
 
+/// Up to here there is no room for more than there are.
+const FEW: usize = 8;
+
 /// An account that has an affiliation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affiliated {
@@ -49,7 +52,13 @@ impl Affiliations {
             (Ok(place), Affiliation::None) => drop(self.0.remove(place)),
             (Ok(place), _) => self.0[place] = entry,
             (Err(_), Affiliation::None) => {}
-            (Err(place), _) => self.0.insert(place, entry),
+            (Err(place), _) => {
+                // Most rooms have few, and stay in memory with them.
+                if self.0.len() < FEW {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(place, entry);
+            }
         }
     }
 

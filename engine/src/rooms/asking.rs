@@ -180,7 +180,7 @@ impl Room {
     fn moderate(
         &self,
         asker: Asker<'_>,
-        record: crate::store::RecordId,
+        record: crate::stable::StableId,
         reason: &str,
         stage: &mut dyn Stage,
     ) -> Result<(), Condition> {

@@ -107,7 +107,11 @@ impl Room {
         }
         let nick = Some(change.nick.as_str()).filter(|nick| !nick.is_empty() && new != Affiliation::Outcast);
         let reserved = nick.and_then(|nick| self.affiliations.holder(nick));
-        if reserved.is_some_and(|holder| *holder != account) {
+        let user = nick.and_then(|nick| self.occupants.named(nick).first());
+        let used = user
+            .and_then(|place| self.occupants.get(*place))
+            .is_some_and(|occupant| !occupant.real.same_bare(&account));
+        if used || reserved.is_some_and(|holder| *holder != account) {
             return Err(Condition::Conflict);
         }
         let kept = self.affiliations.get(&account).and_then(|entry| entry.nick.clone());

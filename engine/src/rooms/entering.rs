@@ -158,12 +158,9 @@ impl Room {
         stage.tell(self, Audience::Those(&[place]), &[], head, &notice);
     }
 
-    /// Available presence of somebody who is in: a new status, or a new nickname. Of somebody else it is an attempt to enter as
-    /// clients did before there was XEP-0045.
+    /// Available presence of somebody who is in: a new status, or a new nickname.
     pub(super) fn show(&mut self, asker: Asker<'_>, stage: &mut dyn Stage) -> Result<(), Condition> {
-        let Some(place) = asker.place else {
-            return self.enter(asker, &Join::default(), stage);
-        };
+        let place = asker.place.ok_or(Condition::UnexpectedRequest)?;
         let nick = asker.envelope.to.resource().ok_or(Condition::JidMalformed)?;
         self.sit(place, asker);
         let Some(occupant) = self.occupants.get_mut(place) else {

@@ -28,6 +28,8 @@ pub mod rows;
 mod running;
 mod saying;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use std::num::NonZeroU32;
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Affiliation, Role, RoomConfig};
 use crate::envelope::Content;
 use crate::jid::Jid;
-use crate::store::RecordId;
+use crate::stable::StableId;
 
 /// Who gets a notice, as far as it makes a difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -103,7 +103,7 @@ pub enum Notice<'a> {
         /// Whose.
         occupant_id: &'a str,
         /// Its identity in the room's archive; `None` if it is not kept.
-        record: Option<RecordId>,
+        record: Option<StableId>,
         /// The room, who gives that identity.
         room: &'a Jid,
         /// To one only.
@@ -159,7 +159,7 @@ pub enum Notice<'a> {
     /// A message is hidden from now on (XEP-0425).
     Moderated {
         /// Which.
-        record: RecordId,
+        record: StableId,
         /// The room.
         room: &'a Jid,
         /// The occupant who did it: its nickname and occupant id.

@@ -57,9 +57,12 @@ impl Occupant {
     }
 }
 
-/// All of them. An empty one has no memory of its own.
+/// All of them. An empty one is one word.
 #[derive(Debug, Default)]
-pub struct Occupants {
+pub struct Occupants(Option<Box<Tables>>);
+
+#[derive(Debug, Default)]
+struct Tables {
     places: Vec<Option<Box<Occupant>>>,
     free: Vec<Place>,
     by_address: HashMap<Jid, Place>,
@@ -70,36 +73,37 @@ impl Occupants {
     /// How many sessions.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_address.len()
+        self.0.as_ref().map_or(0, |tables| tables.by_address.len())
     }
 
     /// Nobody?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_address.is_empty()
+        self.0.is_none()
     }
 
     /// By place.
     #[must_use]
     pub fn get(&self, place: Place) -> Option<&Occupant> {
-        self.places.get(place as usize)?.as_deref()
+        self.0.as_ref()?.places.get(place as usize)?.as_deref()
     }
 
     /// By place.
     pub fn get_mut(&mut self, place: Place) -> Option<&mut Occupant> {
-        self.places.get_mut(place as usize)?.as_deref_mut()
+        self.0.as_mut()?.places.get_mut(place as usize)?.as_deref_mut()
     }
 
     /// By the session's full address.
     #[must_use]
     pub fn find(&self, real: &Jid) -> Option<Place> {
-        self.by_address.get(real).copied()
+        self.0.as_ref()?.by_address.get(real).copied()
     }
 
     /// The sessions of a nickname; none if nobody has it.
     #[must_use]
     pub fn named(&self, nick: &str) -> &[Place] {
-        self.by_nick.get(nick).map_or(&[], Vec::as_slice)
+        let places = self.0.as_ref().and_then(|tables| tables.by_nick.get(nick));
+        places.map_or(&[], Vec::as_slice)
     }
 
     /// The sessions of an account.
@@ -111,7 +115,8 @@ impl Occupants {
 
     /// All, by place.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &Occupant)> {
-        let places = self.places.iter().enumerate();
+        let places = self.0.as_ref().map_or(&[][..], |tables| &tables.places[..]);
+        let places = places.iter().enumerate();
         places.filter_map(|(place, occupant)| Some((place as Place, occupant.as_deref()?)))
     }
 
@@ -123,39 +128,44 @@ impl Occupants {
 
     /// Somebody enters whose address is not in.
     pub fn insert(&mut self, occupant: Occupant) -> Place {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            (self.places.len() - 1) as Place
+        let tables = self.0.get_or_insert_default();
+        let place = tables.free.pop().unwrap_or_else(|| {
+            tables.places.push(None);
+            (tables.places.len() - 1) as Place
         });
-        self.by_address.insert(occupant.real.clone(), place);
-        self.by_nick.entry(occupant.nick().into()).or_default().push(place);
-        self.places[place as usize] = Some(Box::new(occupant));
+        tables.by_address.insert(occupant.real.clone(), place);
+        tables.by_nick.entry(occupant.nick().into()).or_default().push(place);
+        tables.places[place as usize] = Some(Box::new(occupant));
         place
     }
 
     /// Somebody leaves.
     pub fn remove(&mut self, place: Place) -> Option<Box<Occupant>> {
-        let occupant = self.places.get_mut(place as usize)?.take()?;
-        self.by_address.remove(&occupant.real);
-        self.unname(place, occupant.nick());
-        self.free.push(place);
-        if self.is_empty() {
-            *self = Occupants::default();
+        let tables = self.0.as_mut()?;
+        let occupant = tables.places.get_mut(place as usize)?.take()?;
+        tables.by_address.remove(&occupant.real);
+        tables.unname(place, occupant.nick());
+        tables.free.push(place);
+        if tables.by_address.is_empty() {
+            self.0 = None;
         }
         Some(occupant)
     }
 
     /// Somebody has another nickname from now on.
     pub fn rename(&mut self, place: Place, here: Jid) {
-        let Some(occupant) = self.places.get_mut(place as usize).and_then(Option::as_mut) else {
+        let Some(tables) = &mut self.0 else { return };
+        let Some(occupant) = tables.places.get_mut(place as usize).and_then(Option::as_mut) else {
             return;
         };
         let old = std::mem::replace(&mut occupant.here, here);
         let new = occupant.nick().into();
-        self.unname(place, old.resource().unwrap_or_default());
-        self.by_nick.entry(new).or_default().push(place);
+        tables.unname(place, old.resource().unwrap_or_default());
+        tables.by_nick.entry(new).or_default().push(place);
     }
+}
 
+impl Tables {
     fn unname(&mut self, place: Place, nick: &str) {
         if let Some(places) = self.by_nick.get_mut(nick) {
             places.retain(|other| *other != place);

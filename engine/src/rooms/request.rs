@@ -4,22 +4,21 @@ use bytes::Bytes;
 
 use super::{Affiliation, Role};
 use crate::jid::Jid;
-use crate::store::RecordId;
+use crate::stable::StableId;
 
 /// What an envelope to a room means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomRequest {
     /// To `room/nick`: let me in (XEP-0045 section 7.2). From somebody who is in already: tell me everything anew.
     Join(Join),
-    /// To `room/nick`, available: a new status, or a new nickname (sections 7.6, 7.7). A join without `<x/>` is read as this, and
-    /// is one if its sender is not in.
+    /// To `room/nick`, available: a new status, or a new nickname (sections 7.6, 7.7). Who is not in is told so (section 7.2.18).
     Show,
     /// Unavailable (section 7.14).
     Leave,
     /// To all (section 7.4); the content passes as its writer's codec wrote it.
     Say {
-        /// The message says whom it retracts (XEP-0424); it is archived, and only its writer may say so.
-        retracts: Option<String>,
+        /// The message says which one it retracts (XEP-0424); it is archived, and only its writer may say so.
+        retracts: Option<StableId>,
     },
     /// A new subject (section 8.1); empty to take it away.
     Subject(String),
@@ -124,7 +123,7 @@ pub enum RoomQuery {
     /// Hide a message from everybody (XEP-0425).
     Moderate {
         /// The archive's id for it.
-        record: RecordId,
+        record: StableId,
         /// Why; may be empty.
         reason: String,
     },

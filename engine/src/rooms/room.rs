@@ -245,7 +245,7 @@ impl Room {
             RoomRequest::Join(join) => self.enter(asker, &join, stage),
             RoomRequest::Show => self.show(asker, stage),
             RoomRequest::Leave => self.leave(asker, stage),
-            RoomRequest::Say { retracts } => self.say(asker, retracts.as_deref(), stage),
+            RoomRequest::Say { retracts } => self.say(asker, retracts, stage),
             RoomRequest::Subject(text) => self.set_subject(asker, text, stage),
             RoomRequest::Private => self.whisper(asker, stage),
             RoomRequest::Invite(invitations) => self.invite(asker, &invitations, stage),

@@ -54,6 +54,8 @@ impl Room {
 
     /// The affiliations that a form's lists change.
     fn listed(&self, changes: &[ConfigChange], stage: &dyn Stage) -> Result<Vec<Affiliated>, Condition> {
+        let known =
+            |entries: &[Affiliated], account: &Jid| entries.iter().any(|known| known.account.same_bare(account));
         let mut entries: Vec<Affiliated> = Vec::new();
         for change in changes {
             let (list, which) = match change {
@@ -77,8 +79,6 @@ impl Room {
             let gone = old.filter(|entry| !list.iter().any(|account| account.same_bare(&entry.account)));
             let gone: Vec<Affiliated> = gone.map(|entry| of(&entry.account, Affiliation::Member)).collect();
             // Who goes from one list to the other is in the other.
-            let known =
-                |entries: &[Affiliated], account: &Jid| entries.iter().any(|known| known.account.same_bare(account));
             for entry in gone {
                 if !known(&entries, &entry.account) {
                     entries.push(entry);
@@ -92,6 +92,11 @@ impl Room {
                     None => entries.push(entry),
                 }
             }
+        }
+        let stays = |owner: &Affiliated| !known(&entries, &owner.account);
+        let named = entries.iter().any(|entry| entry.affiliation == Affiliation::Owner);
+        if !named && !self.affiliations.with(Affiliation::Owner).any(stays) {
+            return Err(Condition::Conflict);
         }
         if self.affiliations.len() + entries.len() > stage.limits().affiliations_per_room {
             return Err(Condition::ResourceConstraint);

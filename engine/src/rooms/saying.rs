@@ -10,13 +10,14 @@ use super::{
     Affiliated, Affiliation, Audience, Head, Invitation, Notice, Place, Role, Room, RoomAnswer, Stage, VoiceRequest,
 };
 use crate::envelope::{Condition, Kind, MessageKind, QueryKind};
+use crate::stable::StableId;
 
 impl Room {
     /// Section 7.4.
     pub(super) fn say(
         &mut self,
         asker: Asker<'_>,
-        retracts: Option<&str>,
+        retracts: Option<StableId>,
         stage: &mut dyn Stage,
     ) -> Result<(), Condition> {
         let occupant = asker.place.and_then(|place| self.occupants.get(place));
@@ -25,7 +26,7 @@ impl Room {
             return Err(Condition::Forbidden);
         }
         let envelope = asker.envelope;
-        if let Some(record) = retracts.and_then(|id| id.parse().ok()) {
+        if let Some(record) = retracts {
             stage.hide(self, record, Some(&occupant.real));
         }
         let record = stage.keep(self, &occupant.here, &occupant.real);

@@ -10,7 +10,7 @@ use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::session::Now;
 use crate::shard::SessionId;
-use crate::store::RecordId;
+use crate::stable::StableId;
 
 /// Where an occupant's session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +77,10 @@ pub trait Stage {
     fn pass(&mut self, room: &Room, to: Place, from: &Jid, id: Bytes);
 
     /// Keeps the message under way, said by an account under a nickname (`room/nick`). Its identity, if there is an archive.
-    fn keep(&mut self, room: &Room, from: &Jid, by: &Jid) -> Option<RecordId>;
+    fn keep(&mut self, room: &Room, from: &Jid, by: &Jid) -> Option<StableId>;
 
     /// What was kept is hidden from now on; with an author, only if it is by this account.
-    fn hide(&mut self, room: &Room, record: RecordId, by: Option<&Jid>);
+    fn hide(&mut self, room: &Room, record: StableId, by: Option<&Jid>);
 
     /// Shows an occupant what was said lately, as far as it wishes.
     fn recall(&mut self, room: &Room, to: Place, wish: &super::HistoryWish);

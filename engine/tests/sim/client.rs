@@ -16,9 +16,10 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use crosspoint_engine::archiving::{Keep, Preferences};
-use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind};
+use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::relay::{Parcel, RelayHost};
+use crosspoint_engine::rooms::RoomSpeech;
 use crosspoint_engine::service::{Admission, Cipher, Direction, Frontend, Host, Span};
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 use crosspoint_engine::shard::SessionId;
@@ -27,12 +28,23 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::services::ServiceSession;
+use super::speech;
 
 /// The domain of all plays.
 pub const DOMAIN: &str = "verona.lit";
 
-/// Makes an address in the plays' domain: `juliet` or `juliet/balcony`. What has a domain is taken as it is.
+/// Where their rooms are.
+pub const ROOMS: &str = "rooms.verona.lit";
+
+/// Makes an address in the plays' domain: `juliet` or `juliet/balcony`; or a room's: `#hall` or `#hall/nick`. What has a domain is
+/// taken as it is.
 pub fn address(short: &str) -> Jid {
+    if let Some(room) = short.strip_prefix('#') {
+        let (node, nick) = room
+            .split_once('/')
+            .map_or((room, None), |(node, nick)| (node, Some(nick)));
+        return Jid::from_parts(Some(node), ROOMS, nick).expect("plays use good names");
+    }
     if short.contains(['@', '.']) {
         return short.parse().expect("plays use good names");
     }
@@ -131,6 +143,17 @@ impl LineSession {
                 envelope.hints = Hints::STORE;
                 cx.actions.push(Action::Route { envelope, seq: None });
             }
+            // To rooms; see `speech.rs`.
+            "join" | "shows" => self.to_room(line, first, Kind::Presence(PresenceKind::Available), cx),
+            "part" => self.to_room(line, first, Kind::Presence(PresenceKind::Unavailable), cx),
+            "say" | "subject" => self.to_room(second, first, Kind::Message(MessageKind::Groupchat), cx),
+            "murmur" => self.to_room(second, first, Kind::Message(MessageKind::Chat), cx),
+            "invite" | "decline" | "voice" | "grant" => {
+                self.to_room(line, first, Kind::Message(MessageKind::Normal), cx);
+            }
+            "room" => self.to_room(line, first, Kind::Query(QueryKind::Set), cx),
+            "ask" => self.to_room(line, first, Kind::Query(QueryKind::Get), cx),
+            "rooms" => self.to_room(line, "#", Kind::Query(QueryKind::Get), cx),
             "names" => self.names = true,
             // To be forgotten when it has been delivered.
             "whisper" => {
@@ -154,6 +177,14 @@ impl LineSession {
                 label: 0,
                 bytes: Bytes::copy_from_slice(first.as_bytes()),
             })),
+            // What its client has not acknowledged: a front-end would send it again after a resumption.
+            "held" => {
+                let ids = self.unacknowledged.iter();
+                let ids: Vec<_> = ids
+                    .map(|(_, envelope)| String::from_utf8_lossy(&envelope.id).into_owned())
+                    .collect();
+                say(self.key, cx, format_args!("held {}", ids.join(",")));
+            }
             "panic" => panic!("a play wants to see what a panic does"),
             "ack" => {
                 // All, or so many.
@@ -172,6 +203,19 @@ impl LineSession {
             "unsubscribed" => self.ask(PresenceKind::Unsubscribed, first, cx),
             _ => self.query(line, cx),
         }
+    }
+
+    fn to_room(&mut self, id: &str, to: &str, kind: Kind, cx: &mut Context<'_>) {
+        let to = match to {
+            "#" => ROOMS.parse().expect("a good name"),
+            to => address(to),
+        };
+        let mut envelope = Envelope::neutral(self.me(), to, kind);
+        envelope.id = Bytes::copy_from_slice(id.as_bytes());
+        let counted = matches!(kind, Kind::Message(MessageKind::Groupchat));
+        self.sent += u64::from(counted);
+        let seq = (self.reliable && counted).then_some(self.sent);
+        cx.actions.push(Action::Route { envelope, seq });
     }
 
     fn me(&self) -> Jid {
@@ -203,11 +247,7 @@ impl LineSession {
 
     /// Whatever the host does for a user goes as a query to the user's own address.
     fn query(&mut self, line: &str, cx: &mut Context<'_>) {
-        let mut envelope = Envelope::neutral(
-            self.me(),
-            self.me().to_bare(),
-            Kind::Query(crosspoint_engine::envelope::QueryKind::Set),
-        );
+        let mut envelope = Envelope::neutral(self.me(), self.me().to_bare(), Kind::Query(QueryKind::Set));
         envelope.id = Bytes::copy_from_slice(line.as_bytes());
         cx.actions.push(Action::Route { envelope, seq: None });
     }
@@ -325,8 +365,34 @@ impl Session for LineSession {
     fn on_deliver(&mut self, delivery: &Delivery<'_>, cx: &mut Context<'_>) {
         let Envelope { from, kind, id, .. } = delivery.envelope;
         let key = self.key;
-        let from = from.as_str().replace(&format!("@{DOMAIN}"), "");
+        let from = from
+            .as_str()
+            .replace(&format!("@{DOMAIN}"), "")
+            .replace(&format!("@{ROOMS}"), "#");
+        if delivery.envelope.content.head == speech::HEAD {
+            let body = String::from_utf8_lossy(&delivery.envelope.content.body).into_owned();
+            let body = body.replace(&format!("@{DOMAIN}"), "");
+            if delivery.envelope.error.is_none() {
+                if self.reliable && matches!(kind, Kind::Message(_)) {
+                    self.unacknowledged.push((None, delivery.envelope.clone()));
+                }
+                return say(key, cx, format_args!("{from}: {body}"));
+            }
+        }
+        if let (Some(condition), Kind::Presence(_) | Kind::Query(_), true) =
+            (delivery.envelope.error, kind, from.contains('#'))
+        {
+            return say(key, cx, format_args!("refused {from} {condition:?}"));
+        }
         match kind {
+            Kind::Query(QueryKind::Get) if from.contains('#') => {
+                say(key, cx, format_args!("asked {from}"));
+                let answer = delivery.envelope.answer(Default::default());
+                cx.actions.push(Action::Route {
+                    envelope: answer,
+                    seq: None,
+                });
+            }
             Kind::Message(MessageKind::Error) if delivery.envelope.error.is_some() => {
                 say(key, cx, format_args!("error {from} {}", String::from_utf8_lossy(id)));
             }
@@ -493,7 +559,17 @@ impl Frontend for LineFront {
         false
     }
 
+    fn room_speech(&self) -> Option<RoomSpeech> {
+        Some(speech::SPEECH)
+    }
+
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
+        if host
+            .rooms_domain()
+            .is_some_and(|rooms| rooms.domain() == query.to.domain())
+        {
+            return speech::on_query(query, host);
+        }
         let line = String::from_utf8_lossy(&query.id).into_owned();
         let (verb, whom) = line.split_once(' ').unwrap_or((&line, ""));
         let (user, session) = (query.from.to_bare(), query.from.clone());

@@ -13,8 +13,10 @@ mod offline;
 mod passengers;
 mod presence;
 mod pressure;
+mod rooms;
 mod routing;
 mod services;
+mod speech;
 mod tokens;
 mod world;
 

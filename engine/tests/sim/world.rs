@@ -12,7 +12,7 @@ use crosspoint_engine::limits::Limits;
 use crosspoint_engine::metrics::Metrics;
 use crosspoint_engine::scram::{AccountKeys, Remembered, keys};
 use crosspoint_engine::session::{Now, Peer, Random};
-use crosspoint_engine::shard::{Item, KeyRequest, Order, Registration, Seat, SessionId, Setup, Shard};
+use crosspoint_engine::shard::{Item, KeyRequest, Order, Registration, RoomsSetup, Seat, SessionId, Setup, Shard};
 use crosspoint_engine::slots::SlotTable;
 use crosspoint_engine::store;
 use crosspoint_storage::book::BookCore;
@@ -20,7 +20,7 @@ use crosspoint_storage::disk::MemDisk;
 use crosspoint_storage::log::{ArchiveOptions, Log, LogOptions, Read, ReadDesk, Reader};
 use crosspoint_storage::seam::{BookRead, BookRequest, JournalRequest, Table};
 
-use super::client::{DOMAIN, LineFront, address};
+use super::client::{DOMAIN, LineFront, ROOMS, address};
 use super::services::services;
 
 /// Steps after which a play that has not come to rest is taken for one that never will.
@@ -135,9 +135,12 @@ impl World {
             secret: [0; 32],
             remembered: Remembered::new([1; 32]),
             archive: true,
+            rooms: Some(RoomsSetup {
+                domain: ROOMS.parse().expect("a good name"),
+                system: vec![("lobby".to_owned(), Vec::new())],
+            }),
             administration: Default::default(),
             services: services(),
-            rooms: None,
         });
         let mut world = World {
             dice,

@@ -5,6 +5,7 @@
 //!     book.redb  log/         storage's
 //!     tls/cert.pem            the self-signed certificate, when none is configured
 //!     tls/key.pem             0600
+//!     uploads/                files that users share, in a folder for each day
 //!     domain                  what was served from here last, so that a later `user add` knows
 //!     admin.sock              0600, while the server runs
 //!     stats                   0600, figures in shared memory, also of a server that is wedged or was killed

@@ -204,9 +204,10 @@ fn plan(config: &Config, domain: &Jid, metrics: Arc<Metrics>) -> Plan {
         logins: config.limits.login_rates(),
         scram_iterations: config.accounts.scram_iterations,
         archive: config.archive.options(),
+        // What is no address was refused when the configuration was read.
+        rooms: config.rooms.setup(&config.domain).ok().flatten(),
         administrators: config.admin.administrators(),
         services: services(config),
-        rooms: None,
         metrics,
     }
 }

@@ -13,11 +13,13 @@ HOME = pathlib.Path(os.environ.get("INTEROP_HOME", REPOSITORY / "target" / "inte
 VENV = HOME / "venv"
 SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"
-PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "selenium==4.51.0")
-NPM_PACKAGES = {"converse.js": "14.0.0"}
+PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "aiohttp==3.14.5", "selenium==4.51.0")
+NODE = HOME / "node"
+# Clients for browsers: what node runs with all that it depends on, and what a page loads as it was built.
+NODE_PACKAGES = ("@xmpp/client@0.14.0", "strophe.js@5.0.0", "ws@8", "jsdom@26", "@xmldom/xmldom@0.9")
+PAGE_PACKAGES = {"converse.js": "14.0.0"}
 DEBIAN_PACKAGES = ("go-sendxmpp", "profanity", "tmux", "openssl", "python3-venv", "python3-aioxmpp", "python3-pytest",
-                   "dpkg-dev", "chromium", "chromium-driver", "dino-im",
-                   "xvfb", "xdotool", "dbus")
+                   "dpkg-dev", "curl", "chromium", "chromium-driver", "dino-im", "xvfb", "xdotool", "dbus")
 DEBIAN_SERVERS = {"prosody": ("prosody",), "ejabberd": ("ejabberd",)}
 SYSTEM_PYTHON = "/usr/bin/python3"
 WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")
@@ -35,8 +37,17 @@ def install(server):
     fetch_aioxmpp()
     if not shutil.which("npm"):
         apt("install", "-q", "-y", "--no-install-recommends", "nodejs", "npm")
-    for package, version in NPM_PACKAGES.items():
-        fetch_npm(package, version)
+    fetch_node_packages()
+    for package, version in PAGE_PACKAGES.items():
+        fetch_page_package(package, version)
+
+
+def fetch_node_packages():
+    """Clients for browsers, which node runs."""
+    if not (NODE / "node_modules" / "strophe.js").exists():
+        fresh(NODE)
+        (NODE / "package.json").write_text('{"private": true}\n')
+        call("npm", "install", "--silent", "--no-audit", "--no-fund", *NODE_PACKAGES, cwd=NODE)
 
 
 def fetch_slixmpp():
@@ -67,7 +78,7 @@ def fetch_aioxmpp():
     unpack(folder)
 
 
-def fetch_npm(package, version):
+def fetch_page_package(package, version):
     """What npm would unpack, without anything that it depends on: for what is built for browsers."""
     folder = SOURCES / package
     if (folder / version).exists():
@@ -82,7 +93,7 @@ def fetch_npm(package, version):
 
 def converse():
     """The folder with Converse.js's `dist`."""
-    return SOURCES / "converse.js" / NPM_PACKAGES["converse.js"]
+    return SOURCES / "converse.js" / PAGE_PACKAGES["converse.js"]
 
 
 def copy_as_source(file, parts):

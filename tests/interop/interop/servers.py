@@ -24,8 +24,9 @@ ICPP_WS_PORT = 5301
 ICPP_WSS_PORT = 5302
 ICPP_PORTS = {"icpp": ICPP_PORT, "icpps": ICPPS_PORT, "ws": ICPP_WS_PORT, "wss": ICPP_WSS_PORT}
 ADMIN_PORT = 5280
-WEB_PORT = 5281
 COMPONENT_PORT = 5347
+# What browsers use: WebSocket and HTTP, in the clear and in TLS.
+WEB_PORTS = {"ws": 5281, "wss": 5282, "http": 5283, "https": 5284}
 START_SECONDS = 60
 
 
@@ -37,6 +38,7 @@ class Server:
     strict = False
     OPEN_REGISTRATION = {}
     ADMINISTRATION = {}
+    web_ports = WEB_PORTS
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -82,19 +84,19 @@ class Server:
     def jid(self, user):
         return "%s@%s" % (user, self.domain)
 
-    def for_web(self, folder, origin):
+    def for_browsers(self, folder, origin):
         """The same server in another folder, with what browsers need, for pages of this origin."""
         other = type(self)(folder)
-        other.settings = other.web_settings(origin)
+        other.serve_web([origin])
         return other
 
     @property
     def websocket_url(self):
-        return "ws://%s:%d/xmpp-websocket" % (self.address, WEB_PORT)
+        return self.web_url("ws") + "/xmpp-websocket"
 
     @property
     def bosh_url(self):
-        return "http://%s:%d/http-bind" % (self.address, WEB_PORT)
+        return self.web_url("http") + "/http-bind"
 
     def trust(self, alpn=None):
         """A client's TLS context that trusts this server's certificate, and no other."""
@@ -106,6 +108,11 @@ class Server:
     def icpp_url(self, scheme):
         """Where this server speaks ICPP."""
         return "%s://%s:%d" % (scheme, self.address, ICPP_PORTS[scheme])
+
+    def web_url(self, scheme):
+        """Where this server serves browsers, by its address in the clear, and by the domain in its certificate in TLS."""
+        host = self.domain if scheme in ("wss", "https") else self.address
+        return "%s://%s:%d" % (scheme, host, self.web_ports[scheme])
 
     def make_certificate(self):
         if self.certificate.exists():
@@ -152,6 +159,14 @@ class Crosspoint(Server):
         file.write_text("\n".join(lines) + "\n")
         return ["--config", file]
 
+    def serve_web(self, origins=()):
+        """Before the start: everything that browsers use is served. Pages of these origins are let in; of all, if none."""
+        ports = {"XMPP_LISTEN_WS": "ws", "XMPP_LISTEN_WSS": "wss", "WEB_LISTEN": "http", "WEB_LISTEN_TLS": "https"}
+        environment = {"CROSSPOINT_" + key: "%s:%d" % (self.address, WEB_PORTS[scheme]) for key, scheme in ports.items()}
+        environment["CROSSPOINT_WEB_URL"] = self.web_url("http")
+        environment["CROSSPOINT_WEB_ORIGINS"] = ",".join(origins)
+        self.settings.setdefault("environment", {}).update(environment)
+
     def launch(self):
         environment = {"CROSSPOINT_ICPP_LISTEN_WS": "%s:%d" % (self.address, ICPP_WS_PORT),
                        "CROSSPOINT_ICPP_LISTEN_WSS": "%s:%d" % (self.address, ICPP_WSS_PORT)}
@@ -174,6 +189,8 @@ class Prosody(Server):
     """Prosody as Debian packages it, with the modules that match what Crosspoint offers."""
 
     name = "prosody"
+    web_ports = {**WEB_PORTS, "ws": 5283, "wss": 5284}
+    # Its HTTP is one port for everything.
     OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
                          "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
     lacks = {
@@ -196,6 +213,9 @@ class Prosody(Server):
         "version_that_is_no_number": "Prosody accepts any version",
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
+        "wss": "this Prosody is asked for HTTP in the clear only",
+        "host-meta": "this Prosody has no module for it",
+        "upload-html": "Prosody keeps the type of a page, and relies on its headers",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
         "filters_by_full_address": "Prosody ignores the resource of a correspondent (XEP-0313, 4.1.1)",
         "the_last_before_an_identity": "Prosody takes an empty <before/> for the end of the archive, whatever the form says",
@@ -229,6 +249,12 @@ class Prosody(Server):
         "moderation": "this Prosody has no moderation (XEP-0425)",
     }
 
+    def serve_web(self, origins=()):
+        """All origins are let in."""
+        self.settings["modules"] = PROSODY_MODULES.replace('"private";', "") + PROSODY_WEB_MODULES
+        self.settings["disabled"] = ""
+        self.settings["extra"] = PROSODY_WEB.format(address=self.address, domain=self.domain)
+
     def launch(self):
         self.make_certificate()
         config = self.folder / "prosody.cfg.lua"
@@ -239,7 +265,7 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
-            http=self.settings.get("http", '"http"; "https";'),
+            disabled=self.settings.get("disabled", '"http";'),
             extra=self.settings.get("extra", ""),
             components="\n".join(map(PROSODY_COMPONENT, self.settings.get("components", []))),
             rooms=PROSODY_ROOMS.format(rooms=self.rooms) if self.settings.get("rooms", True) else ""))
@@ -252,11 +278,6 @@ class Prosody(Server):
         folder.mkdir(parents=True, exist_ok=True)
         for user, password in accounts:
             (folder / (user + ".dat")).write_text('return {\n\t["password"] = "%s";\n};\n' % password)
-
-
-    def web_settings(self, origin):
-        return {"modules": '"ping"; "carbons"; "smacks"; "offline"; "mam"; "websocket"; "bosh"; "pep"; "bookmarks"; "blocklist"; "vcard";',
-                "http": "", "extra": PROSODY_WEB.format(port=WEB_PORT, address=self.address, domain=self.domain)}
 
 
 class Ejabberd(Server):
@@ -359,6 +380,22 @@ PROSODY_MODULES = """"private"; "vcard"; "blocklist"; "version"; "time"; "ping";
 
 PROSODY_COMPONENT = 'Component "{name}"\n  component_secret = "{secret}"'.format_map
 
+PROSODY_WEB_MODULES = ' "bosh"; "websocket"; "http"; "mam"; "pep"; "bookmarks";'
+
+# Files have a host of their own.
+PROSODY_WEB = """
+http_ports = {{ 5283 }}
+http_interfaces = {{ "{address}" }}
+http_default_host = "{domain}"
+http_external_url = "http://{address}:5283/"
+consider_bosh_secure = true
+consider_websocket_secure = true
+cross_domain_bosh = true
+cross_domain_websocket = true
+Component "upload.{domain}" "http_file_share"
+    http_host = "{domain}"
+"""
+
 PROSODY_CONFIG = """
 run_as_root = true
 data_path = "{folder}/data"
@@ -371,7 +408,7 @@ c2s_ports = {{ 5222 }}
 c2s_direct_tls_ports = {{ 5223 }}
 s2s_ports = {{ }}
 modules_enabled = {{ "roster"; "saslauth"; {tls_module} "disco"; {modules} }}
-modules_disabled = {{ "s2s"; {http} }}
+modules_disabled = {{ "s2s"; "https"; {disabled} }}
 c2s_require_encryption = {required}
 allow_unencrypted_plain_auth = {plain}
 authentication = "internal_plain"
@@ -382,16 +419,6 @@ ssl = {{ certificate = "{certificate}"; key = "{key}" }}
 VirtualHost "{domain}"
 {components}
 {rooms}
-"""
-
-PROSODY_WEB = """
-http_ports = {{ {port} }}
-http_interfaces = {{ "{address}" }}
-https_ports = {{ }}
-consider_websocket_secure = true
-consider_bosh_secure = true
-http_default_cors_enabled = true
-http_default_host = "{domain}"
 """
 
 PROSODY_ROOMS = """

@@ -15,7 +15,7 @@ play = stage.play
 
 def run(server, only=()):
     site = Site()
-    web = server.for_web(pathlib.Path(str(server.folder) + "-web"), site.origin)
+    web = server.for_browsers(pathlib.Path(str(server.folder) + "-web"), site.origin)
     web.start()
     try:
         return stage.run("converse", web, only, site=site)

@@ -18,7 +18,7 @@ play = stage.play
 
 
 def run(server, only=()):
-    modern = server.for_web(pathlib.Path(str(server.folder) + "-modern"), "http://localhost")
+    modern = server.for_browsers(pathlib.Path(str(server.folder) + "-modern"), "http://localhost")
     modern.start()
     try:
         return stage.run("dino", modern, only)

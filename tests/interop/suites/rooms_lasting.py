@@ -63,10 +63,10 @@ async def a_resumed_session_is_still_in_and_has_lost_nothing(server):
 async def a_persistent_room_survives_the_servers_death(server):
     async with Company(server) as company:
         room, romeo, juliet, nurse = await company.gathering(
-            "romeo", "juliet", "nurse", persistentroom=1, roomname="Here to stay", membersonly=1)
+            "romeo", "juliet", "nurse", persistentroom=1, roomname="Here to stay")
         await romeo.change(room, affiliation="member", jid=juliet.boundjid.bare)
-        await juliet.come_in(room, "juliet")
         await romeo.change(room, affiliation="outcast", jid=nurse.boundjid.bare)
+        await romeo.configure(room, membersonly=1)
         romeo.send_message(mto=room, mbody=None, msubject="Eternity", mtype="groupchat")
         await romeo.topic(room)
         romeo.say(room, "remember me")

@@ -182,7 +182,7 @@ async def a_nickname_is_registered(server):
 @play("room-avatars")
 async def a_room_has_a_picture(server):
     async with Company(server) as company:
-        room, romeo, juliet = await company.gathering("romeo", "juliet")
+        room, romeo, juliet = await company.gathering("romeo", "juliet", persistentroom=1)
         picture = b"\x89PNG not really"
         card = ("<vCard xmlns='vcard-temp'><PHOTO><TYPE>image/png</TYPE><BINVAL>%s</BINVAL></PHOTO></vCard>"
                 % base64.b64encode(picture).decode())

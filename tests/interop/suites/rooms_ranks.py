@@ -143,7 +143,7 @@ async def admins_and_owners_are_an_owners_business(server):
             expect_equal(item(await member.saw(room, "nobody"))["affiliation"], rank, "the new rank")
         listed = await owner.listed(room, affiliation="owner")
         expect_equal(sorted(one["jid"] for one in listed), sorted([owner.boundjid.bare, nobody.boundjid.bare]), "the owners")
-        await denied(admin.change(room, affiliation="none", jid=owner.boundjid.bare), "not-allowed", "cancel")
+        await denied(admin.change(room, affiliation="none", jid=owner.boundjid.bare), "forbidden", "auth")
         await owner.change(room, affiliation="member", jid=nobody.boundjid.bare)
         await denied(owner.change(room, affiliation="admin", jid=owner.boundjid.bare), "conflict", "cancel")
 

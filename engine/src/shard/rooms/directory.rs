@@ -8,10 +8,11 @@
 use std::collections::HashSet;
 
 use crosspoint_storage::seam::{BookRead, BookRequest, Table};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::ledger::Outcome;
 use super::super::{Item, Shard};
-use super::hall::{Hall, RoomId};
+use super::hall::{Hall, RoomId, State};
 use crate::envelope::Condition;
 use crate::jid::Jid;
 use crate::rooms::{ConfigChange, rows};
@@ -26,6 +27,14 @@ pub struct Listing {
     room: Jid,
     /// `None`: it is in the list no more.
     name: Option<String>,
+    occupants: u32,
+}
+
+/// What the list says of a room, as its home remembers it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listed {
+    /// XXH3-64 of its name.
+    name: u64,
     occupants: u32,
 }
 
@@ -188,14 +197,11 @@ impl Shard {
         let Some(room) = hall.room() else { return };
         let shown = room.is_listed().then(|| &room.config().name);
         let occupants = room.occupants().len() as u32;
-        let known = hall
-            .listed
-            .as_ref()
-            .map(|listing| (listing.name.as_ref(), listing.occupants));
-        match known {
-            None if shown.is_none() => {}
-            Some((name, count)) if name == shown => {
-                if count != occupants && shown.is_some() && !std::mem::replace(&mut hall.stale, true) {
+        let mark = shown.map(|name| xxh3_64(name.as_bytes()));
+        match hall.listed {
+            None if mark.is_none() => {}
+            Some(listed) if Some(listed.name) == mark => {
+                if listed.occupants != occupants && !std::mem::replace(&mut hall.stale, true) {
                     self.rooms.directory.stale.push(id);
                 }
             }
@@ -205,7 +211,7 @@ impl Shard {
                     name: shown.cloned(),
                     occupants,
                 };
-                hall.listed = listing.name.is_some().then(|| Box::new(listing.clone()));
+                hall.listed = mark.map(|name| Listed { name, occupants });
                 self.tell_all_shards(listing);
             }
         }
@@ -213,8 +219,12 @@ impl Shard {
 
     /// A room is no more.
     pub(super) fn unlist_room(&mut self, hall: &mut Hall) {
-        if let Some(listing) = hall.listed.take() {
-            self.tell_all_shards(Listing { name: None, ..*listing });
+        if hall.listed.take().is_some() {
+            self.tell_all_shards(Listing {
+                room: hall.address.clone(),
+                name: None,
+                occupants: 0,
+            });
         }
     }
 
@@ -234,10 +244,14 @@ impl Shard {
                 continue;
             };
             hall.stale = false;
-            let occupants = hall.room().map_or(0, |room| room.occupants().len()) as u32;
-            let Some(listing) = &mut hall.listed else { continue };
-            listing.occupants = occupants;
-            let listing = (**listing).clone();
+            let Some(listed) = &mut hall.listed else { continue };
+            let State::Open(room) = &hall.state else { continue };
+            listed.occupants = room.occupants().len() as u32;
+            let listing = Listing {
+                room: room.address().clone(),
+                name: Some(room.config().name.clone()),
+                occupants: listed.occupants,
+            };
             self.tell_all_shards(listing);
         }
     }
@@ -276,10 +290,10 @@ mod tests {
         let list = directory(&["c", "a", "e", "b", "d", "f"]);
         assert_eq!(
             page(&list, None, false, 2),
-            ("ac".into(), 0, 5),
+            ("ab".into(), 0, 5),
             "the sixth found no room"
         );
-        assert_eq!(page(&list, Some("c"), false, 2), ("de".into(), 2, 5).clone());
+        assert_eq!(page(&list, Some("c"), false, 2), ("de".into(), 3, 5));
         assert_eq!(page(&list, None, true, 2), ("de".into(), 3, 5));
         assert_eq!(page(&list, Some("d"), true, 9), ("abc".into(), 0, 5));
         assert_eq!(page(&list, Some("e"), false, 9), (String::new(), 5, 5));

@@ -91,10 +91,6 @@ impl Rolls {
         }
         &self.rolls
     }
-
-    pub(super) fn forget(&mut self) {
-        *self = Rolls::default();
-    }
 }
 
 impl Roll {

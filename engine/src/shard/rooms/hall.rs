@@ -11,9 +11,10 @@ use std::num::NonZeroU32;
 use hashbrown::HashTable;
 
 use super::super::Shard;
+use super::Errand;
+use super::directory::Listed;
 use super::fan::Rolls;
 use super::recent::Recent;
-use super::{Errand, Listing};
 use crate::guard::{Budgets, Rate};
 use crate::jid::Jid;
 use crate::limits::Limits;
@@ -44,7 +45,8 @@ pub(super) struct Hall {
     key: UserKey,
     pub(super) state: State,
     pub(super) parked: VecDeque<Errand>,
-    pub(super) rolls: Rolls,
+    /// Boxed, and there only while somebody is in.
+    pub(super) rolls: Option<Box<Rolls>>,
     pub(super) recent: Recent,
     /// Something is being read or written that all else waits for.
     pub(super) writing: bool,
@@ -55,7 +57,7 @@ pub(super) struct Hall {
     /// Who made it; counted while it does not stay.
     founder: Option<Box<Jid>>,
     /// As it stands in the list of rooms.
-    pub(super) listed: Option<Box<Listing>>,
+    pub(super) listed: Option<Listed>,
     pub(super) last_used_ms: u64,
     in_idle_list: bool,
 }
@@ -186,7 +188,7 @@ impl Halls {
                 key,
                 state: State::Loading,
                 parked: VecDeque::new(),
-                rolls: Rolls::default(),
+                rolls: None,
                 recent: Recent::default(),
                 writing: false,
                 may_stay: false,
@@ -252,7 +254,7 @@ impl Shard {
         if hall.is_over() {
             self.unlist_room(&mut hall);
             self.rooms.halls.forget_founder(&mut hall);
-            hall.rolls.forget();
+            hall.rolls = None;
             hall.recent.forget();
             hall.state = State::Absent;
         }
@@ -263,7 +265,7 @@ impl Shard {
             self.rooms.halls.forget_founder(&mut hall);
         }
         if hall.is_idle() {
-            hall.rolls.forget();
+            hall.rolls = None;
             hall.recent.forget();
             hall.parked.shrink_to_fit();
             if !std::mem::replace(&mut hall.in_idle_list, true) {
@@ -297,3 +299,6 @@ impl Shard {
         self.metrics.rooms.set(self.rooms.halls.len() as u64);
     }
 }
+
+// There is one of each for every idle room that somebody has asked about.
+const _: () = assert!(size_of::<Hall>() <= 216 && size_of::<Room>() <= 300 && size_of::<Option<Slot>>() <= 80);

@@ -15,9 +15,11 @@ mod directory;
 mod fan;
 mod hall;
 mod loading;
+mod outside;
 mod performance;
 mod recent;
 
+use outside::is_outside;
 use std::collections::VecDeque;
 
 pub use directory::Listing;
@@ -271,9 +273,8 @@ impl Shard {
         };
         let knocks = match (&request, hall.room()) {
             (RoomRequest::Leave, None) => return self.accept(routed.ticket),
-            (RoomRequest::Join(_) | RoomRequest::Show, room) => {
-                room.is_none_or(|room| room.occupants().find(&routed.envelope.from).is_none())
-            }
+            (RoomRequest::Join(_), room) => is_outside(room, &routed.envelope.from),
+            (RoomRequest::Show, room) if is_outside(room, &routed.envelope.from) => return self.put_out(routed),
             (_, None) => return self.refuse_by_room(routed, Condition::ItemNotFound),
             _ => false,
         };
@@ -394,7 +395,7 @@ impl Shard {
         let before = room.occupants().len();
         let mut performance = Performance {
             shard: self,
-            rolls,
+            rolls: rolls.get_or_insert_default(),
             recent,
             envelope,
             query,

@@ -21,6 +21,7 @@ use crate::rooms::{
 };
 use crate::session::Now;
 use crate::slots::UserKey;
+use crate::stable::StableId;
 use crate::store::{self, RecordId};
 
 /// What a room wants to be done when its request is over.
@@ -384,7 +385,7 @@ impl Stage for Performance<'_> {
         self.outs.push(Out::Fan(shard, fan));
     }
 
-    fn keep(&mut self, room: &Room, from: &Jid, by: &Jid) -> Option<RecordId> {
+    fn keep(&mut self, room: &Room, from: &Jid, by: &Jid) -> Option<StableId> {
         let archived = room.config().archived && self.shard.setup.archive;
         if !archived && room.config().history_messages == 0 {
             return None;
@@ -417,10 +418,11 @@ impl Stage for Performance<'_> {
             },
             disposition: Disposition::Archived,
         });
-        Some(id)
+        Some(self.shard.stable.hide(id))
     }
 
-    fn hide(&mut self, _room: &Room, record: RecordId, by: Option<&Jid>) {
+    fn hide(&mut self, _room: &Room, record: StableId, by: Option<&Jid>) {
+        let record = self.shard.stable.reveal(record);
         self.recent.hide(record, by);
         if self.shard.setup.archive {
             self.outs.push(Out::Hide(record, by.map(Jid::to_bare)));
@@ -436,7 +438,7 @@ impl Stage for Performance<'_> {
             let notice = Notice::Said {
                 content: &said.content,
                 occupant_id: &occupant_id,
-                record: (room.config().archived && self.shard.setup.archive).then_some(record),
+                record: (room.config().archived && self.shard.setup.archive).then(|| self.shard.stable.hide(record)),
                 room: room.address(),
                 private: false,
                 stamp_ms: said.stamp_ms,

@@ -68,6 +68,7 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
     icpp(config, &mut findings);
     web(config, &mut findings);
     cluster(config, &mut findings);
+    rooms(config, &mut findings);
     components(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
         findings.add(
@@ -349,6 +350,36 @@ fn cluster(config: &Config, findings: &mut Findings<'_>) {
     }
     if let Err(what) = config.balance.policy().check() {
         findings.add("balance.enter_permille", what.to_owned());
+    }
+}
+
+fn rooms(config: &Config, findings: &mut Findings<'_>) {
+    let rooms = &config.rooms;
+    match rooms.domain(&config.domain) {
+        // A domain that is none itself is told of elsewhere.
+        Err(_) if rooms.domain.is_empty() => return,
+        Err(error) => return findings.add("rooms.domain", format!("`{}` is no domain: {error}", rooms.domain)),
+        Ok(domain) if Jid::parse(&config.domain).is_ok_and(|own| own.domain() == domain.domain()) => {
+            findings.add(
+                "rooms.domain",
+                "rooms need a domain of their own, beside that of the accounts".to_owned(),
+            );
+        }
+        Ok(_) => {}
+    }
+    if let Err(error) = rooms.setup(&config.domain) {
+        findings.add("rooms.system", format!("an address is none: {error}"));
+    }
+    let unowned = rooms
+        .system
+        .iter()
+        .find(|room| room.owners.is_empty() && room.members_only);
+    if let Some(room) = unowned {
+        let what = format!(
+            "nobody could ever enter `{}`: it is for members only and has no owners",
+            room.address
+        );
+        findings.add("rooms.system", what);
     }
 }
 

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Balance, Edge, Role};
 pub use components::Components;
+pub use rooms::{Rooms, SystemRoom};
 pub use web::{Upload, Web};
 
 pub mod check;
@@ -29,6 +30,7 @@ mod cluster;
 pub mod components;
 pub mod layers;
 mod place;
+mod rooms;
 #[cfg(test)]
 mod tests;
 mod web;
@@ -67,6 +69,8 @@ pub struct Config {
     pub tls: Tls,
     /// What is kept after it was delivered.
     pub archive: Archive,
+    /// Conversations of many.
+    pub rooms: Rooms,
     /// How accounts are made.
     pub accounts: Accounts,
     /// The administrator's port.
@@ -331,6 +335,7 @@ impl Default for Config {
             components: Components::default(),
             tls: Tls::default(),
             archive: Archive::default(),
+            rooms: Rooms::default(),
             accounts: Accounts::default(),
             admin: Admin::default(),
             log: Log::default(),

@@ -74,19 +74,21 @@ pub struct Web {
 }
 
 impl Web {
-    /// Opens what is needed; `folder` is where uploaded files are.
+    /// Opens what is needed, and chooses ports where none are named; `folder` is where uploaded files are.
     ///
     /// # Errors
-    /// The folder cannot be used.
+    /// The folder cannot be used; somebody listens already.
     pub fn open(config: &Config, folder: &Path) -> Result<Web> {
-        let enabled = config.web.serves() && config.upload.enabled;
-        let open = || upload::Store::open(folder, hostmeta::base(config), &config.upload);
+        let mut config = config.clone();
+        let web = &mut config.web;
+        for address in web.listen.iter_mut().chain(&mut web.listen_tls) {
+            *address = wiring::alone(*address)?;
+        }
+        let enabled = web.serves() && config.upload.enabled;
+        let open = || upload::Store::open(folder, hostmeta::base(&config), &config.upload);
         let uploads = enabled.then(open).transpose();
         let uploads = uploads.with_context(|| format!("cannot use the folder of uploads, {}", folder.display()))?;
-        Ok(Web {
-            config: config.clone(),
-            uploads,
-        })
+        Ok(Web { config, uploads })
     }
 
     /// For the XMPP front-end.
@@ -156,7 +158,7 @@ impl Web {
         let clear = web.listen.iter().map(|address| (false, *address));
         let tls = web.listen_tls.iter().map(|address| (true, *address));
         let bind = |(tls, address)| {
-            let listener = rt::Listener::bind(wiring::alone(address)?, BACKLOG);
+            let listener = rt::Listener::bind(address, BACKLOG);
             Ok((
                 tls,
                 listener.with_context(|| format!("cannot listen on {address} for the web"))?,

@@ -43,8 +43,16 @@ pub(super) struct Identity {
 }
 
 /// The verification string (XEP-0115 section 5.1).
-pub(super) fn ver(identity: &Identity, features: &[&str], forms: &[Form]) -> String {
-    let mut text = format!("{}/{}//{}<", identity.category, identity.kind, identity.name);
+pub(super) fn ver(identities: &[Identity], features: &[&str], forms: &[Form]) -> String {
+    let mut text = String::new();
+    let mut identities: Vec<&Identity> = identities.iter().collect();
+    identities.sort_unstable_by_key(|identity| (identity.category, identity.kind));
+    for identity in identities {
+        append(
+            &mut text,
+            [format!("{}/{}//{}", identity.category, identity.kind, identity.name).as_str()],
+        );
+    }
     let mut features = features.to_vec();
     features.sort_unstable();
     append(&mut text, features.iter().copied());
@@ -99,7 +107,7 @@ mod tests {
             "http://jabber.org/protocol/caps",
             "http://jabber.org/protocol/disco#items",
         ];
-        assert_eq!(ver(&identity, &features, &[]), "QgayPKawpkPSDYmwT/WM94uAlu0=");
+        assert_eq!(ver(&[identity], &features, &[]), "QgayPKawpkPSDYmwT/WM94uAlu0=");
     }
 
     /// Calculated by another implementation of SHA-1 over
@@ -119,6 +127,6 @@ mod tests {
                 ("abuse-addresses", vec!["xmpp:b@x".to_owned(), "mailto:a@x".to_owned()]),
             ],
         };
-        assert_eq!(ver(&identity, &["b", "a"], &[form]), "MRsVU5qfHs40XBo0Kdq3jwLYnI4=");
+        assert_eq!(ver(&[identity], &["b", "a"], &[form]), "MRsVU5qfHs40XBo0Kdq3jwLYnI4=");
     }
 }

@@ -56,6 +56,7 @@ impl Tables {
             kind: "im",
             name: config.software.name.clone(),
         };
+        let servers: Vec<Identity> = [Some(server), upload::identity(config)].into_iter().flatten().collect();
         let user = Identity {
             category: "account",
             kind: "registered",
@@ -68,9 +69,9 @@ impl Tables {
         ];
         let forms: Vec<Form> = forms.into_iter().flatten().collect();
         Tables {
-            domain_info: info_children(&server, &domain, &forms),
-            account_info: [pubsub::identity("pep"), info_children(&user, &account, &[])].concat(),
-            ver: caps::ver(&server, &domain, &forms),
+            domain_info: info_children(&servers, &domain, &forms),
+            account_info: [pubsub::identity("pep"), info_children(&[user], &account, &[])].concat(),
+            ver: caps::ver(&servers, &domain, &forms),
             domain_features: domain,
             account_features: account,
         }
@@ -138,14 +139,16 @@ fn items(ask: &Ask<'_>, facts: &Facts, host: &mut dyn Host) -> Outcome {
     Ok(Reply::Body(out))
 }
 
-fn info_children(identity: &Identity, features: &[&str], forms: &[Form]) -> Vec<u8> {
+fn info_children(identities: &[Identity], features: &[&str], forms: &[Form]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut el = Builder::new(&mut out);
-    let name = (!identity.name.is_empty()).then_some(identity.name.as_str());
-    el.open("identity")
-        .attr("category", identity.category)
-        .attr("type", identity.kind);
-    el.attr_opt("name", name).close();
+    for identity in identities {
+        let name = (!identity.name.is_empty()).then_some(identity.name.as_str());
+        el.open("identity")
+            .attr("category", identity.category)
+            .attr("type", identity.kind);
+        el.attr_opt("name", name).close();
+    }
     for feature in features {
         el.open("feature").attr("var", *feature).close();
     }

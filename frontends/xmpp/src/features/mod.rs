@@ -49,6 +49,7 @@ pub mod upload;
 mod vcard;
 mod vcard4;
 mod version;
+mod web;
 mod xml;
 
 pub use blocking::BLOCK_ITEMS_MAX;
@@ -98,6 +99,7 @@ const LIST: &[&Feature] = &[
     &bookmarks::FEATURE,
     &avatar::FEATURE,
     &vcard4::FEATURE,
+    &web::FEATURE,
 ];
 
 /// What a feature declares about itself.

@@ -8,7 +8,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::{Host, RoomsPage, RoomsWanted};
 
 use super::ask::{Ask, Reply};
-use super::{Feature, Outcome, Xep};
+use super::{Feature, Outcome, Xep, archive};
 use crate::codec::{Builder, Element};
 use crate::rooms::{ARCHIVE, INFO, ITEMS, MUC, OCCUPANT_ID, STABLE_ID};
 
@@ -51,7 +51,7 @@ pub(super) fn answer(ask: &Ask<'_>, kind: QueryKind, host: &mut dyn Host) -> Out
         (None, ITEMS, "query", QueryKind::Get) => items(ask, host),
         (None, PING, "ping", QueryKind::Get) => Ok(Reply::Empty),
         (None, INFO | ITEMS, "query", _) => Err(Condition::NotAllowed),
-        (Some(_), ARCHIVE, _, _) => Err(Condition::FeatureNotImplemented),
+        (Some(_), ARCHIVE, _, _) => archive::answer_room(ask, kind, host),
         _ => Err(Condition::ServiceUnavailable),
     }
 }

@@ -9,7 +9,7 @@ use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, Que
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
-use super::caps::Form;
+use super::caps::{Form, Identity};
 use super::config::FeatureConfig;
 use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 use crate::codec::Builder;
@@ -102,6 +102,15 @@ impl PartialEq for SharedUploads {
 }
 
 impl Eq for SharedUploads {}
+
+/// What disco#info says that the domain is, too (section 4).
+pub(super) fn identity(config: &FeatureConfig) -> Option<Identity> {
+    config.uploads.as_ref().map(|_| Identity {
+        category: "store",
+        kind: "file",
+        name: String::new(),
+    })
+}
 
 /// What disco#info says of the bound (section 4).
 pub(super) fn form(config: &FeatureConfig) -> Option<Form> {

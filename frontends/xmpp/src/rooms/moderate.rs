@@ -3,11 +3,11 @@
 use crosspoint_engine::envelope::Condition;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rooms::RoomQuery;
-use crosspoint_engine::store::RecordId;
+use crosspoint_engine::stable::StableId;
 
 use crate::codec::{Builder, Element};
 
-use super::{RETRACT, names, write};
+use super::{RETRACT, write};
 
 /// XEP-0425.
 pub(crate) const NS: &str = "urn:xmpp:message-moderate:1";
@@ -20,17 +20,17 @@ pub(super) fn read(moderate: &Element<'_>) -> Result<RoomQuery, Condition> {
     }
     let reason = moderate.child("reason", NS);
     Ok(RoomQuery::Moderate {
-        record: names::to_record(id).ok_or(Condition::ItemNotFound)?,
+        record: StableId::parse(id).ok_or(Condition::ItemNotFound)?,
         reason: reason.map(|reason| reason.text().into_owned()).unwrap_or_default(),
     })
 }
 
 /// What all occupants are told.
-pub(super) fn write(el: &mut Builder<'_, 'static>, record: RecordId, room: &Jid, by: (&str, &str), reason: &str) {
+pub(super) fn write(el: &mut Builder<'_, 'static>, record: StableId, room: &Jid, by: (&str, &str), reason: &str) {
     let (nick, occupant_id) = by;
     el.open("retract")
         .attr("xmlns", RETRACT)
-        .attr("id", &*names::record(record));
+        .attr("id", &*record.to_string());
     el.open("moderated").attr("xmlns", NS);
     let moderator = room.with_resource(nick).ok();
     el.attr_opt("by", moderator.as_ref().map(Jid::as_str));

@@ -8,6 +8,7 @@ use crosspoint_engine::rooms::{
     Affiliate, Affiliation, Change, ConfigChange, Notice, OccupantView, Role, RoomAnswer, RoomConfig, RoomInfo,
     RoomQuery, RoomRequest, Status, Target, Viewer,
 };
+use crosspoint_engine::stable::StableId;
 use proptest::prelude::*;
 
 use super::SPEECH;
@@ -226,7 +227,7 @@ fn what_is_said_has_its_speakers_identity_and_its_own() {
         format!(r#"<body>Hi</body><x xmlns="http://jabber.org/protocol/muc#user"/>{ID}"#)
     );
     assert_eq!(
-        said(Some(0xab), false, Some(1_031_699_305_000)),
+        said(StableId::parse("00000000000000ab"), false, Some(1_031_699_305_000)),
         format!(
             r#"<body>Hi</body>{ID}<stanza-id xmlns="urn:xmpp:sid:0" by="coven@chat.shakespeare.lit" id="00000000000000ab"/><delay xmlns="urn:xmpp:delay" from="coven@chat.shakespeare.lit" stamp="2002-09-10T23:08:25.000Z"/>"#
         )
@@ -285,7 +286,7 @@ fn the_rooms_own_words() {
         ),
         (
             Notice::Moderated {
-                record: 0xab,
+                record: StableId::parse("00000000000000ab").expect("an identity"),
                 room: &room,
                 by: ("witch", "dd72"),
                 reason: "Hush",

@@ -8,7 +8,7 @@
 use crosspoint_engine::envelope::{Content, Kind, MessageKind, PresenceKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rooms::{Notice, OccupantView, Role, Status, Viewer};
-use crosspoint_engine::store::RecordId;
+use crosspoint_engine::stable::StableId;
 
 use crate::codec::Builder;
 use crate::stanza::time;
@@ -211,9 +211,9 @@ pub(super) fn occupant_id(el: &mut Builder<'_, 'static>, id: &str) {
 }
 
 /// XEP-0359.
-fn stanza_id(el: &mut Builder<'_, 'static>, room: &Jid, record: RecordId) {
+fn stanza_id(el: &mut Builder<'_, 'static>, room: &Jid, record: StableId) {
     el.open("stanza-id").attr("xmlns", "urn:xmpp:sid:0");
-    el.attr("by", room.as_str()).attr("id", &*names::record(record)).close();
+    el.attr("by", room.as_str()).attr("id", &*record.to_string()).close();
 }
 
 /// XEP-0203.

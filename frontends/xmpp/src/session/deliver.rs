@@ -74,8 +74,11 @@ fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&
         }
     }
     write::address(out, &envelope.from);
-    out.extend_from_slice(b"\" to=\"");
-    write::address(out, &envelope.to);
+    // A room has said it to nobody in particular (XEP-0313 section 5.1.2).
+    if namespace.is_none() || envelope.kind != Kind::Message(MessageKind::Groupchat) {
+        out.extend_from_slice(b"\" to=\"");
+        write::address(out, &envelope.to);
+    }
     kind_attribute(out, envelope.kind);
     if !envelope.id.is_empty() {
         out.extend_from_slice(b"\" id=\"");

@@ -3,6 +3,7 @@
 //! ```text
 //!  query.rs   what is asked: form and page          reading.rs   pages of the log until the answer is full
 //!  write.rs   results, <fin/>, form, metadata       prefs.rs     what is archived at all (XEP-0441)
+//!                                                  rooms.rs     what was said in a room
 //! ```
 //! Everything but `prefs.rs` serves any archive: see [`Source`].
 //!
@@ -22,9 +23,11 @@ use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 mod prefs;
 mod query;
 mod reading;
+mod rooms;
 mod write;
 
 pub(super) use prefs::FEATURE as PREFERENCES;
+pub(super) use rooms::answer as answer_room;
 
 pub(super) const NS: &str = "urn:xmpp:mam:2";
 const EXTENDED: &str = "urn:xmpp:mam:2#extended";

@@ -2,6 +2,7 @@
 
 use crosspoint_engine::envelope::{Condition, Envelope, MessageKind};
 use crosspoint_engine::rooms::RoomRequest;
+use crosspoint_engine::stable::StableId;
 
 use crate::codec::{CLIENT, Child, Frame, Scan};
 
@@ -41,7 +42,7 @@ fn to_all(envelope: &Envelope) -> Result<RoomRequest, Condition> {
                 subject = Some(tree.text().into_owned());
             }
             (CLIENT, "body" | "thread") => speaks = true,
-            (RETRACT, "retract") => retracts = Some(retracted(&child)?),
+            (RETRACT, "retract") => retracts = retracted(&child)?,
             _ => {}
         }
     }
@@ -51,9 +52,10 @@ fn to_all(envelope: &Envelope) -> Result<RoomRequest, Condition> {
     }
 }
 
-fn retracted(retract: &Child<'_>) -> Result<String, Condition> {
+/// An identity that no archive gives is nobody's message: the retraction passes, and hides nothing.
+fn retracted(retract: &Child<'_>) -> Result<Option<StableId>, Condition> {
     let id = retract.attr("id").ok_or(Condition::BadRequest)?;
-    Ok(id.unescape().into_owned())
+    Ok(StableId::parse(&id.unescape()))
 }
 
 fn to_room(envelope: &Envelope) -> Result<RoomRequest, Condition> {

@@ -7,6 +7,7 @@ use crosspoint_engine::rooms::{
     Affiliation, Change, ConfigChange, HistoryWish, Invitation, Join, Role, RoomQuery, RoomRequest, Target,
     VoiceRequest,
 };
+use crosspoint_engine::stable::StableId;
 use proptest::prelude::*;
 
 use super::read;
@@ -135,7 +136,7 @@ fn presence_of_other_types_neither_enters_nor_leaves() {
 fn messages_to_all() {
     let say = |retracts: Option<&str>| {
         Ok(RoomRequest::Say {
-            retracts: retracts.map(str::to_owned),
+            retracts: retracts.and_then(StableId::parse),
         })
     };
     let subject = |text: &str| Ok(RoomRequest::Subject(text.to_owned()));
@@ -647,7 +648,7 @@ fn registration_moderation_and_a_picture() {
     };
     let retract = "<retract xmlns='urn:xmpp:message-retract:1'/><reason>Hush</reason>";
     let wanted = RoomQuery::Moderate {
-        record: 0xab,
+        record: StableId::parse("00000000000000ab").expect("an identity"),
         reason: "Hush".to_owned(),
     };
     assert_eq!(moderate(" id='00000000000000ab'", retract), Ok(wanted));
