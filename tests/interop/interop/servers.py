@@ -214,6 +214,7 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "wss": "this Prosody is asked for HTTP in the clear only",
+        "ranges": "this Prosody gives files away whole",
         "host-meta": "this Prosody has no module for it",
         "upload-html": "Prosody keeps the type of a page, and relies on its headers",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
