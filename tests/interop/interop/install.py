@@ -14,9 +14,11 @@ VENV = HOME / "venv"
 SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"
 PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0")
+XMPP_JS = "@xmpp/client@0.14.0"
+XMPP_JS_HOME = HOME / "xmppjs"
 DEBIAN_PACKAGES = ("go-sendxmpp", "profanity", "tmux", "openssl", "python3-venv", "python3-aioxmpp", "python3-pytest",
-                   "dpkg-dev")
-DEBIAN_SERVERS = {"prosody": ("prosody",), "ejabberd": ("ejabberd",)}
+                   "dpkg-dev", "npm")
+DEBIAN_SERVERS = {"prosody": ("prosody", "prosody-modules"), "ejabberd": ("ejabberd",)}
 SYSTEM_PYTHON = "/usr/bin/python3"
 WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")
 
@@ -31,6 +33,7 @@ def install(server):
     call(VENV / "bin" / "pip", "install", "-q", "--disable-pip-version-check", *PYTHON_PACKAGES)
     fetch_slixmpp()
     fetch_aioxmpp()
+    fetch_xmpp_js()
 
 
 def fetch_slixmpp():
@@ -41,6 +44,13 @@ def fetch_slixmpp():
     call(VENV / "bin" / "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--no-binary", "slixmpp",
          "-d", folder, SLIXMPP)
     unpack(folder)
+
+
+def fetch_xmpp_js():
+    """The client for Node.js, from npm."""
+    if not (XMPP_JS_HOME / "node_modules" / "@xmpp" / "client").exists():
+        XMPP_JS_HOME.mkdir(parents=True, exist_ok=True)
+        call("npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", XMPP_JS_HOME, XMPP_JS)
 
 
 def fetch_aioxmpp():
