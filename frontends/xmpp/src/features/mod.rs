@@ -27,6 +27,7 @@ mod private;
 mod register;
 mod roster;
 pub mod stream_limits;
+mod streams;
 mod time;
 mod vcard;
 mod version;
@@ -60,6 +61,7 @@ const LIST: &[&Feature] = &[
     &last::FEATURE,
     &legacy::FEATURE,
     &offline::FEATURE,
+    &streams::FEATURE,
 ];
 
 /// What a feature declares about itself.
