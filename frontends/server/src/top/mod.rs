@@ -86,7 +86,7 @@ pub fn run(options: &Options) -> Result<Exit> {
 /// Where looks come from.
 pub(crate) enum Looks {
     /// A server's file, whether looks are kept, and whether enters are counted.
-    Live(PathBuf, Option<Recorder>, Option<Counters>),
+    Live(PathBuf, Option<Box<Recorder>>, Option<Counters>),
     /// A recording, and how fast it is played.
     Replay(Player, f64),
 }
@@ -97,7 +97,7 @@ impl Looks {
             return Ok(Looks::Replay(Player::open(path)?, options.speed));
         }
         let config = sources::load(&options.place.settings())?.config;
-        let recorder = options.record.as_deref().map(Recorder::open).transpose()?;
+        let recorder = options.record.as_deref().map(Recorder::open).transpose()?.map(Box::new);
         let counters = options.enters.then(Counters::default);
         Ok(Looks::Live(Home::at(&config.data).stats(), recorder, counters))
     }

@@ -77,7 +77,7 @@ impl Recorder {
         frame.extend(sample.taken_unix_ms.to_le_bytes());
         frame.extend(sample.taken_ns.to_le_bytes());
         let counted = sample.enters.len() == sample.rings.len() && !sample.enters.is_empty();
-        let flags = u32::from(sample.alive) * ALIVE | u32::from(counted) * COUNTED;
+        let flags = u32::from(sample.alive) * ALIVE + u32::from(counted) * COUNTED;
         frame.extend(flags.to_le_bytes());
         frame.extend(kind.to_le_bytes());
         frame.extend((body.len() as u32).to_le_bytes());
