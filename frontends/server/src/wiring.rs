@@ -251,6 +251,7 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> XmppConf
     XmppConfig {
         listeners: listeners(config).into_iter().map(|(_, listener)| listener).collect(),
         limits: config.limits.xmpp_limits(),
+        seal_offer: config.xmpp.scram_seal,
         registration_open: config.accounts.registration == Registration::Open,
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
         features,

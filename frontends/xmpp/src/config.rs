@@ -25,6 +25,8 @@ pub struct XmppConfig {
     pub cipher: CipherFactory,
     /// The bounds of a session.
     pub limits: Limits,
+    /// Whether SCRAM's challenge has a hash of what was offered (XEP-0474).
+    pub seal_offer: bool,
     /// Whether accounts can be created by in-band registration (XEP-0077).
     pub registration_open: bool,
     /// Where to send clients (RFC 6120 section 4.9.3.19).
@@ -94,6 +96,7 @@ impl XmppConfig {
             listeners: vec![Listener::STARTTLS, Listener::DIRECT_TLS],
             cipher,
             limits: Limits::DEFAULT,
+            seal_offer: true,
             registration_open: false,
             see_other_host: None,
             features: FeatureConfig::default(),

@@ -90,6 +90,8 @@ pub struct Xmpp {
     pub admin_contacts: Vec<String>,
     /// URIs to which abuse is reported (XEP-0157).
     pub abuse_contacts: Vec<String>,
+    /// Whether SCRAM seals what was offered into its challenge (XEP-0474).
+    pub scram_seal: bool,
 }
 
 /// The `[icpp]` table.
@@ -311,6 +313,7 @@ impl Default for Xmpp {
             redirect_always: false,
             admin_contacts: Vec::new(),
             abuse_contacts: Vec::new(),
+            scram_seal: true,
         }
     }
 }
