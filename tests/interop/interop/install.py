@@ -13,7 +13,7 @@ HOME = pathlib.Path(os.environ.get("INTEROP_HOME", REPOSITORY / "target" / "inte
 VENV = HOME / "venv"
 SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"
-PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0")
+PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "slixmpp-omemo==2.2.0")
 DEBIAN_PACKAGES = ("go-sendxmpp", "profanity", "tmux", "openssl", "python3-venv", "python3-aioxmpp", "python3-pytest",
                    "dpkg-dev")
 DEBIAN_SERVERS = {"prosody": ("prosody",), "ejabberd": ("ejabberd",)}

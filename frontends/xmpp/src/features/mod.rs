@@ -26,6 +26,7 @@ mod form;
 mod interest;
 mod last;
 mod legacy;
+pub(crate) mod mds;
 mod offline;
 mod ping;
 mod private;
@@ -71,6 +72,7 @@ const LIST: &[&Feature] = &[
     &bookmarks::FEATURE,
     &avatar::FEATURE,
     &vcard4::FEATURE,
+    &mds::FEATURE,
 ];
 
 /// What a feature declares about itself.
