@@ -34,6 +34,7 @@ class Server:
     name = "?"
     strict = False
     OPEN_REGISTRATION = {}
+    PERSONAL_EVENTING = {}
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -145,6 +146,7 @@ class Prosody(Server):
     name = "prosody"
     OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
                          "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
+    PERSONAL_EVENTING = {"modules": '"pep"; "bookmarks"; "vcard_legacy"; "vcard4"; "presence"; "ping"; "carbons"; "offline";'}
     lacks = {
         "stream-limits": "this Prosody has no XEP-0478",
         "pre-approval": "this Prosody does not offer subscription pre-approval",
@@ -167,6 +169,14 @@ class Prosody(Server):
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
         "offline_messages_wait_for_a_willing_resource": "Prosody delivers offline messages at initial presence only",
+        "an_account_says_that_it_has_personal_eventing": "Prosody does not announce the whitelist that it has",
+        "a_stranger_reads_nothing_but_what_is_open": "Prosody says forbidden, whatever the access model",
+        "a_whitelist_is_for_who_is_on_it": "Prosody says forbidden, whatever the access model",
+        "a_publishers_preconditions_are_kept": "this Prosody has no pages of items (XEP-0059)",
+        "bookmarks_are_one_set": "Prosody drops the extensions of a bookmark that an old client changes",
+        "an_avatar_is_in_the_vcard_and_in_presence": "Prosody shows a new hash with the client's next presence",
+        "a_vcard4_is_a_vcard_too": "Prosody's vCard4 is for contacts by default",
+        "how_far_was_read_is_told_to_ones_own_clients_only": "this Prosody does not assist (XEP-0490, 3.4)",
     }
 
     def launch(self):

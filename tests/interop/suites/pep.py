@@ -373,6 +373,7 @@ async def what_was_published_survives_a_restart(server):
 
 def run(server, only=()):
     from . import pep_omemo  # noqa: F401  (its play is of this stage)
+    server.settings = {**server.settings, **server.PERSONAL_EVENTING}
     server.start()
     try:
         return stage.run("pep", server, only)
