@@ -203,3 +203,53 @@ pub(super) fn set_badge(owner: &Jid, photo: Option<&Photo>, next: Next, host: &m
     let done = |result: Result<(), Condition>, host: &mut dyn Host| next(result.map_err(Fault::from), host);
     host.set_badge(owner, badge, Box::new(done));
 }
+
+#[cfg(test)]
+mod tests {
+    use crosspoint_engine::envelope::{Codec, Content, Kind, PresenceKind};
+
+    use super::*;
+
+    fn dressed(body: &str, badge: &str) -> String {
+        let jid: Jid = "romeo@montague.tld/garden".parse().expect("a good address");
+        let mut presence = Envelope::neutral(jid.clone(), jid, Kind::Presence(PresenceKind::Available));
+        presence.content = Content {
+            codec: Codec::Xmpp,
+            head: Bytes::new(),
+            body: body.to_owned().into(),
+        };
+        dress(&mut presence, badge.as_bytes());
+        String::from_utf8(presence.content.body.to_vec()).expect("text")
+    }
+
+    /// XEP-0398 section 4.
+    #[test]
+    fn the_hash_is_in_presence_unless_the_client_says_that_there_is_no_picture() {
+        let x = |inner: &str| format!("<x xmlns=\"vcard-temp:x:update\">{inner}</x>");
+        let hash = x("<photo>cafe</photo>");
+        let empty = "<x xmlns='vcard-temp:x:update'><photo/></x>";
+        let table = [
+            (String::new(), "cafe", hash.clone()),
+            (
+                "<show>away</show>".to_owned(),
+                "cafe",
+                format!("<show>away</show>{hash}"),
+            ),
+            ("<x xmlns='vcard-temp:x:update'/>".to_owned(), "cafe", hash.clone()),
+            (x("<photo>dead</photo>"), "cafe", hash.clone()),
+            (hash.clone(), "cafe", hash.clone()),
+            (empty.to_owned(), "cafe", empty.to_owned()),
+            (hash.clone(), "", String::new()),
+            ("<show>away</show>".to_owned(), "", "<show>away</show>".to_owned()),
+        ];
+        for (body, badge, expected) in table {
+            assert_eq!(dressed(&body, badge), expected, "{body} with {badge}");
+        }
+        let others = format!(
+            "<show>away</show>{}<c xmlns='urn:c' a='&amp;'/>",
+            x("<photo>dead</photo>")
+        );
+        let expected = format!("<show xmlns=\"jabber:client\">away</show><c xmlns=\"urn:c\" a=\"&amp;\"/>{hash}");
+        assert_eq!(dressed(&others, "cafe"), expected, "the others stay");
+    }
+}
