@@ -72,31 +72,43 @@ impl Photo {
 /// Metadata were published or retracted: the vCard has the picture now, or none.
 pub(super) fn metadata_changed(owner: &Jid, next: Next, host: &mut dyn Host) {
     let user = owner.clone();
-    let found = move |metadata: Option<Contents>, host: &mut dyn Host| {
+    let found = move |metadata: Result<Option<Contents>, Fault>, host: &mut dyn Host| {
+        let metadata = match metadata {
+            Ok(metadata) => metadata,
+            Err(fault) => return next(Err(fault), host),
+        };
         let last = metadata.and_then(|(_, items)| items.into_iter().next_back());
         let Some((id, kind)) = last.and_then(|(_, payload)| info(&payload)) else {
             return vcard::set_photo(&user, None, next, host);
         };
-        let of = user.clone();
-        let found = move |data: Option<Contents>, host: &mut dyn Host| {
-            let open = data.filter(|(node, _)| node.config.access == Access::Open);
-            let item = open.and_then(|(_, items)| items.into_iter().find(|(known, _)| *known == id));
-            let photo = item.and_then(|(_, payload)| Photo::new(&kind, &data_text(&payload)?));
-            match photo.filter(|photo| photo.hash.eq_ignore_ascii_case(&id)) {
-                Some(photo) => vcard::set_photo(&user, Some(photo), next, host),
-                None => next(Ok(()), host),
-            }
-        };
-        sheet::contents(&of, DATA, Box::new(found), host);
+        take_over(user, id, kind, next, host);
     };
     sheet::contents(owner, METADATA, Box::new(found), host);
+}
+
+/// The picture of this name becomes the vCard's, if it is what it should be.
+fn take_over(user: Jid, id: String, kind: String, next: Next, host: &mut dyn Host) {
+    let of = user.clone();
+    let found = move |data: Result<Option<Contents>, Fault>, host: &mut dyn Host| {
+        let open = match data {
+            Ok(data) => data.filter(|(node, _)| node.config.access == Access::Open),
+            Err(fault) => return next(Err(fault), host),
+        };
+        let item = open.and_then(|(_, items)| items.into_iter().find(|(known, _)| *known == id));
+        let photo = item.and_then(|(_, payload)| Photo::new(&kind, &data_text(&payload)?));
+        match photo.filter(|photo| photo.hash.eq_ignore_ascii_case(&id)) {
+            Some(photo) => vcard::set_photo(&user, Some(photo), next, host),
+            None => next(Ok(()), host),
+        }
+    };
+    sheet::contents(&of, DATA, Box::new(found), host);
 }
 
 /// The picture that is not elsewhere (XEP-0398 section 3.1): its name and media type.
 fn info(payload: &[u8]) -> Option<(String, String)> {
     let metadata = Element::parse(str::from_utf8(payload).ok()?, "").ok()?;
-    let infos = metadata.children().filter(|child| child.is("info", METADATA));
-    let info = infos.filter(|info| info.attr("url").is_none()).next()?;
+    let mut infos = metadata.children().filter(|child| child.is("info", METADATA));
+    let info = infos.find(|info| info.attr("url").is_none())?;
     Some((
         info.attr("id")?.to_owned(),
         info.attr("type").unwrap_or("image/png").to_owned(),
