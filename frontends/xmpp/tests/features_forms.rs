@@ -116,6 +116,21 @@ mod bookmarks {
         assert_eq!(told(&mut stage), ["storage:bookmarks"]);
     }
 
+    /// A client that has moved to the native form may tidy up behind itself.
+    #[test]
+    fn deleting_the_older_form_forgets_no_room() {
+        let mut stage = Stage::new();
+        own(
+            &mut stage,
+            "set",
+            &publish(NATIVE, "a@b", &conference("JC"), "whitelist"),
+        );
+        let delete =
+            "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><delete node='storage:bookmarks'/></pubsub>";
+        assert_eq!(own(&mut stage, "set", delete), "result");
+        assert!(items(&mut stage, NATIVE).contains("a@b"));
+    }
+
     /// What the answer says has happened in all forms.
     #[test]
     fn a_failure_in_the_other_form_is_told() {

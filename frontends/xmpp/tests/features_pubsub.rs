@@ -482,6 +482,25 @@ mod telling {
         assert_eq!(to(&mut stage), [JULIETS]);
     }
 
+    /// PEP pushes only from their owner: whoever publishes, the event is the owner's, and nobody else has a say in it.
+    #[test]
+    fn an_event_comes_from_the_nodes_owner_whoever_published() {
+        let mut stage = Stage::new();
+        stage.own(
+            "set",
+            &publish("n", "1", &[("publish_model", "open"), ("access_model", "open")]),
+        );
+        stage.told();
+        assert!(stage.other("set", &publish("n", "2", &[])).starts_with("result"));
+        assert!(!stage.host.told.is_empty());
+        assert!(stage.host.told.iter().all(|one| one.from == jid(JULIETS)));
+        assert_eq!(
+            stage.ask(ROMEO, ROMEOS, "get", &items("n")),
+            "error ItemNotFound",
+            "it is not his"
+        );
+    }
+
     #[test]
     fn whom_the_owner_blocks_is_told_nothing() {
         let mut stage = Stage::new();

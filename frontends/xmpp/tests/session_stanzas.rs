@@ -208,6 +208,29 @@ fn an_answer_to_a_question_of_the_server_goes_on_and_others_do_not() {
     assert_eq!(routed[0].kind, Kind::Query(QueryKind::Result));
 }
 
+/// A client that does not look at the sender would believe it.
+#[test]
+fn roster_and_block_list_pushes_come_from_nobody_but_the_server() {
+    let mut client = Client::bound();
+    let payloads = [
+        "<query xmlns='jabber:iq:roster'><item jid='paris@x.org'/></query>",
+        "<block xmlns='urn:xmpp:blocking'><item jid='paris@x.org'/></block>",
+    ];
+    for to in ["juliet@capulet.lit/balcony", "romeo@montague.lit/street"] {
+        for payload in payloads {
+            client.send(format!("<iq type='set' id='p' to='{to}'>{payload}</iq>"));
+            assert!(client.routed().is_empty(), "{to} {payload}");
+            assert!(client.said().contains("not-allowed"), "{to} {payload}");
+        }
+    }
+    client.send(format!("<iq type='set' id='p'>{}</iq>", payloads[0]));
+    assert_eq!(
+        client.routed().len(),
+        1,
+        "one's own roster is changed at one's own account"
+    );
+}
+
 #[test]
 fn another_language_is_said_on_each_stanza() {
     let mut client = Client::connect_with(config(), PLAIN, None);

@@ -136,7 +136,8 @@ pub(super) fn storage_changed(owner: &Jid, next: Next, host: &mut dyn Host) {
             Ok(forms) => forms,
             Err(fault) => return next(Err(fault), host),
         };
-        let changes = changes(&native, storage.as_deref().unwrap_or_default());
+        // Whoever clears the older form away does not mean to forget the rooms.
+        let changes = storage.map(|storage| changes(&native, &storage)).unwrap_or_default();
         if changes.is_empty() {
             return next(Ok(()), host);
         }

@@ -56,7 +56,7 @@ pub use register::PASSWORD_BYTES_MAX;
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
 
-use crate::codec::Element;
+use crate::codec::{Child, Element};
 use ask::{Ask, Reply};
 
 /// All features, in the order in which their files are read best.
@@ -333,6 +333,11 @@ impl Features {
         }
         Err(refusal)
     }
+}
+
+/// Whether a client takes this for news of its own account, which only the server has (RFC 6121 section 2.1.6, XEP-0191).
+pub(crate) fn is_push(child: &Child<'_>) -> bool {
+    child.is("query", roster::NS) || child.namespace == blocking::NS
 }
 
 fn target(query: &Envelope) -> Target {

@@ -15,7 +15,7 @@ use crosspoint_engine::shard::ASK_PREFIX;
 
 use crate::codec::{Child, Cut, Frame, Scan, ScanLimits, Scanner, Stanza, cut, reserialise};
 use crate::config::XmppConfig;
-use crate::features::mds;
+use crate::features::{self, mds};
 use crate::stanza::{children, kind, write};
 
 use super::errors::StreamError;
@@ -151,6 +151,10 @@ impl Established {
                 return Err(Condition::BadRequest);
             };
             if child.is("bind", bind::NS) {
+                return Err(Condition::NotAllowed);
+            }
+            let at_client = to.as_ref().is_some_and(|to| to.resource().is_some());
+            if kind == QueryKind::Set && at_client && features::is_push(&child) {
                 return Err(Condition::NotAllowed);
             }
         } else if to
