@@ -13,7 +13,8 @@ HOME = pathlib.Path(os.environ.get("INTEROP_HOME", REPOSITORY / "target" / "inte
 VENV = HOME / "venv"
 SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"
-PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "aiohttp==3.14.5", "selenium==4.51.0")
+PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "aiohttp==3.14.5", "selenium==4.51.0",
+                   "slixmpp-omemo==2.2.0")
 NODE = HOME / "node"
 # Clients for browsers: what node runs with all that it depends on, and what a page loads as it was built.
 NODE_PACKAGES = ("@xmpp/client@0.14.0", "strophe.js@5.0.0", "ws@8", "jsdom@26", "@xmldom/xmldom@0.9")

@@ -39,6 +39,7 @@ class Server:
     OPEN_REGISTRATION = {}
     ADMINISTRATION = {}
     web_ports = WEB_PORTS
+    PERSONAL_EVENTING = {}
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -193,6 +194,7 @@ class Prosody(Server):
     # Its HTTP is one port for everything.
     OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
                          "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
+    PERSONAL_EVENTING = {"modules": '"pep"; "bookmarks"; "vcard_legacy"; "vcard4"; "presence"; "ping"; "carbons"; "offline";'}
     lacks = {
         "stream-limits": "this Prosody has no XEP-0478",
         "pre-approval": "this Prosody does not offer subscription pre-approval",
@@ -256,6 +258,14 @@ class Prosody(Server):
         "forged-delay": "this Prosody passes a forged moderation on",
         "private-words-option": "this Prosody lets everybody write to one",
         "moderation": "this Prosody has no moderation (XEP-0425)",
+        "an_account_says_that_it_has_personal_eventing": "Prosody does not announce the whitelist that it has",
+        "a_stranger_reads_nothing_but_what_is_open": "Prosody says forbidden, whatever the access model",
+        "a_whitelist_is_for_who_is_on_it": "Prosody says forbidden, whatever the access model",
+        "a_publishers_preconditions_are_kept": "this Prosody has no pages of items (XEP-0059)",
+        "bookmarks_are_one_set": "Prosody drops the extensions of a bookmark that an old client changes",
+        "an_avatar_is_in_the_vcard_and_in_presence": "Prosody shows a new hash with the client's next presence",
+        "a_vcard4_is_a_vcard_too": "Prosody's vCard4 is for contacts by default",
+        "how_far_was_read_is_told_to_ones_own_clients_only": "this Prosody does not assist (XEP-0490, 3.4)",
     }
 
     def serve_web(self, origins=()):
