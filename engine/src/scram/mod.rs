@@ -30,7 +30,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use keys::{AccountKeys, Credentials};
+pub use keys::{AccountKeys, Credentials, HashedPassword};
 pub use plain::Plain;
 pub use remembered::Remembered;
 pub use server::{BindingType, Challenged, ChannelBindings, NONCE_BYTES, Started, Success};

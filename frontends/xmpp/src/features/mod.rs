@@ -23,6 +23,7 @@ mod commands;
 mod config;
 mod contact;
 mod disco;
+pub mod exchange;
 mod external;
 mod last;
 mod legacy;
@@ -77,6 +78,7 @@ const LIST: &[&Feature] = &[
     &external::FEATURE,
     &outage::FEATURE,
     &streams::FEATURE,
+    &exchange::FEATURE,
 ];
 
 /// What a feature declares about itself.

@@ -39,6 +39,13 @@ pub(super) fn standalone(element: &Element<'_>, bytes_max: usize) -> Option<Byte
     Some(Bytes::from(out))
 }
 
+/// The same for an element that will stand where `default` is the namespace.
+pub(super) fn within(element: &Element<'_>, default: &str, bytes_max: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    write_element(&mut out, element, default, bytes_max)?;
+    Some(out)
+}
+
 /// Recursion is bounded by the depth that the tree was built with.
 fn write_element(out: &mut Vec<u8>, element: &Element<'_>, default: &str, bytes_max: usize) -> Option<()> {
     out.push(b'<');

@@ -40,7 +40,9 @@ fn copy(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, direction: &str) {
     crate::codec::write_tail(out, name);
 }
 
-fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
+/// Appends an envelope as a stanza, in this default namespace if one is to be declared; `own` is a full address, or the
+/// domain.
+pub(crate) fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
     let content = &envelope.content;
     let addresses = envelope.from.as_str().len() + envelope.to.as_str().len();
     out.reserve(FRAME_BYTES + addresses + envelope.id.len() + content.head.len() + content.body.len());

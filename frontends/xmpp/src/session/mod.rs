@@ -17,6 +17,7 @@
 mod bind;
 mod client_state;
 mod deliver;
+pub(crate) use deliver::stanza as write_stanza;
 mod errors;
 mod established;
 mod inbound;
