@@ -181,6 +181,7 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
+            authentication=self.settings.get("authentication", "internal_plain"),
             extra=self.settings.get("extra", "")))
         (self.folder / "data").mkdir(exist_ok=True)
         return process.Child([*self.prefix, "prosody", "-F", "--config", config], self.folder / "server.log")
@@ -240,6 +241,7 @@ class Ejabberd(Server):
         starttls = {"off": "", "optional": "starttls: true", "required": "starttls_required: true"}[self.tls]
         config.write_text(EJABBERD_CONFIG.format(
             address=self.address, domain=self.domain, pem=pem, starttls=starttls,
+            passwords=self.settings.get("passwords", "plain"),
             modules=self.settings.get("modules", EJABBERD_MODULES)))
         env = {"EJABBERD_CONFIG_PATH": str(config), "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
                "ERL_LIBS": "/usr/lib/x86_64-linux-gnu", "ERL_MAX_PORTS": "32000", "HOME": str(self.folder)}
@@ -301,7 +303,7 @@ modules_enabled = {{ "roster"; "saslauth"; {tls_module} "disco"; {modules} }}
 modules_disabled = {{ "s2s"; "http"; "https" }}
 c2s_require_encryption = {required}
 allow_unencrypted_plain_auth = {plain}
-authentication = "internal_plain"
+authentication = "{authentication}"
 storage = "{storage}"
 smacks_hibernation_time = 120
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
@@ -330,7 +332,7 @@ EJABBERD_CONFIG = """
 loglevel: info
 hosts: ["{domain}"]
 certfiles: ["{pem}"]
-auth_password_format: plain
+auth_password_format: {passwords}
 shaper_rules:
   max_offline: {{10000: all}}
 listen:
@@ -340,7 +342,7 @@ listen:
 acl:
   loopback: {{ip: [127.0.0.0/8]}}
 api_permissions:
-  tests: {{who: {{acl: loopback}}, what: ["register"]}}
+  tests: {{who: {{acl: loopback}}, what: ["register", "export_piefxis", "import_piefxis"]}}
 modules:
   mod_http_api: {{}}
 {modules}

@@ -84,8 +84,9 @@ fn write_user(
 ) -> Result<()> {
     let mut text = Vec::new();
     exchange::account(&mut text, account);
-    for hashed in account.keys.hashed() {
-        exchange::credentials(&mut text, &hashed);
+    // ejabberd 23.01 keeps the last ones that it reads, whatever they are for, and takes them for SCRAM-SHA-1.
+    for hashed in account.keys.hashed().iter().rev() {
+        exchange::credentials(&mut text, hashed);
     }
     roster(&mut text, vault, user)?;
     if let Some(card) = vault.row(Table::Vcard, store::user_key(user))? {
