@@ -256,7 +256,10 @@ fn whoever_proves_to_be_a_disabled_account_is_told_so() {
     client.event(Event::Farewell(Farewell::AccountChanged));
     let said = client.said();
     assert!(said.starts_with(&failure("account-disabled")), "{said}");
-    assert!(!said.contains("success") && said.ends_with("</stream:stream>"), "{said}");
+    assert!(
+        !said.contains("success") && said.ends_with("</stream:stream>"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -145,6 +145,8 @@ class Prosody(Server):
     """Prosody as Debian packages it, with the modules that match what Crosspoint offers."""
 
     name = "prosody"
+    ADMINISTRATION = {"modules": '"private"; "vcard"; "version"; "ping"; "offline"; "admin_adhoc"; "announce"; "motd"; "lastlog";',
+                      "extra": 'admins = { "boss@' + DOMAIN + '" }'}
     OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
                          "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
     lacks = {
@@ -198,6 +200,7 @@ class Ejabberd(Server):
     """ejabberd as Debian packages it, run by its own command's recipe without distribution (no epmd)."""
 
     name = "ejabberd"
+    ADMINISTRATION = {"more": "  mod_adhoc: {}\n  mod_configure: {}\n  mod_announce: {access: announce}\n  mod_last: {}\n"}
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
         "pre-approval": "this ejabberd does not offer subscription pre-approval",
@@ -242,7 +245,7 @@ class Ejabberd(Server):
         config.write_text(EJABBERD_CONFIG.format(
             address=self.address, domain=self.domain, pem=pem, starttls=starttls,
             passwords=self.settings.get("passwords", "plain"),
-            modules=self.settings.get("modules", EJABBERD_MODULES)))
+            modules=self.settings.get("modules", EJABBERD_MODULES) + "\n" + self.settings.get("more", "")))
         env = {"EJABBERD_CONFIG_PATH": str(config), "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
                "ERL_LIBS": "/usr/lib/x86_64-linux-gnu", "ERL_MAX_PORTS": "32000", "HOME": str(self.folder)}
         return process.Child(
@@ -340,9 +343,13 @@ listen:
   - {{port: 5223, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, tls: true}}
   - {{port: 5280, ip: "{address}", module: ejabberd_http, request_handlers: {{/api: mod_http_api}}}}
 acl:
+  admin: {{user: ["boss"]}}
   loopback: {{ip: [127.0.0.0/8]}}
+access_rules:
+  configure: [{{allow: admin}}]
+  announce: [{{allow: admin}}]
 api_permissions:
-  tests: {{who: {{acl: loopback}}, what: ["register", "export_piefxis", "import_piefxis"]}}
+  tests: {{who: {{acl: loopback}}, what: ["register", "export_piefxis", "import_piefxis", "change_password"]}}
 modules:
   mod_http_api: {{}}
 {modules}

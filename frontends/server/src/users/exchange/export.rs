@@ -235,12 +235,12 @@ impl Writer {
             .with_context(|| format!("cannot make {}", users.display()))?;
         let mut main = create(&path.join(MAIN))?;
         write!(main, "{DECLARATION}<server-data xmlns='{NS}' xmlns:xi='{NS_INCLUDE}'>")?;
-        write!(main, "<xi:include href='{domain}.xml'/></server-data>\n")?;
+        writeln!(main, "<xi:include href='{domain}.xml'/></server-data>")?;
         finish(main)?;
         let mut host = create(&path.join(format!("{domain}.xml")))?;
-        write!(
+        writeln!(
             host,
-            "{DECLARATION}<host xmlns='{NS}' xmlns:xi='{NS_INCLUDE}' jid='{domain}'>\n"
+            "{DECLARATION}<host xmlns='{NS}' xmlns:xi='{NS_INCLUDE}' jid='{domain}'>"
         )?;
         Ok(Writer::Folder {
             host,
@@ -260,7 +260,7 @@ impl Writer {
             }
             Writer::Folder { host, users, domain } => {
                 let file = format!("{name}.xml");
-                write!(host, "<xi:include href='{domain}/{}'/>\n", escaped(&encoded(&file)))?;
+                writeln!(host, "<xi:include href='{domain}/{}'/>", escaped(&encoded(&file)))?;
                 let mut out = create(&users.join(&file))?;
                 write!(out, "{DECLARATION}<user xmlns='{NS}' name='{}'>", escaped(name))?;
                 Ok(out)
