@@ -23,7 +23,6 @@ TEST_SECONDS = 40
 INAPPLICABLE = {
     "test_component": "no external components (XEP-0114)",
     "test_httpupload": "no HTTP upload (XEP-0363)",
-    "test_mam": "no archive (XEP-0313)",
     "test_moderate": "the test looks for an element of XEP-0425's version 0.2, its library for version 0.3",
     "test_sos": "no service outage status (XEP-0455)",
 }

@@ -110,7 +110,7 @@ impl Shard {
             }
         }
         let seat = self.seat_of(id);
-        self.to_room(routed, seat);
+        self.send_to_room(routed, seat);
     }
 
     /// The session is in a room, or is no more: when it ends, the room is told. False if it is in too many.
@@ -133,7 +133,7 @@ impl Shard {
     }
 
     /// An envelope to a room, or to the rooms' domain, on its way.
-    pub(super) fn to_room(&mut self, routed: Routed, seat: Option<Seat>) {
+    pub(super) fn send_to_room(&mut self, routed: Routed, seat: Option<Seat>) {
         if routed.envelope.to.node().is_none() {
             return self.arrive_at_server(routed);
         }
