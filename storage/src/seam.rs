@@ -206,7 +206,7 @@ pub enum Table {
     Vcard = 5,
     /// Small facts of the whole installation.
     Meta = 6,
-    /// room JID -> configuration. room JID NUL account -> affiliation.
+    /// room JID -> configuration. room JID NUL account -> affiliation. And two indexes, see `engine/src/rooms/rows.rs`.
     Room = 7,
     /// bare JID NUL node NUL item -> published item, and the nodes' own rows (XEP-0060, XEP-0163).
     Pubsub = 8,

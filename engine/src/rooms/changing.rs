@@ -120,7 +120,9 @@ impl Room {
             account,
             affiliation: new,
             nick: nick.map(Box::from).or(kept.filter(|_| keeps)),
-            reason: Some(change.reason.as_str().into()).filter(|reason: &Box<str>| !reason.is_empty()),
+            reason: Some(change.reason.as_str())
+                .filter(|reason| !reason.is_empty())
+                .map(Box::from),
         })
     }
 

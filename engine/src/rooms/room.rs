@@ -245,6 +245,10 @@ impl Room {
             RoomRequest::Join(join) => self.enter(asker, &join, stage),
             RoomRequest::Show => self.show(asker, stage),
             RoomRequest::Leave => self.leave(asker, stage),
+            RoomRequest::Undelivered => {
+                self.lost(&envelope.from, stage);
+                Ok(())
+            }
             RoomRequest::Say { retracts } => self.say(asker, retracts, stage),
             RoomRequest::Subject(text) => self.set_subject(asker, text, stage),
             RoomRequest::Private => self.whisper(asker, stage),
@@ -260,7 +264,7 @@ impl Room {
     /// One occupant's work must not starve the others: what it asks for costs, and leaving is free.
     fn charge(&mut self, place: Place, request: &RoomRequest, stage: &dyn Stage) -> Result<(), Condition> {
         let cost = match request {
-            RoomRequest::Leave => return Ok(()),
+            RoomRequest::Leave | RoomRequest::Undelivered => return Ok(()),
             // Answered by as much as there are occupants or affiliations.
             RoomRequest::Join(_) | RoomRequest::Query(RoomQuery::Affiliates(_) | RoomQuery::Roles(_)) => {
                 LONG_ANSWER_COST

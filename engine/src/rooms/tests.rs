@@ -157,6 +157,7 @@ fn kind_of(request: &RoomRequest) -> Kind {
         RoomRequest::Leave => Kind::Presence(PresenceKind::Unavailable),
         RoomRequest::Say { .. } | RoomRequest::Subject(_) => Kind::Message(MessageKind::Groupchat),
         RoomRequest::Private => Kind::Message(MessageKind::Chat),
+        RoomRequest::Undelivered => Kind::Message(MessageKind::Error),
         RoomRequest::Invite(_) | RoomRequest::Decline(_) | RoomRequest::AskVoice | RoomRequest::AnswerVoice(_) => {
             Kind::Message(MessageKind::Normal)
         }
@@ -365,4 +366,14 @@ fn invitations_do_not_amplify() {
         sent += u32::from(asks(&mut room, &mut log, "member", "", RoomRequest::Invite(two)).is_ok());
     }
     assert!((1..=10).contains(&sent), "{sent}");
+}
+
+#[test]
+fn whose_session_is_gone_is_out_for_a_technical_reason() {
+    let (mut room, mut log) = court();
+    room.lost(&session("member"), &mut log);
+    assert!(log.told.contains(&"owner<-member: None Member [333]".to_owned()));
+    assert_eq!(room.occupants().len(), 7);
+    room.lost(&session("member"), &mut log);
+    assert_eq!(room.occupants().len(), 7);
 }

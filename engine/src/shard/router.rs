@@ -16,7 +16,7 @@ impl Shard {
         let to = &routed.envelope.to;
         if to.domain() != self.setup.domain.domain() {
             if self.is_rooms_domain(to) {
-                return self.to_room(routed, None);
+                return self.send_to_room(routed, None);
             }
             return match self.is_service(to.domain()) {
                 true => self.to_service(routed),

@@ -3,6 +3,7 @@
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
 //!   names · skim · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
+//!   want · event ID · wonder · answer ID [FROM] · badge BYTES · count ·
 //!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD · issue CLIENT LIFETIME_MS · show NODE CLIENT TOKEN COUNT
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
@@ -20,7 +21,7 @@ use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, Pre
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::relay::{Parcel, RelayHost};
 use crosspoint_engine::rooms::RoomSpeech;
-use crosspoint_engine::service::{Admission, Cipher, Direction, Frontend, Host, Span};
+use crosspoint_engine::service::{Admission, BookWrite, Cipher, Direction, Dresser, Frontend, Host, Span, Table};
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 use crosspoint_engine::shard::SessionId;
 use crosspoint_engine::tokens::{Mechanism, Owner, Shown, Verdict};
@@ -197,6 +198,12 @@ impl LineSession {
                     .filter_map(|(record, _)| record)
                     .collect();
                 cx.actions.push(Action::Settle(records));
+            }
+            // To a question under this identifier: what becomes of it is the shard's business.
+            "answer" => {
+                let mut envelope = Envelope::neutral(self.me(), address(second), Kind::Query(QueryKind::Result));
+                envelope.id = Bytes::copy_from_slice(first.as_bytes());
+                cx.actions.push(Action::Route { envelope, seq: None });
             }
             "subscribe" => self.ask(PresenceKind::Subscribe, first, cx),
             "subscribed" => self.ask(PresenceKind::Subscribed, first, cx),
@@ -417,7 +424,10 @@ impl Session for LineSession {
                     cx.actions.push(Action::SettleWhenWritten(vec![record]));
                 }
             }
-            Kind::Presence(kind) => say(key, cx, format_args!("{kind:?} {from}")),
+            Kind::Presence(kind) => {
+                let badge = String::from_utf8_lossy(&delivery.envelope.content.body);
+                say(key, cx, format_args!("{kind:?} {from} {badge}"));
+            }
             Kind::Query(kind) => say(key, cx, format_args!("{kind:?} {}", String::from_utf8_lossy(id))),
         }
     }
@@ -495,6 +505,19 @@ impl Session for CarrierSession {
 pub struct LineFront {
     pub spoke: Vec<SessionId>,
     pub patience_ms: Option<u64>,
+    /// Sessions that want events.
+    pub wanting: Vec<Jid>,
+    /// Who has asked last.
+    pub wonders: Option<Jid>,
+}
+
+impl LineFront {
+    /// A line for one session.
+    fn tell(to: Jid, text: String, host: &mut dyn Host) {
+        let mut envelope = Envelope::neutral(host.domain().clone(), to, Kind::Message(MessageKind::Headline));
+        envelope.id = text.into();
+        host.send(envelope);
+    }
 }
 
 impl Frontend for LineFront {
@@ -564,6 +587,33 @@ impl Frontend for LineFront {
         Some(speech::SPEECH)
     }
 
+    fn dresser(&self) -> Dresser {
+        |presence, badge| presence.content.body = Bytes::copy_from_slice(badge)
+    }
+
+    fn on_presence(&mut self, presence: &Envelope, _host: &mut dyn Host) {
+        if presence.kind == Kind::Presence(PresenceKind::Unavailable) {
+            self.wanting.retain(|session| *session != presence.from);
+        }
+    }
+
+    fn wants(&mut self, session: &Jid, _event: &Envelope) -> bool {
+        self.wanting.contains(session)
+    }
+
+    fn on_subscribed(&mut self, user: &Jid, contact: &Jid, host: &mut dyn Host) {
+        let contact = contact.node().unwrap_or_default();
+        LineFront::tell(user.clone(), format!("sees-{contact}"), host);
+    }
+
+    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
+        let answered = answer.map_or("nobody".to_owned(), |answer| {
+            answer.from.resource().unwrap_or("-").to_owned()
+        });
+        let to = self.wonders.clone().expect("somebody has asked");
+        LineFront::tell(to, format!("answered-{key}-{answered}"), host);
+    }
+
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
         if host
             .rooms_domain()
@@ -614,6 +664,57 @@ impl Frontend for LineFront {
             Err(condition) => host.refuse(query, condition),
         });
         match verb {
+            "want" => {
+                self.wanting.push(session);
+                then(Ok(()), host);
+            }
+            "event" => {
+                let subscribers = host
+                    .roster(&user)
+                    .map(|roster| roster.subscribers().cloned().collect::<Vec<_>>());
+                for to in subscribers.into_iter().flatten().chain([user.clone()]) {
+                    let mut event = Envelope::neutral(user.clone(), to, Kind::Message(MessageKind::Headline));
+                    event.id = Bytes::copy_from_slice(whom.as_bytes());
+                    event.hints = Hints::EVENT;
+                    host.send(event);
+                }
+                then(Ok(()), host);
+            }
+            "wonder" => {
+                self.wonders = Some(session.clone());
+                assert!(host.ask(Envelope::neutral(user, session, Kind::Query(QueryKind::Get)), 7));
+                then(Ok(()), host);
+            }
+            "badge" => {
+                let badge = (!whom.is_empty()).then(|| Bytes::copy_from_slice(whom.as_bytes()));
+                host.set_badge(&user, badge, then);
+            }
+            // Reads a number, and writes the next one: what turns are for.
+            "count" => {
+                let of = user.clone();
+                let begin = move |granted: Result<(), _>, host: &mut dyn Host| {
+                    granted.expect("few wait");
+                    let key = Bytes::from(format!("{user}\0count"));
+                    let write = key.clone();
+                    let read = move |rows: Result<Vec<crosspoint_engine::service::Row>, _>, host: &mut dyn Host| {
+                        let rows = rows.expect("the book works");
+                        let before = rows.first().map_or(0, |row| row.value[0]);
+                        let put = BookWrite::Put {
+                            table: Table::Setting,
+                            key: write,
+                            value: vec![before + 1].into(),
+                        };
+                        let written = move |result, host: &mut dyn Host| {
+                            host.end_turn(&user);
+                            LineFront::tell(session, format!("count-{}", before + 1), host);
+                            then(result, host);
+                        };
+                        host.write(vec![put], Box::new(written));
+                    };
+                    host.read(Table::Setting, key, Box::new(read));
+                };
+                host.take_turn(&of, Box::new(begin));
+            }
             "contacts" => {
                 host.roster_interest(&session);
                 then(Ok(()), host);

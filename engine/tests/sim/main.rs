@@ -8,6 +8,7 @@
 mod client;
 mod crash;
 mod delivery;
+mod eventing;
 mod history;
 mod offline;
 mod passengers;

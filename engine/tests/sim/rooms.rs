@@ -370,3 +370,179 @@ fn a_message_that_a_moderator_hides_is_shown_to_nobody_again() {
         assert_eq!(heard(world, nurse, "refused hall# Forbidden").len(), 1);
     });
 }
+
+/// One user's work cannot starve a shard: what he says into a room, and how often he enters it, is bounded, and nobody else is.
+#[test]
+fn one_users_work_in_a_room_is_bounded_and_nobody_elses_suffers() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        found(world, romeo, "hall", "Hall");
+        let juliet = world.enter("juliet", "balcony", false);
+        join(world, juliet, "hall", "juliet");
+        for number in 0..80 {
+            world.type_in(juliet, &format!("say #hall flood{number}"));
+        }
+        world.settle();
+        let passed = heard(world, romeo, "hall#/juliet: says").len();
+        assert!((50..=62).contains(&passed), "{passed}");
+        assert_eq!(heard(world, juliet, "error hall# flood").len(), 80 - passed);
+        world.type_in(romeo, "say #hall calm");
+        world.settle();
+        assert_eq!(heard(world, juliet, "hall#/romeo: says").len(), 1);
+        // Leaving is free, and entering again and again is not.
+        for _ in 0..30 {
+            world.type_in(juliet, "part #hall");
+            world.type_in(juliet, "join #hall/juliet");
+        }
+        world.settle();
+        let entered = heard(world, romeo, "hall#/juliet: Participant").len();
+        assert!((15..=22).contains(&entered), "{entered}");
+        assert!(!heard(world, juliet, "refused hall#/juliet ResourceConstraint").is_empty());
+        let nurse = world.enter("nurse", "kitchen", false);
+        join(world, nurse, "hall", "nurse");
+    });
+}
+
+/// Whatever a client says of itself: its identity in the room is that of its account, the same for all its sessions and for nobody else.
+#[test]
+fn an_occupants_identity_is_the_rooms_word_and_not_its_own() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        found(world, romeo, "hall", "Hall");
+        let juliet = world.enter("juliet", "balcony", false);
+        join(world, juliet, "hall", "juliet");
+        let phone = world.enter("juliet", "phone", false);
+        join(world, phone, "hall", "capulet");
+        let identity = |world: &mut World, line: Line, nick: &str, id: &str| {
+            let before = heard(world, romeo, &format!("hall#/{nick}: says")).len();
+            world.type_in(line, &format!("say #hall {id}"));
+            world.settle();
+            let said = heard(world, romeo, &format!("hall#/{nick}: says"));
+            assert_eq!(said.len(), before + 1);
+            said[before].rsplit(' ').next().expect("an identity").to_owned()
+        };
+        let one = identity(world, juliet, "juliet", "m1");
+        assert_eq!(identity(world, juliet, "juliet", "occupant-id=romeo"), one);
+        assert_eq!(identity(world, phone, "capulet", "m2"), one);
+        assert_ne!(identity(world, romeo, "romeo", "m3"), one);
+        found(world, romeo, "den", "Den");
+        join(world, juliet, "den", "juliet");
+        world.type_in(juliet, "say #den m4");
+        world.settle();
+        let elsewhere = heard(world, romeo, "den#/juliet: says");
+        assert_ne!(
+            elsewhere[0].rsplit(' ').next(),
+            Some(one.as_str()),
+            "rooms cannot be compared"
+        );
+    });
+}
+
+/// Thrown out while it enters again, and gone without a word after that: whatever the order, nobody stays who is not there.
+#[test]
+fn a_session_that_is_nowhere_to_be_found_is_in_no_room() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        found(world, romeo, "hall", "Hall");
+        let juliet = world.enter("juliet", "balcony", false);
+        join(world, juliet, "hall", "juliet");
+        world.type_in(romeo, "room #hall role juliet none");
+        world.type_in(juliet, "part #hall");
+        world.type_in(juliet, "join #hall/juliet");
+        world.stumble(12);
+        world.cut(juliet);
+        world.settle();
+        world.type_in(romeo, "say #hall who");
+        world.settle();
+        assert_eq!(
+            world.count(|figures| figures.room_occupants.get()),
+            1,
+            "{:?}",
+            world.heard(romeo)
+        );
+        let comings = heard(world, romeo, "hall#/juliet: Participant").len();
+        assert_eq!(heard(world, romeo, "hall#/juliet: None").len(), comings);
+    });
+}
+
+#[test]
+fn a_room_made_by_configuration_is_always_there_and_is_nobodys() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        join(world, romeo, "lobby", "romeo");
+        assert!(heard(world, romeo, "201").is_empty(), "{:?}", world.heard(romeo));
+        world.type_in(romeo, "room #lobby destroy");
+        world.settle();
+        assert_eq!(heard(world, romeo, "refused lobby# Forbidden").len(), 1);
+        world.type_in(romeo, "say #lobby m1");
+        world.settle();
+        world.crash();
+        let juliet = world.enter("juliet", "balcony", false);
+        join(world, juliet, "lobby", "juliet");
+        assert_eq!(heard(world, juliet, "lobby#/romeo: said").len(), 1);
+    });
+}
+
+#[test]
+fn a_room_that_is_destroyed_is_gone_for_good() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        found(world, romeo, "hall", "persistent");
+        let juliet = world.enter("juliet", "balcony", false);
+        join(world, juliet, "hall", "juliet");
+        world.type_in(romeo, "say #hall m1");
+        world.settle();
+        world.type_in(romeo, "room #hall destroy");
+        // What comes meanwhile finds the room, or none: never half of one.
+        world.type_in(juliet, "say #hall late");
+        world.settle();
+        assert_eq!(heard(world, juliet, "destroyed").len(), 1);
+        assert_eq!(heard(world, romeo, "hall#: Done").len(), 2);
+        assert_eq!(world.count(|figures| figures.room_occupants.get()), 0);
+        world.crash();
+        let nurse = world.enter("nurse", "kitchen", false);
+        join(world, nurse, "hall", "nurse");
+        assert_eq!(heard(world, nurse, "201").len(), 1);
+        assert!(heard(world, nurse, "said").is_empty());
+    });
+}
+
+#[test]
+fn rooms_that_nobody_is_in_leave_memory_and_come_back() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        found(world, romeo, "hall", "persistent");
+        world.type_in(romeo, "say #hall m1");
+        world.type_in(romeo, "part #hall");
+        world.settle();
+        for _ in 0..4 {
+            world.pass(30_000);
+            world.settle();
+        }
+        assert_eq!(world.count(|figures| figures.rooms.get()), 0);
+        join(world, romeo, "hall", "romeo");
+        assert_eq!(heard(world, romeo, "hall#/romeo: said").len(), 1);
+        assert_eq!(heard(world, romeo, "201").len(), 1, "made once");
+    });
+}
+
+#[test]
+fn whoever_makes_rooms_without_end_is_stopped() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        for number in 0..30 {
+            world.type_in(romeo, &format!("join #room{number}/romeo"));
+        }
+        world.settle();
+        let made = heard(world, romeo, " 201").len();
+        let refused = heard(world, romeo, "ResourceConstraint").len();
+        assert_eq!(made + refused, 30, "{:?}", world.heard(romeo));
+        world.type_in(romeo, "gone");
+        world.cut(romeo);
+        world.settle();
+        assert_eq!(
+            world.count(|figures| figures.rooms.get()),
+            world.count(|figures| figures.room_occupants.get())
+        );
+    });
+}

@@ -39,6 +39,10 @@ pub const LIMITS: Limits = Limits {
     carrier_soft_bytes: 600,
     carrier_hard_bytes: 30_000,
     passenger_unread_bytes: 200,
+    room_envelopes_per_second: 1,
+    room_envelopes_burst: 60,
+    room_joins_per_minute: 1,
+    room_joins_burst: 20,
     ..Limits::DEFAULT
 };
 
@@ -456,6 +460,17 @@ impl World {
             rows_max: u32::MAX,
         };
         self.pages.read(&[read]).expect("memory does not fail")[0].len()
+    }
+
+    /// How many rows a table of the book has.
+    pub fn rows(&self, table: crosspoint_engine::service::Table) -> usize {
+        let all = crosspoint_engine::service::BookRead::Prefix {
+            table,
+            prefix: Default::default(),
+            after: Default::default(),
+            rows_max: u32::MAX,
+        };
+        self.pages.read(&[all]).expect("memory does not fail")[0].len()
     }
 
     fn now(&self) -> Now {

@@ -39,6 +39,7 @@ class Server:
     OPEN_REGISTRATION = {}
     ADMINISTRATION = {}
     web_ports = WEB_PORTS
+    PERSONAL_EVENTING = {}
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -193,6 +194,7 @@ class Prosody(Server):
     # Its HTTP is one port for everything.
     OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
                          "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
+    PERSONAL_EVENTING = {"modules": '"pep"; "bookmarks"; "vcard_legacy"; "vcard4"; "presence"; "ping"; "carbons"; "offline";'}
     lacks = {
         "stream-limits": "this Prosody has no XEP-0478",
         "pre-approval": "this Prosody does not offer subscription pre-approval",
@@ -200,6 +202,14 @@ class Prosody(Server):
         "guess-budget": "Prosody sets no limit by default",
         "scram-plus": "this Prosody binds to tls-unique only, which TLS 1.3 has not",
         "an_inactive_client_still_gets_its_messages": "Prosody may hold the message for longer than the play waits",
+        "sealed-offer": "this Prosody has no XEP-0474",
+        "inline-management": "Debian's mod_sasl2_sm needs a newer Prosody",
+        "bound-tokens": "this Prosody binds to tls-unique only, which TLS 1.3 has not",
+        "no-sasl2-in-the-clear": "Debian's mod_sasl2 offers it there",
+        "a_wrong_password_is_refused_and_the_right_one_may_follow": "Debian's mod_sasl2 takes no second try",
+        "an_exchange_can_be_aborted": "Debian's mod_sasl2 knows no abort",
+        "counted-tokens": "Debian's mod_sasl2_fast does not look at the count",
+        "password-ends-tokens": "Debian's mod_sasl2_fast keeps tokens beyond the password",
         "stanza-size": "this Prosody does not announce its limit",
         "deadline": "Prosody gives an unauthenticated client five minutes",
         "cdata_between_stanzas": "Prosody ignores text between stanzas",
@@ -214,6 +224,7 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "wss": "this Prosody is asked for HTTP in the clear only",
+        "ranges": "this Prosody gives files away whole",
         "host-meta": "this Prosody has no module for it",
         "upload-html": "Prosody keeps the type of a page, and relies on its headers",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
@@ -248,6 +259,14 @@ class Prosody(Server):
         "forged-delay": "this Prosody passes a forged moderation on",
         "private-words-option": "this Prosody lets everybody write to one",
         "moderation": "this Prosody has no moderation (XEP-0425)",
+        "an_account_says_that_it_has_personal_eventing": "Prosody does not announce the whitelist that it has",
+        "a_stranger_reads_nothing_but_what_is_open": "Prosody says forbidden, whatever the access model",
+        "a_whitelist_is_for_who_is_on_it": "Prosody says forbidden, whatever the access model",
+        "a_publishers_preconditions_are_kept": "this Prosody has no pages of items (XEP-0059)",
+        "bookmarks_are_one_set": "Prosody drops the extensions of a bookmark that an old client changes",
+        "an_avatar_is_in_the_vcard_and_in_presence": "Prosody shows a new hash with the client's next presence",
+        "a_vcard4_is_a_vcard_too": "Prosody's vCard4 is for contacts by default",
+        "how_far_was_read_is_told_to_ones_own_clients_only": "this Prosody does not assist (XEP-0490, 3.4)",
     }
 
     def serve_web(self, origins=()):

@@ -313,7 +313,8 @@ fn the_last_owner_stays_one() {
 #[test]
 fn who_may_ask_for_which_list_and_run_the_room() {
     use Condition::Forbidden;
-    let queries: [(&str, fn() -> RoomQuery, &[&str]); 12] = [
+    type Row = (&'static str, fn() -> RoomQuery, &'static [&'static str]);
+    let queries: [Row; 12] = [
         (
             "bans",
             || RoomQuery::Affiliates(Affiliation::Outcast),
@@ -379,7 +380,8 @@ fn who_may_ask_for_which_list_and_run_the_room() {
 #[test]
 fn registration_is_refused_as_the_section_says() {
     type Prepare = fn(&mut Room);
-    let rows: [(&str, Prepare, &str, &str, Result<(), Condition>); 8] = [
+    type Row = (&'static str, Prepare, &'static str, &'static str, Result<(), Condition>);
+    let rows: [Row; 8] = [
         ("a stranger", |_| {}, "new", "thane", Ok(())),
         ("an outcast", |_| {}, "outcast", "thane", Err(Condition::Forbidden)),
         ("the name is used", |_| {}, "new", "member", Err(Condition::Conflict)),

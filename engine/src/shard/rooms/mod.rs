@@ -105,12 +105,12 @@ impl Shard {
                 PresenceKind::Available if !self.note_room(id, &to.to_bare(), true) => {
                     return self.refuse_presence(routed, Condition::ResourceConstraint);
                 }
-                PresenceKind::Available | PresenceKind::Unavailable => {}
+                PresenceKind::Available | PresenceKind::Unavailable | PresenceKind::Error => {}
                 _ => return self.accept(routed.ticket),
             }
         }
         let seat = self.seat_of(id);
-        self.to_room(routed, seat);
+        self.send_to_room(routed, seat);
     }
 
     /// The session is in a room, or is no more: when it ends, the room is told. False if it is in too many.
@@ -133,7 +133,7 @@ impl Shard {
     }
 
     /// An envelope to a room, or to the rooms' domain, on its way.
-    pub(super) fn to_room(&mut self, routed: Routed, seat: Option<Seat>) {
+    pub(super) fn send_to_room(&mut self, routed: Routed, seat: Option<Seat>) {
         if routed.envelope.to.node().is_none() {
             return self.arrive_at_server(routed);
         }
@@ -272,7 +272,7 @@ impl Shard {
             Err(condition) => return self.refuse_by_room(routed, condition),
         };
         let knocks = match (&request, hall.room()) {
-            (RoomRequest::Leave, None) => return self.accept(routed.ticket),
+            (RoomRequest::Leave | RoomRequest::Undelivered, None) => return self.accept(routed.ticket),
             (RoomRequest::Join(_), room) => is_outside(room, &routed.envelope.from),
             (RoomRequest::Show, room) if is_outside(room, &routed.envelope.from) => return self.put_out(routed),
             (_, None) => return self.refuse_by_room(routed, Condition::ItemNotFound),
@@ -309,7 +309,7 @@ impl Shard {
     fn understood(&self, envelope: &Envelope) -> Result<RoomRequest, Condition> {
         match envelope.kind {
             Kind::Presence(PresenceKind::Unavailable) => Ok(RoomRequest::Leave),
-            Kind::Presence(PresenceKind::Available) | Kind::Message(_) | Kind::Query(_) => {
+            Kind::Presence(PresenceKind::Available | PresenceKind::Error) | Kind::Message(_) | Kind::Query(_) => {
                 let speech = self.speech(envelope.content.codec);
                 (speech.ok_or(Condition::ServiceUnavailable)?.read)(envelope)
             }

@@ -123,3 +123,44 @@ impl SystemRoom {
         Ok((room.node().unwrap_or_default().to_owned(), changes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_have_a_domain_of_their_own_and_may_be_turned_off() {
+        let rooms = Rooms::default();
+        let setup = rooms.setup("example.org").unwrap().unwrap();
+        assert_eq!(setup.domain.as_str(), "conference.example.org");
+        let own = Rooms {
+            domain: "talk.example.org".to_owned(),
+            ..Rooms::default()
+        };
+        assert_eq!(own.domain("example.org").unwrap().as_str(), "talk.example.org");
+        let off = Rooms {
+            enabled: false,
+            ..Rooms::default()
+        };
+        assert!(off.setup("example.org").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_system_rooms_address_is_prepared_and_its_owners_are_addresses() {
+        let room = |address: &str, owner: &str| Rooms {
+            system: vec![SystemRoom {
+                address: address.to_owned(),
+                owners: vec![owner.to_owned()],
+                ..SystemRoom::default()
+            }],
+            ..Rooms::default()
+        };
+        let setup = room("Lobby", "juliet@example.org")
+            .setup("example.org")
+            .unwrap()
+            .unwrap();
+        assert_eq!(setup.system[0].0, "lobby");
+        assert!(room("", "juliet@example.org").setup("example.org").is_err());
+        assert!(room("lobby", "@").setup("example.org").is_err());
+    }
+}

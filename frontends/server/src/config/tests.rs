@@ -354,3 +354,16 @@ fn settings_that_cannot_work_are_named() {
         assert!(said.starts_with(start), "{text:?} gave {said:?}");
     }
 }
+
+#[test]
+fn rooms_beside_the_accounts_or_without_a_way_in_are_refused() {
+    let text = wrong("domain = \"d\"\n[rooms]\ndomain = \"d\"\n");
+    assert!(
+        text.starts_with("x.toml:3: rooms.domain: rooms need a domain of their own"),
+        "{text}"
+    );
+    let text = wrong("domain = \"d\"\n[[rooms.system]]\naddress = \"\"\n");
+    assert!(text.contains("rooms.system: an address is none"), "{text}");
+    let text = wrong("domain = \"d\"\n[[rooms.system]]\naddress = \"den\"\nmembers_only = true\n");
+    assert!(text.contains("nobody could ever enter `den`"), "{text}");
+}

@@ -20,7 +20,7 @@ use super::ask::{Ask, Later, Reply};
 use super::{Facts, Feature, Handler, Outcome, Reach, Xep, bookmarks, xml};
 use crate::codec::{Builder, Element};
 
-const NS: &str = "jabber:iq:private";
+pub(super) const NS: &str = "jabber:iq:private";
 
 /// Largest document, in bytes as stored.
 pub const PRIVATE_BYTES_MAX: usize = 64 * 1024;
