@@ -189,7 +189,11 @@ fn romeo_authenticates_and_binds_in_one_go() {
         "it is bound: {said}"
     );
     assert!(said.contains("<max-bytes>262144</max-bytes>"), "{said}");
-    assert_eq!(names(&client.asked()), ["Presence"], "and what was sent behind is read");
+    assert_eq!(
+        names(&client.asked()),
+        ["ReadsArchive", "Presence"],
+        "and what was sent behind is read"
+    );
 }
 
 #[test]
