@@ -4,7 +4,7 @@
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
 //!   names · skim · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
 //!   want · event ID · wonder · answer ID [FROM] · badge BYTES · count ·
-//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD · issue CLIENT LIFETIME_MS · show NODE CLIENT TOKEN COUNT
+//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD · issue CLIENT LIFETIME_MS · show NODE CLIENT TOKEN COUNT · order WHAT:WHOM
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
 //! sleeps under its own address as token when its line is cut.
@@ -16,8 +16,9 @@ use std::any::Any;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use crosspoint_engine::administration::{Change, Crowd, Order, Report, Secret, ThenReport};
 use crosspoint_engine::archiving::{Keep, Preferences};
-use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
+use crosspoint_engine::envelope::{Codec, Condition, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::relay::{Parcel, RelayHost};
 use crosspoint_engine::rooms::RoomSpeech;
@@ -500,6 +501,52 @@ impl Session for CarrierSession {
     }
 }
 
+/// `disable:juliet`, `count:online`, `announce:words`...
+fn order(text: &str) -> Order {
+    let (verb, what) = text.split_once(':').unwrap_or((text, ""));
+    let crowd = match what {
+        "registered" => Crowd::Registered,
+        "disabled" => Crowd::Disabled,
+        "online" => Crowd::Online,
+        "active" => Crowd::Active,
+        _ => Crowd::Idle,
+    };
+    let words = || Some(what.to_owned()).filter(|words| !words.is_empty());
+    let password = Secret("other".to_owned());
+    match verb {
+        "create" => Order::Create {
+            account: address(what),
+            password,
+        },
+        "remove" => Order::Remove(address(what)),
+        "disable" => Order::Disable(address(what)),
+        "enable" => Order::Enable(address(what)),
+        "end" => Order::EndSessions(address(what)),
+        "password" => Order::SetPassword {
+            account: address(what),
+            password,
+        },
+        "inspect" => Order::Inspect(address(what)),
+        "count" => Order::Count(crowd),
+        "list" => Order::List(crowd, 2),
+        "announce" => Order::Announce(what.into()),
+        "motd" => Order::Amend(Change::Motd(words())),
+        "welcome" => Order::Amend(Change::Welcome(words())),
+        "black" => Order::Amend(Change::Black(words().iter().map(|name| address(name)).collect())),
+        _ => panic!("no such order: {text}"),
+    }
+}
+
+fn reported(told: Result<Report, Condition>) -> String {
+    match told {
+        Ok(Report::Done) => "done".to_owned(),
+        Ok(Report::Count(count)) => count.to_string(),
+        Ok(Report::List { addresses, more }) => format!("{} {more}", addresses.len()),
+        Ok(Report::User(user)) => format!("{} {}", user.sessions.len(), user.last_login_unix_ms.is_some()),
+        Err(condition) => format!("{condition:?}"),
+    }
+}
+
 /// The front-end of [`LineSession`]; its queries are the host's deeds.
 #[derive(Default)]
 pub struct LineFront {
@@ -658,6 +705,13 @@ impl Frontend for LineFront {
                 Err(condition) => host.refuse(query, condition),
             });
             return host.history(&user, Span::ALL, Direction::Forward, 100, told);
+        }
+        if verb == "order" {
+            let told: ThenReport = Box::new(move |told, host| {
+                answer.id = format!("told {}", reported(told)).into();
+                host.send(answer);
+            });
+            return host.administer(order(whom), told);
         }
         let then: crosspoint_engine::service::Then = Box::new(move |result, host| match result {
             Ok(()) => host.send(answer),

@@ -5,6 +5,7 @@
 //! - Whatever was accepted reached its addressee's clients, or is in the log.
 //! - No client that acknowledges was given the same message twice.
 
+mod administration;
 mod client;
 mod crash;
 mod delivery;

@@ -192,6 +192,8 @@ class Prosody(Server):
     name = "prosody"
     web_ports = {**WEB_PORTS, "ws": 5283, "wss": 5284}
     # Its HTTP is one port for everything.
+    ADMINISTRATION = {"modules": '"private"; "vcard"; "version"; "ping"; "offline"; "admin_adhoc"; "announce"; "motd"; "lastlog";',
+                      "extra": 'admins = { "boss@' + DOMAIN + '" }'}
     OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
                          "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
     PERSONAL_EVENTING = {"modules": '"pep"; "bookmarks"; "vcard_legacy"; "vcard4"; "presence"; "ping"; "carbons"; "offline";'}
@@ -285,6 +287,7 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
+            authentication=self.settings.get("authentication", "internal_plain"),
             disabled=self.settings.get("disabled", '"http";'),
             extra=self.settings.get("extra", ""),
             components="\n".join(map(PROSODY_COMPONENT, self.settings.get("components", []))),
@@ -304,6 +307,7 @@ class Ejabberd(Server):
     """ejabberd as Debian packages it, run by its own command's recipe without distribution (no epmd)."""
 
     name = "ejabberd"
+    ADMINISTRATION = {"more": "  mod_adhoc: {}\n  mod_configure: {}\n  mod_announce: {access: announce}\n  mod_last: {}\n"}
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
         "what_a_sender_does_not_want_is_not_kept": "ejabberd keeps no markers, and puts an element of its own first",
@@ -352,7 +356,8 @@ class Ejabberd(Server):
         starttls = {"off": "", "optional": "starttls: true", "required": "starttls_required: true"}[self.tls]
         config.write_text(EJABBERD_CONFIG.format(
             address=self.address, domain=self.domain, pem=pem, starttls=starttls,
-            modules=self.settings.get("modules", EJABBERD_MODULES)))
+            passwords=self.settings.get("passwords", "plain"),
+            modules=self.settings.get("modules", EJABBERD_MODULES) + "\n" + self.settings.get("more", "")))
         env = {"EJABBERD_CONFIG_PATH": str(config), "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
                "ERL_LIBS": "/usr/lib/x86_64-linux-gnu", "ERL_MAX_PORTS": "32000", "HOME": str(self.folder)}
         return process.Child(
@@ -433,7 +438,7 @@ modules_enabled = {{ "roster"; "saslauth"; {tls_module} "disco"; {modules} }}
 modules_disabled = {{ "s2s"; "https"; {disabled} }}
 c2s_require_encryption = {required}
 allow_unencrypted_plain_auth = {plain}
-authentication = "internal_plain"
+authentication = "{authentication}"
 storage = "{storage}"
 smacks_hibernation_time = 120
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
@@ -472,7 +477,7 @@ EJABBERD_CONFIG = """
 loglevel: info
 hosts: ["{domain}"]
 certfiles: ["{pem}"]
-auth_password_format: plain
+auth_password_format: {passwords}
 shaper_rules:
   max_offline: {{10000: all}}
 listen:
@@ -480,9 +485,13 @@ listen:
   - {{port: 5223, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, tls: true}}
   - {{port: 5280, ip: "{address}", module: ejabberd_http, request_handlers: {{/api: mod_http_api}}}}
 acl:
+  admin: {{user: ["boss"]}}
   loopback: {{ip: [127.0.0.0/8]}}
+access_rules:
+  configure: [{{allow: admin}}]
+  announce: [{{allow: admin}}]
 api_permissions:
-  tests: {{who: {{acl: loopback}}, what: ["register"]}}
+  tests: {{who: {{acl: loopback}}, what: ["register", "export_piefxis", "import_piefxis", "change_password"]}}
 modules:
   mod_http_api: {{}}
 {modules}

@@ -28,6 +28,7 @@ mod commands;
 mod config;
 mod contact;
 mod disco;
+pub mod exchange;
 mod external;
 mod form;
 mod interest;
@@ -109,6 +110,7 @@ const LIST: &[&Feature] = &[
     &vcard4::FEATURE,
     &web::FEATURE,
     &mds::FEATURE,
+    &exchange::FEATURE,
 ];
 
 /// What a feature declares about itself.

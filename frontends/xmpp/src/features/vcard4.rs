@@ -213,7 +213,7 @@ fn to_temp(payload: &[u8], before: Option<&Element<'_>>) -> Vec<u8> {
     }
     let kept = before.into_iter().flat_map(|card| card.children());
     for child in kept.filter(|child| !(child.namespace() == vcard::NS && SAID.contains(&child.name()))) {
-        el.raw(&xml::within(child, vcard::NS));
+        el.raw(&xml::within(child, vcard::NS, vcard::VCARD_BYTES_MAX).unwrap_or_default());
     }
     el.finish();
     out
