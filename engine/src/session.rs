@@ -214,6 +214,9 @@ pub enum Action {
         /// 0 for nothing.
         after: RecordId,
     },
+    /// The client looks in the archive for what it has missed: what waits for its user by now and stands there is pending no more
+    /// (XEP-0386 section 3). What waits and is in no archive comes as ever.
+    ReadsArchive,
     /// While set, the session is given nothing that the log can keep for it, nor what a slow reader can do without.
     Hold(bool),
     /// What this session wants to be told of its user's other sessions' doings. Without it: nothing.

@@ -46,6 +46,7 @@ impl Shard {
             }
             Action::Resume { token } => self.resume(id, &token),
             Action::Sync { after } => self.sync_queue(id, after),
+            Action::ReadsArchive => self.leave_to_archive(id),
             Action::Hold(hold) => self.hold_back(id, hold),
             Action::Listen { copies, changes } => self.listen(id, copies, changes),
             Action::Spend { key, until_unix_ms } => {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
-//!   names · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
+//!   names · skim · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
 //!   want · event ID · wonder · answer ID [FROM] · badge BYTES · count ·
 //!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD · issue CLIENT LIFETIME_MS · show NODE CLIENT TOKEN COUNT · order WHAT:WHOM
 //! ```
@@ -156,6 +156,7 @@ impl LineSession {
             "room" => self.to_room(line, first, Kind::Query(QueryKind::Set), cx),
             "ask" => self.to_room(line, first, Kind::Query(QueryKind::Get), cx),
             "rooms" => self.to_room(line, "#", Kind::Query(QueryKind::Get), cx),
+            "skim" => cx.actions.push(Action::ReadsArchive),
             "names" => self.names = true,
             // To be forgotten when it has been delivered.
             "whisper" => {

@@ -230,6 +230,7 @@ class Prosody(Server):
         "host-meta": "this Prosody has no module for it",
         "upload-html": "Prosody keeps the type of a page, and relies on its headers",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
+        "forged-results": "Prosody delivers what a client forges; it is for the receiver to see through it",
         "filters_by_full_address": "Prosody ignores the resource of a correspondent (XEP-0313, 4.1.1)",
         "the_last_before_an_identity": "Prosody takes an empty <before/> for the end of the archive, whatever the form says",
         "what_a_form_names_and_is_not_there_is_told": "Prosody shows an empty page (XEP-0313, 4.1.3)",
@@ -309,6 +310,8 @@ class Ejabberd(Server):
     ADMINISTRATION = {"more": "  mod_adhoc: {}\n  mod_configure: {}\n  mod_announce: {access: announce}\n  mod_last: {}\n"}
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
+        "what_a_sender_does_not_want_is_not_kept": "ejabberd keeps no markers, and puts an element of its own first",
+        "forged-results": "ejabberd delivers what a client forges; it is for the receiver to see through it",
         "mam-extended": "this ejabberd has no urn:xmpp:mam:2#extended",
         "what_is_not_there_is_told": "ejabberd shows an empty page (XEP-0313, 4.3)",
         "nobody_reads_anothers_archive": "ejabberd answers the query with an empty page",

@@ -315,6 +315,7 @@ pub fn name(action: &Action) -> &'static str {
         Action::Resume { .. } => "Resume",
         Action::Resumable { .. } => "Resumable",
         Action::Sync { .. } => "Sync",
+        Action::ReadsArchive => "ReadsArchive",
         Action::Hold(_) => "Hold",
         Action::Listen { .. } => "Listen",
         Action::Place { .. }
