@@ -106,7 +106,11 @@ class Crosspoint(Server):
 
     name = "crosspoint"
     strict = True
-    ADMINISTRATION = {"environment": {"CROSSPOINT_ADMIN_JIDS": "boss@" + DOMAIN}}
+    ADMINISTRATION = {"environment": {
+        "CROSSPOINT_ADMIN_JIDS": "boss@" + DOMAIN, "CROSSPOINT_XMPP_REPORTS_TO": "boss@" + DOMAIN,
+        "CROSSPOINT_XMPP_OUTAGE_STATUS": "https://status.example/interop.json",
+        "CROSSPOINT_XMPP_SECURITY_CONTACTS": "mailto:security@example.org",
+        "CROSSPOINT_XMPP_EXTERNAL_SERVICES": "stun:relay.example,turn:relay.example:3478?transport=udp"}}
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
