@@ -8,6 +8,7 @@ import slixmpp
 from slixmpp.xmlstream import ET
 
 from interop.people import Cast, Person
+from interop.programs import Profanity
 from interop.stage import Stage, expect, expect_equal, quiet
 
 from .slixmpp_people import refused
@@ -462,6 +463,19 @@ async def another_administrator_is_named_and_relieved(server):
         await order(chief, "edit-admin", adminjids=[])
         await not_ordered(order(romeo, "get-online-users-num"), "forbidden")
         await order(chief, "get-online-users-num")
+
+
+@play()
+async def a_person_at_a_terminal_administers(server):
+    terminal = Profanity(server, *BOSS)
+    await terminal.start()
+    try:
+        terminal.type("/cmd list " + server.domain)
+        await terminal.see("admin#get-registered-users-num")
+        terminal.type("/cmd exec %sannounce %s" % (ADMIN, server.domain))
+        await terminal.see("Fill out this form to make an announcement")
+    finally:
+        terminal.leave()
 
 
 @play()
