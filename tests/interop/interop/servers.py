@@ -131,7 +131,11 @@ class Crosspoint(Server):
 
     name = "crosspoint"
     strict = True
-    ADMINISTRATION = {"environment": {"CROSSPOINT_ADMIN_JIDS": "boss@" + DOMAIN}}
+    ADMINISTRATION = {"environment": {
+        "CROSSPOINT_ADMIN_JIDS": "boss@" + DOMAIN, "CROSSPOINT_XMPP_REPORTS_TO": "boss@" + DOMAIN,
+        "CROSSPOINT_XMPP_OUTAGE_STATUS": "https://status.example/interop.json",
+        "CROSSPOINT_XMPP_SECURITY_CONTACTS": "mailto:security@example.org",
+        "CROSSPOINT_XMPP_EXTERNAL_SERVICES": "stun:relay.example,turn:relay.example:3478?transport=udp"}}
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -307,7 +311,7 @@ class Ejabberd(Server):
     """ejabberd as Debian packages it, run by its own command's recipe without distribution (no epmd)."""
 
     name = "ejabberd"
-    ADMINISTRATION = {"more": "  mod_adhoc: {}\n  mod_configure: {}\n  mod_announce: {access: announce}\n  mod_last: {}\n"}
+    ADMINISTRATION = {"more": "  mod_adhoc: {}\n  mod_configure: {}\n  mod_announce: {access: announce}\n"}
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
         "what_a_sender_does_not_want_is_not_kept": "ejabberd keeps no markers, and puts an element of its own first",
