@@ -132,6 +132,8 @@ impl Hints {
     pub const COPY: Hints = Hints(2);
     /// May wait until an inactive client wakes up (XEP-0352): typing, presence.
     pub const DEFER: Hints = Hints(4);
+    /// Worth waking an absent addressee for (XEP-0357): somebody has said something.
+    pub const WAKE: Hints = Hints(32);
 
     /// Both.
     pub const fn with(self, other: Hints) -> Hints {

@@ -10,7 +10,7 @@
 //! - What a handler says has happened is durable: `then` is called after the commit.
 
 use bytes::Bytes;
-pub use crosspoint_storage::seam::{BookWrite, Direction, Row, Span, Table};
+pub use crosspoint_storage::seam::{BookRead, BookWrite, Direction, Row, Span, Table};
 
 use crate::admitting::AllowList;
 use crate::blocking::BlockList;
@@ -55,6 +55,12 @@ pub trait Frontend: Send {
 
     /// A query (`Get` or `Set`) to the domain or to a bare address whose home is this shard.
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host);
+
+    /// A message waits for a user of this shard whom nobody listens for, or for a session whose client sleeps. Told once in a
+    /// while, not for each message.
+    fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
+        let _ = (waiting, host);
+    }
 
     /// A session of this front-end carries another: makes the passenger's session, by what its carrier has noted. `None`:
     /// it is not let in.
@@ -152,6 +158,26 @@ pub type Then = Box<dyn FnOnce(Result<(), Condition>, &mut dyn Host) + Send>;
 /// Called once with the rows of a look-up.
 pub type ThenRows = Box<dyn FnOnce(Result<Vec<Row>, Condition>, &mut dyn Host) + Send>;
 
+/// Called once with the rows of several look-ups, one list for each.
+pub type ThenLookedUp = Box<dyn FnOnce(Result<Vec<Vec<Row>>, Condition>, &mut dyn Host) + Send>;
+
+/// Called once with the answer to an inquiry: a result or an error, as it came. An error of ours if it could not be asked, or if
+/// nobody answered in time.
+pub type ThenAnswer = Box<dyn FnOnce(Result<Envelope, Condition>, &mut dyn Host) + Send>;
+
+/// Something waits for somebody.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Whose home this is; bare.
+    pub user: Jid,
+    /// The session that was given it, if nobody looks at that one's client. `None`: nobody is there to take it.
+    pub session: Option<Jid>,
+    /// How many messages wait, as far as is known here.
+    pub count: u64,
+    /// The last of them. Without content if that was long ago, or large.
+    pub last: Envelope,
+}
+
 /// A page of what was said to a user and by the user.
 #[derive(Debug, Clone)]
 pub struct HistoryPage {
@@ -239,6 +265,12 @@ pub trait Host {
 
     /// Looks up one row (none or one is given to `then`).
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows);
+
+    /// Several look-ups from one snapshot of the book.
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp);
+
+    /// Sends a query to anybody, in the name of the domain or of a bare address at home here. It gets an identifier of its own.
+    fn inquire(&mut self, query: Envelope, then: ThenAnswer);
 
     /// Changes the book, all of the batch or nothing: `Conflict` when an `Insert` found its key taken.
     fn write(&mut self, batch: Vec<BookWrite>, then: Then);

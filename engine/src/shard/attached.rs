@@ -58,7 +58,7 @@ impl Shard {
     }
 
     /// To an address of a service's domain: to that domain's home.
-    pub(super) fn to_service(&mut self, routed: Routed) {
+    pub(super) fn forward_to_service(&mut self, routed: Routed) {
         let home = self.home_of(UserKey::of(&routed.envelope.to.to_domain()));
         match home == self.id {
             true => self.arrive_at_service(routed),

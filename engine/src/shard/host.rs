@@ -12,7 +12,7 @@ use crate::blocking::BlockList;
 use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
-use crate::service::{Admission, Direction, Host, Span, Then, ThenHistory, ThenRows};
+use crate::service::{Admission, Direction, Host, Span, Then, ThenAnswer, ThenHistory, ThenLookedUp, ThenRows};
 use crate::session::Now;
 use crate::slots::UserKey;
 
@@ -133,17 +133,24 @@ impl Host for Shard {
     }
 
     fn read(&mut self, table: Table, key: Bytes, then: ThenRows) {
+        let reads = vec![BookRead::Get { table, key }];
+        let first = |mut results: Vec<_>| results.pop().unwrap_or_default();
+        self.look_up(reads, Box::new(move |rows, host| then(rows.map(first), host)));
+    }
+
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {
         let token = self.expect(move |shard, outcome| {
             let rows = match outcome {
-                Outcome::Rows(mut results) => Ok(results.pop().unwrap_or_default()),
+                Outcome::Rows(results) => Ok(results),
                 _ => Err(Condition::InternalServerError),
             };
             then(rows, shard);
         });
-        self.outgoing.book.push(BookRequest::Read {
-            token,
-            reads: vec![BookRead::Get { table, key }],
-        });
+        self.outgoing.book.push(BookRequest::Read { token, reads });
+    }
+
+    fn inquire(&mut self, query: Envelope, then: ThenAnswer) {
+        self.begin_inquiry(query, then);
     }
 
     fn write(&mut self, batch: Vec<BookWrite>, then: Then) {

@@ -19,6 +19,7 @@ mod calls;
 mod feeding;
 mod history;
 mod host;
+mod inquiries;
 mod ledger;
 mod loading;
 mod mail;
@@ -37,6 +38,7 @@ mod table;
 mod timers;
 mod translate;
 mod user;
+mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -61,15 +63,19 @@ use crate::store::RecordId;
 use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
+pub use inquiries::{INQUIRIES_MAX, INQUIRY_MS};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
+pub use waiting::{QUIET_MAX, QUIET_MS};
 
+use inquiries::Inquiries;
 use ledger::Ledger;
 use spent::Spent;
 use table::Sessions;
 use translate::Translation;
 use user::Users;
+use waiting::Wakes;
 
 /// What all shards of a switch have in common.
 #[derive(Debug)]
@@ -167,6 +173,10 @@ pub struct Shard {
     users: Users,
     /// Services that are at home here, and which session each is.
     attached: Vec<(Jid, SessionId)>,
+    /// What the switch has asked others.
+    inquiries: Inquiries,
+    /// For whom something waits.
+    wakes: Wakes,
     ledger: Ledger,
     logins: LoginGuard,
     /// What was good once, and is used up.
@@ -221,6 +231,8 @@ impl Shard {
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
             attached: Vec::new(),
+            inquiries: Inquiries::default(),
+            wakes: Wakes::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
             translation: None,
@@ -276,6 +288,8 @@ impl Shard {
         self.expire_timers();
         self.tick_frontends();
         self.expire_idle_users();
+        self.expire_inquiries();
+        self.end_quiet();
         let now = self.now.ms;
         self.heirs.retain(|_, (_, until)| *until > now);
         self.run();
@@ -331,6 +345,9 @@ impl Shard {
                 if self.spare_batches.len() < SPARE_BATCHES_MAX && batch.capacity() <= SPARE_BATCH_ACTIONS_MAX {
                     self.spare_batches.push(batch);
                 }
+            }
+            if self.tell_waiting() {
+                continue;
             }
             if self.accepted.is_empty() {
                 self.translation = None;

@@ -33,10 +33,10 @@ impl Shard {
         let Some(user) = self.users.get(uid) else { return };
         let Some(name) = routed.envelope.to.resource() else {
             self.accept(routed.ticket);
-            if asks {
-                self.serve(routed.envelope);
-            }
-            return;
+            return match asks {
+                true => self.serve(routed.envelope),
+                false => self.inquiry_answered(routed.envelope),
+            };
         };
         let target = user.resource(name).filter(|resource| {
             !asks

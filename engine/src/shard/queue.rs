@@ -91,6 +91,11 @@ impl Queue {
         self.held.iter().any(|held| held.record == record)
     }
 
+    /// Records that no client has confirmed.
+    pub(super) fn waiting(&self) -> u64 {
+        self.records
+    }
+
     /// Records that no session holds.
     fn unheld(&self) -> u64 {
         let mut held: Vec<RecordId> = self.held.iter().map(|held| held.record).collect();

@@ -16,7 +16,7 @@ impl Shard {
         let to = &routed.envelope.to;
         if to.domain() != self.setup.domain.domain() {
             return match self.is_service(to.domain()) {
-                true => self.to_service(routed),
+                true => self.forward_to_service(routed),
                 false => self.elsewhere(routed),
             };
         }
@@ -42,6 +42,10 @@ impl Shard {
         let domain = routed.envelope.to.domain();
         if domain != self.setup.domain.domain() && self.is_service(domain) {
             return self.arrive_at_service(routed);
+        }
+        if routed.envelope.to.node().is_none() {
+            // What was asked here in the name of the domain was answered elsewhere.
+            return self.arrive_at_server(routed);
         }
         let key = UserKey::of(&routed.envelope.to);
         self.arrive_at(key, routed);
@@ -147,6 +151,10 @@ impl Shard {
                 self.metrics.queries.add(1);
                 self.accept(routed.ticket);
                 self.serve(routed.envelope);
+            }
+            Kind::Query(QueryKind::Result | QueryKind::Error) => {
+                self.accept(routed.ticket);
+                self.inquiry_answered(routed.envelope);
             }
             Kind::Message(MessageKind::Headline) | Kind::Presence(_) => self.accept(routed.ticket),
             _ => self.refuse_routed(routed, Condition::ServiceUnavailable),

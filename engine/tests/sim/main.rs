@@ -15,6 +15,7 @@ mod presence;
 mod pressure;
 mod routing;
 mod services;
+mod waking;
 mod world;
 
 /// Seeds that each play runs under.

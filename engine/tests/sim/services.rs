@@ -1,7 +1,7 @@
 //! Plays about services that are attached under domains of their own: `capulet.lit`, and `mantua.lit`, which is trusted to speak
 //! for users.
 //!
-//! A line of the third listener is a service. It says `attach DOMAIN`, `say FROM TO ID`, `ask FROM TO ID`, `beg FROM TO` and
+//! A line of the third listener is a service. It says `attach DOMAIN`, `say FROM TO ID`, `ask FROM TO ID`, `answer FROM TO ID`, `beg FROM TO` and
 //! `for FROM TO ID`, with whole addresses.
 
 use std::any::Any;
@@ -45,6 +45,7 @@ impl ServiceSession {
         };
         let envelope = match words[0] {
             "ask" => envelope(Kind::Query(QueryKind::Get)),
+            "answer" => envelope(Kind::Query(QueryKind::Result)),
             "beg" => envelope(Kind::Presence(PresenceKind::Subscribe)),
             _ => envelope(Kind::Message(MessageKind::Chat)),
         };

@@ -22,13 +22,13 @@ use crosspoint_icpp::IcppFront;
 use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
 use crosspoint_xmpp::config::{
-    CipherFactory, Component, Contacts, FeatureConfig, Listener, Secret, SeeOtherHost, TlsPolicy, XmppConfig,
+    CipherFactory, Component, Contacts, FeatureConfig, Listener, PushShows, Secret, SeeOtherHost, TlsPolicy, XmppConfig,
 };
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{self, Config, Registration, Role, TlsMode};
+use crate::config::{self, Config, PushShow, Registration, Role, TlsMode};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
@@ -249,6 +249,12 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory) -> Result<X
     };
     let features = FeatureConfig {
         contacts,
+        push: match config.push.show {
+            PushShow::Nothing => PushShows::Nothing,
+            PushShow::Count => PushShows::Count,
+            PushShow::Sender => PushShows::Sender,
+            PushShow::Body => PushShows::Body,
+        },
         items: config.components.component.iter().map(|one| one.name.clone()).collect(),
         password_change: config.accounts.password_change,
         account_removal: config.accounts.account_removal,

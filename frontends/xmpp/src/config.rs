@@ -9,7 +9,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
 pub use crate::components::{Component, Secret};
-pub use crate::features::{Contacts, FeatureConfig, Software};
+pub use crate::features::{Contacts, FeatureConfig, PushShows, Software};
 use crate::limits::Limits;
 
 /// Makes the server's end of a TLS connection; `None` when there is no certificate.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crosspoint_engine::envelope::{Codec, Envelope};
-use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
+use crosspoint_engine::service::{Cipher, Frontend, Host, Translator, Waiting};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
@@ -57,6 +57,10 @@ impl Frontend for XmppFront {
 
     fn translator(&self) -> Translator {
         neutral::from_stanza
+    }
+
+    fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
+        self.features.on_waiting(waiting, host);
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

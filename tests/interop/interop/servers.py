@@ -179,6 +179,7 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
+        "push": "this Prosody has no push notifications",
         "a_handshake_in_capitals_is_not_authorized": "Prosody takes it",
         "nothing_goes_before_the_handshake": "Prosody ignores it and leaves the stream open",
         "a_client_is_not_served_here": "Prosody leaves the stream open",

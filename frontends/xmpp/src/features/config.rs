@@ -9,10 +9,25 @@ pub struct FeatureConfig {
     pub contacts: Contacts,
     /// Domains of services that belong to this server, listed by disco#items of the domain (XEP-0030 section 4).
     pub items: Vec<String>,
+    /// What notifications to push services show (XEP-0357 section 9).
+    pub push: PushShows,
     /// Whether users may change their password in band (XEP-0077 section 3.3).
     pub password_change: bool,
     /// Whether users may remove their account in band (XEP-0077 section 3.2).
     pub account_removal: bool,
+}
+
+/// How much of a message a push service learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushShows {
+    /// There are no notifications.
+    Nothing,
+    /// How many messages wait.
+    Count,
+    /// Also who wrote the last one.
+    Sender,
+    /// Also what it says, or how it begins.
+    Body,
 }
 
 /// XEP-0092, and the name of the server's identity (XEP-0030).
@@ -51,6 +66,7 @@ impl Default for FeatureConfig {
             software: Software::default(),
             contacts: Contacts::default(),
             items: Vec::new(),
+            push: PushShows::Count,
             password_change: true,
             account_removal: true,
         }

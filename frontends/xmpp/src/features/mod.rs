@@ -10,7 +10,7 @@
 //! - An error never carries the request's payload back: it may be a password (XEP-0077 section 3.3).
 
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
-use crosspoint_engine::service::Host;
+use crosspoint_engine::service::{Host, Waiting};
 
 mod ask;
 mod blocking;
@@ -24,6 +24,7 @@ mod legacy;
 mod offline;
 mod ping;
 mod private;
+mod push;
 mod register;
 mod roster;
 pub mod stream_limits;
@@ -35,8 +36,9 @@ mod xml;
 pub use blocking::BLOCK_ITEMS_MAX;
 pub use blocking::push_body as block_push_body;
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
-pub use config::{Contacts, FeatureConfig, Software};
+pub use config::{Contacts, FeatureConfig, PushShows, Software};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
+pub use push::{PUSH_FAILURES_MAX, PUSH_NODE_BYTES_MAX, PUSH_OPTIONS_BYTES_MAX, PUSH_REGISTRATIONS_MAX};
 pub use register::PASSWORD_BYTES_MAX;
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
@@ -60,6 +62,7 @@ const LIST: &[&Feature] = &[
     &last::FEATURE,
     &legacy::FEATURE,
     &offline::FEATURE,
+    &push::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -231,6 +234,11 @@ impl Features {
     pub fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
         let outcome = self.answer(&query, host);
         ask::Later::new(&query).finish(outcome, host);
+    }
+
+    /// Something waits for a user of this shard.
+    pub fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
+        push::on_waiting(waiting, &self.facts, host);
     }
 
     fn answer(&self, query: &Envelope, host: &mut dyn Host) -> Outcome {

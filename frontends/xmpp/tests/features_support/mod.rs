@@ -1,5 +1,8 @@
 //! A switch of one shard, in memory: what the features ask of their host, with storage that commits when told to.
 
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
@@ -7,9 +10,11 @@ use crosspoint_engine::admitting::AllowList;
 use crosspoint_engine::blocking::BlockList;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
+use crosspoint_engine::neutral::Neutral;
 use crosspoint_engine::roster::Roster;
 use crosspoint_engine::service::{
-    Admission, BookWrite, Direction, Host, Row, Span, Table, Then, ThenHistory, ThenRows,
+    Admission, BookRead, BookWrite, Direction, Host, Row, Span, Table, Then, ThenAnswer, ThenHistory, ThenLookedUp,
+    ThenRows,
 };
 use crosspoint_engine::session::Now;
 use crosspoint_xmpp::features::{FeatureConfig, Features};
@@ -42,6 +47,7 @@ pub struct FakeHost {
     last_seen: HashMap<Jid, u64>,
     rows: BTreeMap<(Table, Bytes), Bytes>,
     deferred: VecDeque<Deferred>,
+    inquiries: VecDeque<(Envelope, ThenAnswer)>,
     /// The next change or look-up fails like this.
     pub failure: Option<Condition>,
     /// Everything that was sent.
@@ -77,6 +83,7 @@ impl FakeHost {
             last_seen: HashMap::new(),
             rows: BTreeMap::new(),
             deferred: VecDeque::new(),
+            inquiries: VecDeque::new(),
             failure: None,
             sent: Vec::new(),
             copies: HashSet::new(),
@@ -168,6 +175,42 @@ impl FakeHost {
         Ok(())
     }
 
+    fn find(&self, read: &BookRead) -> Vec<Row> {
+        let rows = self
+            .rows
+            .iter()
+            .filter(|((table, key), _)| match read {
+                BookRead::Get { table: of, key: whole } => table == of && key == whole,
+                BookRead::Prefix {
+                    table: of,
+                    prefix,
+                    after,
+                    ..
+                } => table == of && key.starts_with(prefix) && key > after,
+            })
+            .map(|((_, key), value)| Row {
+                key: key.clone(),
+                value: value.clone(),
+            });
+        let max = match read {
+            BookRead::Get { .. } => 1,
+            BookRead::Prefix { rows_max, .. } => *rows_max as usize,
+        };
+        rows.take(max).collect()
+    }
+
+    /// What has been asked of others, oldest first, and not answered.
+    pub fn inquiry(&mut self) -> Option<Envelope> {
+        self.inquiries.front().map(|(query, _)| query.clone())
+    }
+
+    /// The oldest inquiry ends like this, and the keeper does what follows.
+    pub fn end_inquiry(&mut self, answer: Result<Envelope, Condition>) {
+        let (_, then) = self.inquiries.pop_front().expect("something was asked");
+        then(answer, self);
+        self.settle();
+    }
+
     fn apply(&mut self, batch: Vec<BookWrite>) -> Result<(), Condition> {
         let taken = |write: &BookWrite| match write {
             BookWrite::Insert { table, key, .. } => self.rows.contains_key(&(*table, key.clone())),
@@ -251,8 +294,17 @@ impl Host for FakeHost {
         then(Err(Condition::FeatureNotImplemented), self);
     }
 
-    fn neutral(&self, _envelope: &Envelope) -> Option<Envelope> {
-        None
+    fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
+        let body = str::from_utf8(&envelope.content.body).ok()?;
+        let text = body.strip_prefix("<body>")?.strip_suffix("</body>")?;
+        let said = Neutral {
+            text: Some(text.into()),
+            ..Neutral::default()
+        };
+        Some(Envelope {
+            content: said.pack(),
+            ..envelope.clone()
+        })
     }
 
     fn admission(&self, _user: &Jid) -> Option<&AllowList> {
@@ -300,6 +352,18 @@ impl Host for FakeHost {
             let result = host.failure.take().map_or(Ok(rows), Err);
             then(result, host);
         }));
+    }
+
+    fn look_up(&mut self, reads: Vec<BookRead>, then: ThenLookedUp) {
+        self.deferred.push_back(Box::new(move |host| {
+            let found = reads.iter().map(|read| host.find(read)).collect();
+            let result = host.failure.take().map_or(Ok(found), Err);
+            then(result, host);
+        }));
+    }
+
+    fn inquire(&mut self, query: Envelope, then: ThenAnswer) {
+        self.inquiries.push_back((query, then));
     }
 
     fn write(&mut self, batch: Vec<BookWrite>, then: Then) {
