@@ -18,7 +18,7 @@ use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
 use crate::relay::{Parcel, RelayHost};
 use crate::rooms::RoomSpeech;
-use crate::roster::Roster;
+use crate::roster::{Item, Roster};
 use crate::session::{Context, Now, Peer, Session, TlsFacts};
 use crate::shard::SessionId;
 use crate::store::RecordId;
@@ -60,6 +60,11 @@ pub trait Frontend: Send {
     /// while, not for each message.
     fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
         let _ = (waiting, host);
+    }
+
+    /// A roster of this shard has changed. Told only while there are attached services.
+    fn on_roster_change(&mut self, change: &RosterChange, host: &mut dyn Host) {
+        let _ = (change, host);
     }
 
     /// A session of this front-end carries another: makes the passenger's session, by what its carrier has noted. `None`:
@@ -164,6 +169,19 @@ pub type ThenLookedUp = Box<dyn FnOnce(Result<Vec<Vec<Row>>, Condition>, &mut dy
 /// Called once with the answer to an inquiry: a result or an error, as it came. An error of ours if it could not be asked, or if
 /// nobody answered in time.
 pub type ThenAnswer = Box<dyn FnOnce(Result<Envelope, Condition>, &mut dyn Host) + Send>;
+
+/// A roster is not what it was.
+#[derive(Debug, Clone)]
+pub struct RosterChange {
+    /// Whose; bare.
+    pub user: Jid,
+    /// As it is now; for a removal only its address counts.
+    pub item: Item,
+    /// Whether it was removed.
+    pub removed: bool,
+    /// The roster's version after the change.
+    pub version: u64,
+}
 
 /// Something waits for somebody.
 #[derive(Debug, Clone)]

@@ -32,6 +32,8 @@ struct Inquiry {
 #[derive(Default)]
 pub(super) struct Inquiries {
     open: HashMap<u64, Inquiry>,
+    /// On their way as soon as no front-end is at work: the one that asks may be the one that answers.
+    unsent: VecDeque<Envelope>,
     /// Until when, the oldest first.
     deadlines: VecDeque<(u64, u64)>,
 }
@@ -49,7 +51,18 @@ impl Shard {
         let whom = query.to.detached();
         self.inquiries.open.insert(number, Inquiry { whom, then });
         self.inquiries.deadlines.push_back((self.now.ms + INQUIRY_MS, number));
-        self.dispatch_free(query);
+        self.inquiries.unsent.push_back(query);
+    }
+
+    /// Sends one; false if there is none.
+    pub(super) fn send_inquiry(&mut self) -> bool {
+        match self.inquiries.unsent.pop_front() {
+            Some(query) => {
+                self.dispatch_free(query);
+                true
+            }
+            None => false,
+        }
     }
 
     /// A result or an error has come to a bare address or to the domain. Nothing happens if nobody waits for it.

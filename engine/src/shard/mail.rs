@@ -60,6 +60,8 @@ pub enum Item {
         /// Told once how it went.
         done: std::sync::mpsc::SyncSender<bool>,
     },
+    /// A service that sees presence is attached now: it is to be told who is there.
+    ServiceCame(Jid),
     /// Farewell to everybody.
     Drain,
 }
@@ -73,7 +75,7 @@ impl Item {
             Item::Attempt { .. } | Item::Admitted { .. } | Item::Keys(_) => Doing::Login,
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
-            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::Drain => Doing::Orders,
+            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::ServiceCame(_) | Item::Drain => Doing::Orders,
         }
     }
 }
@@ -186,6 +188,7 @@ impl super::Shard {
             Item::Keys(reply) => self.keys_replied(reply),
             Item::AccountChanged(account) => self.account_changed(&account),
             Item::RemoveAccount { account, done } => self.remove_for_administrator(&account, done),
+            Item::ServiceCame(service) => self.show_everybody(&service),
             Item::Drain => self.drain(),
         }
     }

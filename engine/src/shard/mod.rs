@@ -56,7 +56,7 @@ use crate::metrics::ShardMetrics;
 use crate::metrics::split::Split;
 use crate::rt::Shared;
 use crate::scram::Remembered;
-use crate::service::{Frontend, Translator};
+use crate::service::{Frontend, RosterChange, Translator};
 use crate::session::{Action, Now, Random};
 use crate::slots::SlotTable;
 use crate::store::RecordId;
@@ -173,6 +173,8 @@ pub struct Shard {
     users: Users,
     /// Services that are at home here, and which session each is.
     attached: Vec<(Jid, SessionId)>,
+    /// What front-ends are to be told of rosters.
+    roster_changes: VecDeque<RosterChange>,
     /// What the switch has asked others.
     inquiries: Inquiries,
     /// For whom something waits.
@@ -231,6 +233,7 @@ impl Shard {
             sessions: Sessions::new(seat.setup.limits.connections_per_shard),
             users: Users::default(),
             attached: Vec::new(),
+            roster_changes: VecDeque::new(),
             inquiries: Inquiries::default(),
             wakes: Wakes::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
@@ -346,7 +349,7 @@ impl Shard {
                     self.spare_batches.push(batch);
                 }
             }
-            if self.tell_waiting() {
+            if self.tell_waiting() || self.send_inquiry() || self.tell_roster_change() {
                 continue;
             }
             if self.accepted.is_empty() {

@@ -32,6 +32,7 @@ impl Shard {
         let before = resource.presence.replace(Shown::new(&envelope, priority));
         self.broadcast(uid, &envelope);
         if before.is_none() {
+            self.tell_watchers(&envelope);
             self.became_available(id, uid, &envelope.from);
         }
         if priority >= 0 {
@@ -78,6 +79,7 @@ impl Shard {
         let was_available = resource.presence.take().is_some();
         let directed = resource.directed.take();
         if was_available {
+            self.tell_watchers(&envelope);
             self.broadcast(uid, &envelope);
         }
         for to in directed {

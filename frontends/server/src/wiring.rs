@@ -279,6 +279,7 @@ fn components(config: &Config) -> Result<Vec<Component>> {
         Ok(Component {
             domain: Jid::parse(name).map_err(|error| anyhow!("component {name}: {error}"))?,
             secret: Secret::new(secret),
+            privileges: component.privileges(),
         })
     };
     config.components.component.iter().map(component).collect()
@@ -289,7 +290,8 @@ fn services(config: &Config) -> Vec<Attached> {
     let service = |component: &config::components::Component| {
         Some(Attached {
             domain: Jid::parse(&component.name).ok()?,
-            speaks_for_users: false,
+            speaks_for_users: component.speaks_for_users(),
+            sees_presence: component.presence == config::components::Presence::ManagedEntity,
         })
     };
     config.components.component.iter().filter_map(service).collect()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
-pub use crate::components::{Component, Secret};
+pub use crate::components::{Access, Component, Privileges, Secret};
 pub use crate::features::{Contacts, FeatureConfig, PushShows, Software};
 use crate::limits::Limits;
 

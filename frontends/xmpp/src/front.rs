@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crosspoint_engine::envelope::{Codec, Envelope};
-use crosspoint_engine::service::{Cipher, Frontend, Host, Translator, Waiting};
+use crosspoint_engine::service::{Cipher, Frontend, Host, RosterChange, Translator, Waiting};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
@@ -23,7 +23,7 @@ pub struct XmppFront {
 impl XmppFront {
     /// One for each shard, all from the same configuration.
     pub fn new(config: Arc<XmppConfig>) -> XmppFront {
-        let features = Features::new(&config.features);
+        let features = Features::new(&config.features).with_components(&config.components);
         let shared = Shared {
             caps: features.caps_element(),
             config,
@@ -57,6 +57,10 @@ impl Frontend for XmppFront {
 
     fn translator(&self) -> Translator {
         neutral::from_stanza
+    }
+
+    fn on_roster_change(&mut self, change: &RosterChange, host: &mut dyn Host) {
+        self.features.on_roster_change(change, host);
     }
 
     fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {

@@ -218,6 +218,7 @@ mod discovery {
             r#"<feature var="jabber:iq:last"/>"#,
             r#"<feature var="jabber:iq:roster"/>"#,
             r#"<feature var="urn:xmpp:ping"/>"#,
+            r#"<feature var="urn:xmpp:push:0"/>"#,
             r#"<feature var="vcard-temp"/>"#,
             "</query>",
         );

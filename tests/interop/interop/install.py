@@ -15,7 +15,7 @@ SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"
 PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0")
 DEBIAN_PACKAGES = ("go-sendxmpp", "profanity", "tmux", "openssl", "python3-venv", "python3-aioxmpp", "python3-pytest",
-                   "dpkg-dev")
+                   "dpkg-dev", "biboumi")
 DEBIAN_SERVERS = {"prosody": ("prosody",), "ejabberd": ("ejabberd",)}
 SYSTEM_PYTHON = "/usr/bin/python3"
 WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")

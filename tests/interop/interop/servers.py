@@ -129,7 +129,7 @@ class Crosspoint(Server):
         lines = ["[components]", 'listen = ["%s:%d"]' % (self.address, COMPONENT_PORT)]
         for component in self.settings["components"]:
             lines.append("[[components.component]]")
-            lines += ["%s = %s" % (key, json.dumps(value)) for key, value in component.items()]
+            lines += ["%s = %s" % (key, toml(value)) for key, value in component.items()]
         file = self.folder / "crosspoint.toml"
         file.write_text("\n".join(lines) + "\n")
         return ["--config", file]
@@ -179,6 +179,7 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
+        "privileges": "this Prosody has no privileged entities",
         "push": "this Prosody has no push notifications",
         "a_handshake_in_capitals_is_not_authorized": "Prosody takes it",
         "nothing_goes_before_the_handshake": "Prosody ignores it and leaves the stream open",
@@ -280,6 +281,13 @@ class Ejabberd(Server):
 
 
 SERVERS = {kind.name: kind for kind in (Crosspoint, Prosody, Ejabberd)}
+
+
+def toml(value):
+    """A text, or a table of texts, as TOML."""
+    if isinstance(value, dict):
+        return "{ %s }" % ", ".join("%s = %s" % (json.dumps(key), toml(inner)) for key, inner in value.items())
+    return json.dumps(value)
 
 
 def binary():

@@ -10,7 +10,7 @@
 //! - An error never carries the request's payload back: it may be a password (XEP-0077 section 3.3).
 
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
-use crosspoint_engine::service::{Host, Waiting};
+use crosspoint_engine::service::{Host, RosterChange, Waiting};
 
 mod ask;
 mod blocking;
@@ -24,6 +24,7 @@ mod legacy;
 mod offline;
 mod ping;
 mod private;
+mod privilege;
 mod push;
 mod register;
 mod roster;
@@ -38,13 +39,16 @@ pub use blocking::push_body as block_push_body;
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
 pub use config::{Contacts, FeatureConfig, PushShows, Software};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
+pub use privilege::{NS as PRIVILEGE_NS, PRIVILEGED_QUERY_BYTES_MAX};
 pub use push::{PUSH_FAILURES_MAX, PUSH_NODE_BYTES_MAX, PUSH_OPTIONS_BYTES_MAX, PUSH_REGISTRATIONS_MAX};
 pub use register::PASSWORD_BYTES_MAX;
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
 
 use crate::codec::Element;
+use crate::components::Component;
 use ask::{Ask, Reply};
+pub(crate) use xml::content as xml_content;
 
 /// All features, in the order in which their files are read best.
 const LIST: &[&Feature] = &[
@@ -63,6 +67,7 @@ const LIST: &[&Feature] = &[
     &legacy::FEATURE,
     &offline::FEATURE,
     &push::FEATURE,
+    &privilege::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -176,6 +181,8 @@ type Outcome = Result<Reply, Condition>;
 /// What all handlers know: computed once.
 struct Facts {
     config: FeatureConfig,
+    /// With what they may do.
+    components: Vec<Component>,
     disco: disco::Tables,
 }
 
@@ -196,10 +203,18 @@ impl Features {
         Features {
             facts: Facts {
                 config: config.clone(),
+                components: Vec::new(),
                 disco,
             },
             handlers,
         }
+    }
+
+    /// The same, with these components.
+    #[must_use]
+    pub fn with_components(mut self, components: &[Component]) -> Features {
+        self.facts.components = components.to_vec();
+        self
     }
 
     /// The server's entity capabilities hash (XEP-0115 section 5): SHA-1 in base64.
@@ -241,6 +256,11 @@ impl Features {
         push::on_waiting(waiting, &self.facts, host);
     }
 
+    /// A roster of this shard has changed.
+    pub fn on_roster_change(&mut self, change: &RosterChange, host: &mut dyn Host) {
+        privilege::on_roster_change(change, &self.facts, host);
+    }
+
     fn answer(&self, query: &Envelope, host: &mut dyn Host) -> Outcome {
         let Kind::Query(kind @ (QueryKind::Get | QueryKind::Set)) = query.kind else {
             return Ok(Reply::Later);
@@ -252,7 +272,11 @@ impl Features {
         let stanza = xml::parse(&stanza)?;
         let payload = xml::payload(&stanza)?;
         let handler = self.find(kind, payload)?;
-        let target = target(query);
+        let mut target = target(query);
+        if target == Target::Other && privilege::reaches_roster(&self.facts, &query.from, kind, payload) {
+            // As it would have been answered to the user (XEP-0356 section 4.3).
+            target = Target::Own;
+        }
         handler.reach.check(target)?;
         (handler.run)(&Ask { query, payload, target }, &self.facts, host)
     }
