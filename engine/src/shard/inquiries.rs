@@ -19,6 +19,8 @@ use crate::service::ThenAnswer;
 
 /// Inquiries of one shard that are not over.
 pub const INQUIRIES_MAX: usize = 16_384;
+/// Those and the ones that ended in the last [`INQUIRY_MS`], as far as they are remembered.
+const DEADLINES_MAX: usize = 4 * INQUIRIES_MAX;
 /// How long an answer may take, in milliseconds.
 pub const INQUIRY_MS: u64 = 60_000;
 /// What their identifiers begin with.
@@ -41,7 +43,7 @@ pub(super) struct Inquiries {
 impl Shard {
     /// Sends a query, and calls `then` once with what came of it.
     pub(super) fn begin_inquiry(&mut self, mut query: Envelope, then: ThenAnswer) {
-        if self.inquiries.open.len() >= INQUIRIES_MAX {
+        if self.inquiries.open.len() >= INQUIRIES_MAX || self.inquiries.deadlines.len() >= DEADLINES_MAX {
             return then(Err(Condition::ResourceConstraint), self);
         }
         let mut number = [0; 8];

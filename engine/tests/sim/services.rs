@@ -245,16 +245,20 @@ fn a_service_that_may_see_it_is_told_who_comes_and_goes_and_who_is_there_already
         let romeo = world.enter("romeo", "orchard", false);
         world.type_in(romeo, "available 0");
         world.until(romeo, "Available");
+        // What is still on its way when the service comes, it is told of twice.
+        world.settle();
         let blind = world.service("capulet.lit");
         let service = world.service("mantua.lit");
         world.until(service, "got Presence(Available) romeo@verona.lit/orchard mantua.lit ");
+        world.settle();
         let juliet = world.enter("juliet", "balcony", false);
         world.type_in(juliet, "available 0");
         world.until(service, "got Presence(Available) juliet@verona.lit/balcony mantua.lit ");
         // Only the first one is worth telling.
         world.type_in(juliet, "available 1");
         world.settle();
-        assert_eq!(world.heard_of(service, "got").len(), 2);
+        let told = world.heard_of(service, "got");
+        assert_eq!(told.len(), 2, "{told:?}");
         world.cut(juliet);
         world.until(
             service,

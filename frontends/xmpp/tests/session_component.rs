@@ -298,6 +298,18 @@ fn presence_and_messages_are_what_a_clients_are() {
 }
 
 #[test]
+fn a_probe_carries_nothing() {
+    let mut client = attached();
+    client
+        .send("<presence type='probe' from='plays.montague.lit' to='romeo@montague.lit'><c xmlns='urn:x'/></presence>");
+    let routed = client.routed();
+    assert_eq!(
+        (routed[0].content.codec, routed[0].content.body.len()),
+        (Codec::Neutral, 0)
+    );
+}
+
+#[test]
 fn what_only_the_server_may_say_is_cut_and_what_a_room_says_is_not() {
     let mut client = attached();
     client.send(

@@ -18,6 +18,9 @@ TRUSTED = {"name": "trusted." + servers.DOMAIN, "secret": "wherefore-trusted", "
 IRC = {"name": "irc." + servers.DOMAIN, "secret": "wherefore-irc"}
 COMPONENTS = [ECHO, OTHER, TRUSTED, IRC]
 
+# What is said of a service that is not there.
+AWAY = ("remote-server-timeout", "service-unavailable", "remote-server-not-found")
+
 stage = Stage()
 play = stage.play
 
@@ -163,12 +166,12 @@ async def a_service_that_is_away_is_an_error_and_not_a_queue(server):
         romeo = await cast.online("romeo")
         romeo.send_message(mto="a@" + OTHER["name"], mbody="anybody?", mtype="chat")
         error = await romeo.take(romeo.inbox, lambda message: message["type"] == "error", "an error")
-        expect(error["error"]["condition"] in ("remote-server-timeout", "service-unavailable"),
+        expect(error["error"]["condition"] in AWAY,
                "the condition is " + error["error"]["condition"])
         try:
             await romeo.ask("get", "<ping xmlns='urn:xmpp:ping'/>", OTHER["name"])
         except slixmpp.exceptions.IqError as error:
-            expect(error.condition in ("remote-server-timeout", "service-unavailable"), error.condition)
+            expect(error.condition in AWAY, error.condition)
         else:
             raise AssertionError("somebody answered")
 

@@ -55,6 +55,12 @@ def fields(form):
     return {field.get("var"): field.findtext(DATA + "value") for field in form.iter(DATA + "field")}
 
 
+def counts(server, summary, messages):
+    """The summary says how many wait. (ejabberd says nothing when it is to show neither sender nor body.)"""
+    if server.strict:
+        expect_equal(summary.get("message-count"), str(messages), "how many wait")
+
+
 async def enable(person, node, secret=None, service=ECHO):
     form = ""
     if secret:
@@ -94,8 +100,8 @@ async def a_phone_that_sleeps_is_woken_and_resumes(server):
         await quiet()
         juliet.send_message(mto=romeo.boundjid.bare, mbody="wake up", mtype="chat")
         node, summary, options, iq = await service.next()
-        expect_equal((node, summary.get("message-count"), options.get("secret")), ("phone-of-romeo", "1", "s3cret&"),
-                     "the notification")
+        expect_equal((node, options.get("secret")), ("phone-of-romeo", "s3cret&"), "the notification")
+        counts(server, summary, 1)
         expect("wake up" not in str(iq), "what was said stays here")
         expect_equal(iq["from"].bare, server.domain if server.strict else iq["from"].bare, "who publishes")
         romeo.connect(server.address, 5222)
@@ -113,7 +119,8 @@ async def who_is_offline_is_woken(server):
         await romeo.leave()
         juliet.send_message(mto=address, mbody="one", mtype="chat")
         node, summary, _, _ = await service.next()
-        expect_equal((node, summary.get("message-count")), ("n1", "1"), "the notification")
+        expect_equal(node, "n1", "the notification")
+        counts(server, summary, 1)
 
 
 @play("push", "push-quiet", seconds=60)
@@ -129,7 +136,7 @@ async def many_messages_are_two_notifications(server):
             juliet.send_message(mto=address, mbody=str(number), mtype="chat")
         await service.next()
         _, summary, _, _ = await service.next(QUIET_SECONDS)
-        expect_equal(summary.get("message-count"), "30", "what the second one counts")
+        counts(server, summary, 30)
         await asyncio.sleep(QUIET_SECONDS)
         expect(service.published.empty(), "and then there is quiet")
 

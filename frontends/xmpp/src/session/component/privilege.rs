@@ -137,7 +137,7 @@ fn honest(
     let hints = children::survey(&scanner, &stanza, from).hints(kind);
     let body = match cut(&stanza, &scanner, |child| children::is_forged(child, from)) {
         Cut::Whole(body) => body.as_bytes().to_vec(),
-        Cut::Rebuilt(body) => body.into(),
+        Cut::Rebuilt(body) => body,
     };
     Ok((body, hints))
 }

@@ -129,10 +129,14 @@ fn envelope(
     };
     Ok(Envelope {
         id: stanza.id.map(|id| run.value(id)).unwrap_or_default(),
-        content: Content {
-            codec: Codec::Xmpp,
-            head: inbound::head(stanza, run, None),
-            body,
+        content: match kind {
+            // A probe asks one thing, and with content it would be taken for one of the server's own.
+            Kind::Presence(PresenceKind::Probe) => Content::default(),
+            _ => Content {
+                codec: Codec::Xmpp,
+                head: inbound::head(stanza, run, None),
+                body,
+            },
         },
         hints,
         ..Envelope::neutral(from, to, kind)
