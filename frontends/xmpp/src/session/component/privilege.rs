@@ -9,7 +9,7 @@ use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Hints, Ki
 use crosspoint_engine::jid::Jid;
 
 use crate::codec::{Builder, CLIENT, Child, Cut, Element, Frame, Scan, ScanLimits, Scanner, Stanza, cut};
-use crate::components::{Access, Component};
+use crate::components::{Access, Component, Privileges};
 use crate::features::{PRIVILEGE_NS as NS, xml_content};
 use crate::stanza::{children, kind, write as words};
 
@@ -28,6 +28,12 @@ pub(super) fn announce(component: &Component, server: &Jid, out: &mut Vec<u8>) {
     out.push(b'>');
     let mut el = Builder::new(out);
     el.open("privilege").attr("xmlns", NS);
+    permissions(&mut el, privileges);
+    el.finish();
+    out.extend_from_slice(b"</message>");
+}
+
+fn permissions(el: &mut Builder<'_, '_>, privileges: &Privileges) {
     if privileges.roster != Access::None {
         let push = if privileges.hears_of_rosters() { "true" } else { "false" };
         el.open("perm")
@@ -57,8 +63,6 @@ pub(super) fn announce(component: &Component, server: &Jid, out: &mut Vec<u8>) {
             .attr("type", "managed_entity")
             .close();
     }
-    el.finish();
-    out.extend_from_slice(b"</message>");
 }
 
 /// The child by which a message to the server asks for another one to be sent.
@@ -86,11 +90,7 @@ pub(super) fn message(
         return Err(Condition::Forbidden);
     }
     let tree = scanner.child_tree(stanza, request).map_err(|_| Condition::BadRequest)?;
-    let forwarded = only_child(&tree).filter(|child| child.is("forwarded", NS_FORWARD));
-    let inner = forwarded
-        .and_then(only_child)
-        .filter(|child| child.is("message", CLIENT));
-    let inner = inner.ok_or(Condition::Forbidden)?;
+    let inner = forwarded(&tree).ok_or(Condition::Forbidden)?;
     let address = |name: &str| inner.attr(name).and_then(|text| Jid::parse(text).ok());
     let from = address("from").filter(|from| from.is_bare() && from.domain() == server.domain());
     let from = from.ok_or(Condition::Forbidden)?;
@@ -113,6 +113,12 @@ pub(super) fn message(
         hints,
         ..Envelope::neutral(from, to, kind)
     })
+}
+
+/// The one message in the one wrapping of a request.
+fn forwarded<'a, 'e>(request: &'e Element<'a>) -> Option<&'e Element<'a>> {
+    let wrapping = only_child(request).filter(|child| child.is("forwarded", NS_FORWARD))?;
+    only_child(wrapping).filter(|child| child.is("message", CLIENT))
 }
 
 /// What stands in a message, without what its sender could not say, and what that means for its treatment.

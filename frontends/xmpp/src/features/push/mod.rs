@@ -1,9 +1,6 @@
 //! XEP-0357 Push Notifications: a client names a service that can reach its device, and when a message waits the server publishes
 //! a notification there.
 //!
-//! ```text
-//! Table::Push   user NUL slot   ->  version (1), failures (u8), then each with its length (u16): service, node, resource, options
-//! ```
 //! The engine says when something waits, and how often at most ([`Host`]'s side of it is `shard/waiting.rs`). What a notification
 //! shows is the installation's to decide (section 9), and by default that is a number.
 //!
@@ -11,6 +8,8 @@
 //! - A user has at most [`PUSH_REGISTRATIONS_MAX`] registrations: each takes a free slot by an insert.
 //! - A service that says that a node is not, or not for us, is published to no more; one that fails is given up after
 //!   [`PUSH_FAILURES_MAX`] failures in a row. A registration that was changed meanwhile stays.
+
+mod registration;
 
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
@@ -23,6 +22,7 @@ use super::config::PushShows;
 use super::{Facts, Feature, Handler, Outcome, Reach, Xep, xml};
 use crate::codec::{Builder, Element};
 use crate::stanza::condition;
+use registration::Registration;
 
 const NS: &str = "urn:xmpp:push:0";
 const NS_PUBSUB: &str = "http://jabber.org/protocol/pubsub";
@@ -40,8 +40,6 @@ pub const PUSH_OPTIONS_BYTES_MAX: usize = 4_096;
 pub const PUSH_FAILURES_MAX: u8 = 20;
 /// Characters of a message that a notification shows.
 pub const PUSH_BODY_CHARS_MAX: usize = 200;
-
-const VERSION: u8 = 1;
 
 pub(super) const FEATURE: Feature = Feature {
     xeps: &[Xep::new(357, "0.4.1")],
@@ -65,18 +63,6 @@ pub(super) const FEATURE: Feature = Feature {
         },
     ],
 };
-
-/// Where one client's device is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Registration {
-    failures: u8,
-    service: Jid,
-    node: String,
-    /// Of the session that registered.
-    resource: String,
-    /// A form, or nothing.
-    options: Bytes,
-}
 
 /// Section 5.
 fn enable(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
@@ -353,79 +339,5 @@ fn delete(key: Bytes) -> BookWrite {
     BookWrite::Delete {
         table: Table::Push,
         key,
-    }
-}
-
-impl Registration {
-    fn encode(&self) -> Bytes {
-        let parts: [&[u8]; 4] = [
-            self.service.as_bytes(),
-            self.node.as_bytes(),
-            self.resource.as_bytes(),
-            &self.options,
-        ];
-        let mut out = vec![VERSION, self.failures];
-        for part in parts {
-            // An address has at most 3,071 bytes, and the others have bounds of their own.
-            out.extend_from_slice(&(part.len() as u16).to_le_bytes());
-            out.extend_from_slice(part);
-        }
-        out.into()
-    }
-
-    /// `None` for what another build has written.
-    fn decode(bytes: &[u8]) -> Option<Registration> {
-        let (&[version, failures], mut rest) = bytes.split_first_chunk()?;
-        let mut part = || {
-            let (length, behind) = rest.split_first_chunk()?;
-            let part = behind.get(..usize::from(u16::from_le_bytes(*length)))?;
-            rest = &behind[part.len()..];
-            Some(part)
-        };
-        let text = |part: &[u8]| str::from_utf8(part).ok().map(str::to_owned);
-        let registration = Registration {
-            failures,
-            service: Jid::parse(str::from_utf8(part()?).ok()?).ok()?,
-            node: text(part()?)?,
-            resource: text(part()?)?,
-            options: Bytes::copy_from_slice(part()?),
-        };
-        (version == VERSION && rest.is_empty()).then_some(registration)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn registration() -> Registration {
-        Registration {
-            failures: 3,
-            service: "push.c.lit".parse().unwrap(),
-            node: "yxs32uqsflafdk3iuqo".to_owned(),
-            resource: "phone".to_owned(),
-            options: Bytes::from_static(b"<x xmlns='jabber:x:data'/>"),
-        }
-    }
-
-    #[test]
-    fn a_registration_comes_back_from_its_row_and_a_shorter_row_does_not() {
-        let row = registration().encode();
-        assert_eq!(Registration::decode(&row), Some(registration()));
-        for length in 0..row.len() {
-            assert_eq!(Registration::decode(&row[..length]), None, "length {length}");
-        }
-    }
-
-    #[test]
-    fn the_row_of_version_1_is_frozen() {
-        let row = Registration {
-            failures: 1,
-            service: "p.lit".parse().unwrap(),
-            node: "n".to_owned(),
-            resource: "r".to_owned(),
-            options: Bytes::new(),
-        };
-        assert_eq!(&row.encode()[..], b"\x01\x01\x05\0p.lit\x01\0n\x01\0r\0\0");
     }
 }
