@@ -250,6 +250,13 @@ pub enum Action {
     HangUp,
     /// Write out what is in the outbox, then close the transport; the session is over. Nothing may follow.
     Close,
+    /// Whether the client says that nobody looks at it (XEP-0352): what it is given meanwhile is worth a knock elsewhere.
+    Doze(bool),
+    /// The client is gone and has not confirmed this, the last of such messages. Pushed before `Detach` or `Return`.
+    Unseen {
+        /// What.
+        envelope: Envelope,
+    },
     /// The peer has proved to be the service that answers for this domain ([`crate::attached`]). The shard moves session and
     /// transport to the domain's home if it is another one; there `Placed` comes, whereupon this is to be asked again. Answered by
     /// `Attached`. From then on the session may `Route` what comes from any address of the domain. Leave further input unread

@@ -325,6 +325,8 @@ pub fn name(action: &Action) -> &'static str {
         | Action::HoldPassenger { .. }
         | Action::Tell { .. }
         | Action::Relay(_) => "Carry",
+        Action::Doze(_) => "Doze",
+        Action::Unseen { .. } => "Unseen",
         Action::Attach { .. } => "Attach",
         Action::SpeakFor { .. } => "SpeakFor",
         Action::Spend { .. } => "Spend",
