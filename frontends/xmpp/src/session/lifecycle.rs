@@ -174,7 +174,7 @@ impl XmppSession {
         let State::Negotiating(negotiation) = &self.state else {
             return;
         };
-        if farewell == Farewell::AccountChanged && matches!(negotiation.stage, Stage::Homing { .. }) {
+        if farewell == Farewell::AccountChanged && matches!(negotiation.stage, Stage::Homing) {
             let failure = b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><account-disabled/></failure>";
             cx.outbox.extend_from_slice(failure);
         }
