@@ -20,6 +20,8 @@ pub struct Attached {
     pub domain: Jid,
     /// Whether it may send in the name of the switch and of its users ([`Action::SpeakFor`](crate::session::Action::SpeakFor)).
     pub speaks_for_users: bool,
+    /// Whether it is told when sessions of users come and go.
+    pub sees_presence: bool,
 }
 
 /// All of a switch, by domain.
@@ -31,6 +33,17 @@ impl Services {
     pub fn new(services: impl IntoIterator<Item = Attached>) -> Services {
         let keyed = |service: Attached| (service.domain.domain().into(), service);
         Services(services.into_iter().map(keyed).collect())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that are told of sessions.
+    pub fn watchers(&self) -> impl Iterator<Item = &Jid> {
+        let watching = self.0.values().filter(|service| service.sees_presence);
+        watching.map(|service| &service.domain)
     }
 
     /// The service that answers for a domain.

@@ -139,6 +139,8 @@ impl Hints {
     pub const TRANSIENT: Hints = Hints(16);
     /// An event: of the addressee's sessions only those get it whose front-end says that they want it (XEP-0163 section 4).
     pub const EVENT: Hints = Hints(8);
+    /// Worth waking an absent addressee for (XEP-0357): somebody has said something.
+    pub const WAKE: Hints = Hints(32);
 
     /// Both.
     pub const fn with(self, other: Hints) -> Hints {

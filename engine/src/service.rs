@@ -20,7 +20,7 @@ use crate::envelope::{Codec, Condition, Envelope};
 use crate::jid::Jid;
 use crate::relay::{Parcel, RelayHost};
 use crate::rooms::RoomSpeech;
-use crate::roster::Roster;
+use crate::roster::{Item, Roster};
 use crate::session::{Context, Now, Peer, Session, TlsFacts};
 use crate::shard::SessionId;
 use crate::stable::StableId;
@@ -94,6 +94,17 @@ pub trait Frontend: Send {
     /// What came of [`Host::ask`]; `None` if nobody answered in time.
     fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
         let _ = (key, answer, host);
+    }
+
+    /// A message waits for a user of this shard whom nobody listens for, or for a session whose client sleeps. Told once in a
+    /// while, not for each message.
+    fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
+        let _ = (waiting, host);
+    }
+
+    /// A roster of this shard has changed. Told only while there are attached services.
+    fn on_roster_change(&mut self, change: &RosterChange, host: &mut dyn Host) {
+        let _ = (change, host);
     }
 
     /// A session of this front-end carries another: makes the passenger's session, by what its carrier has noted. `None`:
@@ -194,6 +205,36 @@ pub type ThenRows = Box<dyn FnOnce(Result<Vec<Row>, Condition>, &mut dyn Host) +
 
 /// Called once with the rows of several look-ups, one list for each.
 pub type ThenLookedUp = Box<dyn FnOnce(Result<Vec<Vec<Row>>, Condition>, &mut dyn Host) + Send>;
+
+/// Called once with the answer to an inquiry: a result or an error, as it came. An error of ours if it could not be asked, or if
+/// nobody answered in time.
+pub type ThenAnswer = Box<dyn FnOnce(Result<Envelope, Condition>, &mut dyn Host) + Send>;
+
+/// A roster is not what it was.
+#[derive(Debug, Clone)]
+pub struct RosterChange {
+    /// Whose; bare.
+    pub user: Jid,
+    /// As it is now; for a removal only its address counts.
+    pub item: Item,
+    /// Whether it was removed.
+    pub removed: bool,
+    /// The roster's version after the change.
+    pub version: u64,
+}
+
+/// Something waits for somebody.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Whose home this is; bare.
+    pub user: Jid,
+    /// The session that was given it, if nobody looks at that one's client. `None`: nobody is there to take it.
+    pub session: Option<Jid>,
+    /// How many messages wait, as far as is known here.
+    pub count: u64,
+    /// The last of them. Without content if that was long ago, or large.
+    pub last: Envelope,
+}
 
 /// A page of what was said to a user and by the user.
 #[derive(Debug, Clone)]
@@ -391,6 +432,9 @@ pub trait Host {
     /// Sends a query, from the domain or from a bare address at home here, to a session at home here. The shard gives it an
     /// identifier; the answer comes by [`Frontend::on_answer`] with this key. False, and nothing is sent, if too many are open.
     fn ask(&mut self, query: Envelope, key: u64) -> bool;
+
+    /// Sends a query to anybody, in the name of the domain or of a bare address at home here. It gets an identifier of its own.
+    fn inquire(&mut self, query: Envelope, then: ThenAnswer);
 
     /// Changes the book, all of the batch or nothing: `Conflict` when an `Insert` found its key taken.
     fn write(&mut self, batch: Vec<BookWrite>, then: Then);

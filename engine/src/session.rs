@@ -214,6 +214,9 @@ pub enum Action {
         /// 0 for nothing.
         after: RecordId,
     },
+    /// The client looks in the archive for what it has missed: what waits for its user by now and stands there is pending no more
+    /// (XEP-0386 section 3). What waits and is in no archive comes as ever.
+    ReadsArchive,
     /// While set, the session is given nothing that the log can keep for it, nor what a slow reader can do without.
     Hold(bool),
     /// What this session wants to be told of its user's other sessions' doings. Without it: nothing.
@@ -247,6 +250,13 @@ pub enum Action {
     HangUp,
     /// Write out what is in the outbox, then close the transport; the session is over. Nothing may follow.
     Close,
+    /// Whether the client says that nobody looks at it (XEP-0352): what it is given meanwhile is worth a knock elsewhere.
+    Doze(bool),
+    /// The client is gone and has not confirmed this, the last of such messages. Pushed before `Detach` or `Return`.
+    Unseen {
+        /// What.
+        envelope: Envelope,
+    },
     /// The peer has proved to be the service that answers for this domain ([`crate::attached`]). The shard moves session and
     /// transport to the domain's home if it is another one; there `Placed` comes, whereupon this is to be asked again. Answered by
     /// `Attached`. From then on the session may `Route` what comes from any address of the domain. Leave further input unread

@@ -155,6 +155,19 @@ pub fn part_key(user: &Jid, part: &str) -> Bytes {
     key.freeze()
 }
 
+/// Key of the row that says when a user was last here, in [`Table::Setting`](crosspoint_storage::seam::Table).
+#[must_use]
+pub fn last_seen_key(user: &Jid) -> Bytes {
+    part_key(user, "last seen")
+}
+
+/// What that row says: the last login, and the end of the last session, in Unix milliseconds.
+#[must_use]
+pub fn last_seen(value: &[u8]) -> Option<(u64, u64)> {
+    let (login, rest) = value.split_first_chunk()?;
+    Some((u64::from_le_bytes(*login), u64::from_le_bytes(rest.try_into().ok()?)))
+}
+
 fn kind_number(kind: Kind) -> u8 {
     match kind {
         Kind::Message(MessageKind::Normal) => 1,

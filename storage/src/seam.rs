@@ -212,7 +212,7 @@ pub enum Table {
     Pubsub = 8,
     /// bare JID NUL token identity -> hash of a token that logs in (XEP-0484).
     Token = 9,
-    /// bare JID NUL service NUL node -> push registration (XEP-0357).
+    /// bare JID NUL slot -> push registration (XEP-0357).
     Push = 10,
     /// bare JID NUL slot -> uploaded file (XEP-0363).
     Upload = 11,

@@ -46,6 +46,7 @@ impl Shard {
             }
             Action::Resume { token } => self.resume(id, &token),
             Action::Sync { after } => self.sync_queue(id, after),
+            Action::ReadsArchive => self.leave_to_archive(id),
             Action::Hold(hold) => self.hold_back(id, hold),
             Action::Listen { copies, changes } => self.listen(id, copies, changes),
             Action::Spend { key, until_unix_ms } => {
@@ -58,6 +59,8 @@ impl Shard {
             Action::WakeAt(at_ms) => self.arm(id, at_ms),
             Action::HangUp => self.hang_up(id),
             Action::Close => self.close(id),
+            Action::Doze(dozing) => self.doze(id, dozing),
+            Action::Unseen { envelope } => self.unseen(id, &envelope),
             Action::Attach { domain } => self.attach(id, &domain),
             Action::SpeakFor { envelope } => self.speak_for(id, envelope),
             Action::Place { shard } => self.place(id, shard),

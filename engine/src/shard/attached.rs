@@ -11,6 +11,7 @@ use super::table::SessionId;
 use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
 use crate::jid::Jid;
 use crate::metrics::protocol;
+use crate::service::RosterChange;
 use crate::session::{Event, Form};
 use crate::slots::UserKey;
 
@@ -36,10 +37,20 @@ impl Shard {
         let domain = domain.to_domain().detached();
         self.attached.push((domain.clone(), id));
         if let Some(entry) = self.sessions.get_mut(id) {
-            entry.address = Some(domain);
+            entry.address = Some(domain.clone());
             entry.bulk = true;
         }
+        let sees = self.setup.services.get(domain.domain());
+        let sees = sees.is_some_and(|service| service.sees_presence);
         self.event(id, Event::Attached(true));
+        if sees {
+            for (shard, lane) in self.outgoing.lanes.iter_mut().enumerate() {
+                if shard != usize::from(self.id) {
+                    lane.push(Item::ServiceCame(domain.clone()));
+                }
+            }
+            self.show_everybody(&domain);
+        }
     }
 
     /// The session is over, and so is its answering for the domain.
@@ -58,7 +69,7 @@ impl Shard {
     }
 
     /// To an address of a service's domain: to that domain's home.
-    pub(super) fn to_service(&mut self, routed: Routed) {
+    pub(super) fn forward_to_service(&mut self, routed: Routed) {
         let home = self.home_of(UserKey::of(&routed.envelope.to.to_domain()));
         match home == self.id {
             true => self.arrive_at_service(routed),
@@ -108,6 +119,45 @@ impl Shard {
             .is_some_and(|service| service.speaks_for_users);
         let ours = envelope.from.is_bare() && envelope.from.domain() == self.setup.domain.domain();
         if trusted && ours {
+            self.dispatch_free(envelope);
+        }
+    }
+
+    /// A user's roster has changed: front-ends are told when none of them is at work, if there is any service to tell further.
+    pub(super) fn note_roster_change(&mut self, change: RosterChange) {
+        if !self.setup.services.is_empty() {
+            self.roster_changes.push_back(change);
+        }
+    }
+
+    /// Tells front-ends of one change; false if there is none.
+    pub(super) fn tell_roster_change(&mut self) -> bool {
+        let Some(change) = self.roster_changes.pop_front() else {
+            return false;
+        };
+        for frontend in 0..self.frontends.len() {
+            self.lend_frontend(frontend, |front, shard| front.on_roster_change(&change, shard));
+        }
+        true
+    }
+
+    /// A session of a user has come or gone: services that may see that are told, whatever the roster says.
+    pub(super) fn tell_watchers(&mut self, presence: &Envelope) {
+        let watchers: Vec<Jid> = self.setup.services.watchers().cloned().collect();
+        for to in watchers {
+            self.dispatch_free(Envelope { to, ..presence.clone() });
+        }
+    }
+
+    /// A service that sees presence has come: it is told who is there, by every shard.
+    pub(super) fn show_everybody(&mut self, service: &Jid) {
+        let shown: Vec<Envelope> = self
+            .users
+            .iter()
+            .flat_map(|user| &user.resources)
+            .filter_map(|resource| resource.shows(service))
+            .collect();
+        for envelope in shown {
             self.dispatch_free(envelope);
         }
     }

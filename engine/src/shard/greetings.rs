@@ -24,7 +24,6 @@ use crate::session::Form;
 use crate::store;
 
 const GREETED: &str = "greeted";
-const LAST_SEEN: &str = "last seen";
 
 impl Shard {
     /// Says it to all of a user's sessions that are available.
@@ -125,7 +124,7 @@ impl Shard {
             return;
         };
         if let Some((login, seen)) = times(user) {
-            self.put_numbers(store::part_key(&user.address, LAST_SEEN), (login, seen));
+            self.put_numbers(store::last_seen_key(&user.address), (login, seen));
         }
     }
 
@@ -135,7 +134,7 @@ impl Shard {
         user: &Jid,
         then: impl FnOnce(&mut Shard, Option<(u64, u64)>) + Send + 'static,
     ) {
-        self.read_numbers(store::part_key(user, LAST_SEEN), then);
+        self.read_numbers(store::last_seen_key(user), then);
     }
 
     fn read_numbers(&mut self, key: Bytes, then: impl FnOnce(&mut Shard, Option<(u64, u64)>) + Send + 'static) {
@@ -144,7 +143,7 @@ impl Shard {
                 Outcome::Rows(results) => results.into_iter().flatten().next(),
                 _ => None,
             };
-            then(shard, row.and_then(|row| numbers(&row.value)));
+            then(shard, row.and_then(|row| store::last_seen(&row.value)));
         });
         let table = Table::Setting;
         self.outgoing.book.push(BookRequest::Read {
@@ -168,10 +167,4 @@ impl Shard {
 fn times(user: &User) -> Option<(u64, u64)> {
     let login = user.last_login_unix_ms?.get();
     Some((login, user.last_seen_unix_ms.map_or(login, std::num::NonZeroU64::get)))
-}
-
-fn numbers(value: &[u8]) -> Option<(u64, u64)> {
-    let (first, rest) = value.split_first_chunk()?;
-    let second = rest.try_into().ok()?;
-    Some((u64::from_le_bytes(*first), u64::from_le_bytes(second)))
 }

@@ -15,8 +15,8 @@ use crate::envelope::{Condition, Envelope};
 use crate::jid::Jid;
 use crate::roster::Roster;
 use crate::service::{
-    Admission, Direction, Host, RoomsWanted, Span, Then, ThenHistory, ThenLookedUp, ThenRoomHistory, ThenRooms,
-    ThenRows,
+    Admission, Direction, Host, RoomsWanted, Span, Then, ThenAnswer, ThenHistory, ThenLookedUp, ThenRoomHistory,
+    ThenRooms, ThenRows,
 };
 use crate::session::Now;
 use crate::slots::UserKey;
@@ -208,6 +208,10 @@ impl Host for Shard {
 
     fn ask(&mut self, query: Envelope, key: u64) -> bool {
         self.ask_session(query, key)
+    }
+
+    fn inquire(&mut self, query: Envelope, then: ThenAnswer) {
+        self.begin_inquiry(query, then);
     }
 
     fn write(&mut self, batch: Vec<BookWrite>, then: Then) {

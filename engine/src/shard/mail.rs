@@ -98,6 +98,8 @@ pub enum Item {
         /// The report.
         told: Box<super::Told>,
     },
+    /// A service that sees presence is attached now: it is to be told who is there.
+    ServiceCame(Jid),
     /// Farewell to everybody.
     Drain,
 }
@@ -119,9 +121,12 @@ impl Item {
             Item::Arrive(_) => Doing::Accept,
             Item::Journal(_) => Doing::Log,
             Item::Book(_) => Doing::Load,
-            Item::AccountChanged(_) | Item::RemoveAccount { .. } | Item::Order(_) | Item::Told { .. } | Item::Drain => {
-                Doing::Orders
-            }
+            Item::AccountChanged(_)
+            | Item::RemoveAccount { .. }
+            | Item::Order(_)
+            | Item::Told { .. }
+            | Item::ServiceCame(_)
+            | Item::Drain => Doing::Orders,
         }
     }
 }
@@ -243,6 +248,7 @@ impl super::Shard {
             Item::RemoveAccount { account, done } => self.remove_for_administrator(&account, done),
             Item::Order(errand) => self.errand(*errand),
             Item::Told { token, told } => self.told(token, told),
+            Item::ServiceCame(service) => self.show_everybody(&service),
             Item::Drain => self.drain(),
         }
     }

@@ -133,6 +133,7 @@ impl Shard {
                 self.hold(uid, *id, record);
             }
             self.deliver(*id, envelope, Form::Plain, record.map(|record| record.id));
+            self.waits_for_session(*id, envelope);
         }
         let Some(user) = self.users.get(uid) else { return };
         if envelope.hints.has(Hints::COPY) && user.resources.len() > targets.len() {
@@ -144,6 +145,7 @@ impl Shard {
                     .is_some_and(|entry| entry.address.as_ref() != Some(&envelope.from))
                 {
                     self.deliver(other, envelope, Form::CopyReceived, None);
+                    self.waits_for_session(other, envelope);
                 }
             }
         }
@@ -155,8 +157,9 @@ impl Shard {
             return self.accept(routed.ticket);
         }
         let Routed { envelope, ticket } = routed;
-        if let Err(condition) = self.append(uid, &envelope, ticket) {
-            self.refuse_routed(Routed { envelope, ticket }, condition);
+        match self.append(uid, &envelope, ticket) {
+            Ok(_) => self.waits_for_user(uid, &envelope),
+            Err(condition) => self.refuse_routed(Routed { envelope, ticket }, condition),
         }
     }
 

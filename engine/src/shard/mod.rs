@@ -23,6 +23,7 @@ mod feeding;
 mod greetings;
 mod history;
 mod host;
+mod inquiries;
 mod ledger;
 mod loading;
 mod mail;
@@ -46,6 +47,7 @@ mod tokens;
 mod translate;
 mod turns;
 mod user;
+mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -65,7 +67,7 @@ use crate::metrics::split::Split;
 use crate::rooms::RoomSpeech;
 use crate::rt::Shared;
 use crate::scram::Remembered;
-use crate::service::{Dresser, Frontend, Translator};
+use crate::service::{Dresser, Frontend, RosterChange, Translator};
 use crate::session::{Action, Now, Random};
 use crate::slots::SlotTable;
 use crate::stable::StableKey;
@@ -76,13 +78,16 @@ pub use accounts::KeyRequest;
 pub use administration::{Errand, Told};
 pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
 pub use badges::BADGE_BYTES_MAX;
+pub use inquiries::{INQUIRIES_MAX, INQUIRY_MS};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use rooms::{Fan, Listing, RoomNews, RoomsSetup};
 pub use sessions::{Order, Refused};
 pub use table::SessionId;
 pub use turns::TURNS_WAITING_MAX;
+pub use waiting::{QUIET_MAX, QUIET_MS};
 
 use asks::Asks;
+use inquiries::Inquiries;
 use ledger::Ledger;
 use notices::Notice;
 use rooms::Rooms;
@@ -92,6 +97,7 @@ use tokens::TokenDesk;
 use translate::Translation;
 use turns::Turns;
 use user::Users;
+use waiting::Wakes;
 
 /// What all shards of a switch have in common.
 #[derive(Debug)]
@@ -198,6 +204,12 @@ pub struct Shard {
     /// Services that are at home here, and which session each is.
     attached: Vec<(Jid, SessionId)>,
     rooms: Rooms,
+    /// What front-ends are to be told of rosters.
+    roster_changes: VecDeque<RosterChange>,
+    /// What the switch has asked others.
+    inquiries: Inquiries,
+    /// For whom something waits.
+    wakes: Wakes,
     ledger: Ledger,
     logins: LoginGuard,
     /// What was good once, and is used up.
@@ -277,6 +289,9 @@ impl Shard {
             users: Users::default(),
             attached: Vec::new(),
             rooms: Rooms::default(),
+            roster_changes: VecDeque::new(),
+            inquiries: Inquiries::default(),
+            wakes: Wakes::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
             spent: Spent::default(),
             tokens: TokenDesk::default(),
@@ -346,6 +361,8 @@ impl Shard {
         self.end_when_due();
         self.expire_idle_rooms();
         self.refresh_directory();
+        self.expire_inquiries();
+        self.end_quiet();
         let now = self.now.ms;
         self.heirs.retain(|_, (_, until)| *until > now);
         self.run();
@@ -403,7 +420,7 @@ impl Shard {
                     self.spare_batches.push(batch);
                 }
             }
-            if self.take_notice() {
+            if self.take_notice() || self.tell_waiting() || self.send_inquiry() || self.tell_roster_change() {
                 continue;
             }
             if self.accepted.is_empty() {

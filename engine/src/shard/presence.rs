@@ -34,6 +34,7 @@ impl Shard {
         let before = resource.presence.replace(Shown::new(&envelope, priority));
         self.broadcast(uid, &envelope);
         if before.is_none() {
+            self.tell_watchers(&envelope);
             self.became_available(id, uid, &envelope.from);
         }
         self.note_presence(id, &envelope);
@@ -82,6 +83,7 @@ impl Shard {
         let was_available = resource.presence.take().is_some();
         let directed = resource.directed.take();
         if was_available {
+            self.tell_watchers(&envelope);
             self.broadcast(uid, &envelope);
             self.note_presence(id, &envelope);
         }

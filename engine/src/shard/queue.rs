@@ -356,9 +356,58 @@ impl Shard {
         }
         if !ids.is_empty() {
             self.metrics.settled.add(ids.len() as u64);
+            if let Some(drain) = queue.drain.as_mut().filter(|drain| drain.fetching) {
+                drain.confirmed.extend_from_slice(&ids);
+            }
             let user = user.key.0;
             self.outgoing.journal.push(JournalRequest::Settle { user, ids });
         }
+    }
+
+    /// The client of a session reads its archive: what waits by now and stands there need not be sent, unless a session holds it.
+    pub(super) fn leave_to_archive(&mut self, session: SessionId) {
+        let Some(uid) = self.sessions.get(session).and_then(|entry| entry.user) else {
+            return;
+        };
+        let Some(user) = self.users.get(uid) else { return };
+        if self.setup.archive && user.queue.unheld() > 0 {
+            let until = user.queue.last;
+            self.leave_page(uid, 0, until);
+        }
+    }
+
+    fn leave_page(&mut self, uid: UserId, after: RecordId, until: RecordId) {
+        let (records_max, bytes_max) = (self.setup.limits.queue_page_records, self.setup.limits.queue_page_bytes);
+        let Some(user) = self.users.get(uid).map(|user| user.key.0) else {
+            return;
+        };
+        self.pin(uid);
+        let token = self.expect(move |shard, outcome| {
+            if let Outcome::Records(records, more) = outcome {
+                let last = records.last().map_or(until, |record| record.id);
+                let archived: Vec<Record> = records
+                    .into_iter()
+                    .filter(|record| shard.is_archived(record, until))
+                    .collect();
+                shard.settle_known(uid, &archived);
+                if more && last < until {
+                    shard.leave_page(uid, last, until);
+                }
+            }
+            shard.unpin(uid);
+        });
+        self.outgoing.journal.push(JournalRequest::Fetch {
+            token,
+            user,
+            after,
+            records_max,
+            bytes_max,
+        });
+    }
+
+    fn is_archived(&self, record: &Record, until: RecordId) -> bool {
+        let known = |envelope: Envelope| self.identity(record, &envelope).is_some();
+        record.id <= until && store::decode(record.version, &record.payload).is_ok_and(known)
     }
 
     /// A session asks to be given nothing that can wait, or to be given it again.

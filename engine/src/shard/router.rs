@@ -19,7 +19,7 @@ impl Shard {
                 return self.send_to_room(routed, None);
             }
             return match self.is_service(to.domain()) {
-                true => self.to_service(routed),
+                true => self.forward_to_service(routed),
                 false => self.elsewhere(routed),
             };
         }
@@ -45,6 +45,10 @@ impl Shard {
         let domain = routed.envelope.to.domain();
         if domain != self.setup.domain.domain() && self.is_service(domain) {
             return self.arrive_at_service(routed);
+        }
+        if routed.envelope.to.node().is_none() {
+            // What was asked here in the name of the domain was answered elsewhere.
+            return self.arrive_at_server(routed);
         }
         let key = UserKey::of(&routed.envelope.to);
         self.arrive_at(key, routed);
@@ -162,7 +166,7 @@ impl Shard {
             }
             Kind::Query(QueryKind::Result | QueryKind::Error) => {
                 self.accept(routed.ticket);
-                self.answer_arrived(routed.envelope);
+                self.answer_to_server(routed.envelope);
             }
             Kind::Message(MessageKind::Headline) | Kind::Presence(_) => self.accept(routed.ticket),
             _ => self.refuse_routed(routed, Condition::ServiceUnavailable),

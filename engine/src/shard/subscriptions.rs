@@ -16,6 +16,7 @@ use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
 use crate::jid::Jid;
 use crate::roster::subscription::{Announce, Farewell, Inbound, Kind as Step, Outbound};
 use crate::roster::{Change, Item as Contact, Push};
+use crate::service::RosterChange;
 use crate::session::{Event, Form};
 use crate::store;
 
@@ -161,6 +162,13 @@ impl Shard {
         let hears: Vec<SessionId> = hears.map(|resource| resource.session).collect();
         let removed = push.item.is_none();
         let item = push.item.unwrap_or_else(|| Contact::stranger(&push.jid));
+        let change = RosterChange {
+            user: user.address.to_bare(),
+            item: item.clone(),
+            removed,
+            version: push.version,
+        };
+        self.note_roster_change(change);
         for session in hears {
             self.event(
                 session,

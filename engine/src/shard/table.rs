@@ -55,6 +55,8 @@ pub(super) struct Entry {
     pub(super) bulk: bool,
     /// Its client is to acknowledge first.
     pub(super) held_back: bool,
+    /// Nobody looks at its client.
+    pub(super) dozing: bool,
 }
 
 // There is one for every connection.
@@ -177,6 +179,12 @@ impl Entry {
             above_soft: false,
             bulk: false,
             held_back: false,
+            dozing: false,
         }
+    }
+
+    /// What is given to it, nobody sees for now.
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.dozing || self.sleeps_until.is_some()
     }
 }

@@ -278,6 +278,10 @@ impl Users {
         self.index.len()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &User> {
+        self.places.iter().filter_map(Option::as_deref)
+    }
+
     pub(super) fn find(&self, key: UserKey, address: &Jid) -> Option<UserId> {
         let same = |id: &UserId| {
             self.get(*id)

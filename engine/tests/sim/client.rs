@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
-//!   names · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
+//!   names · skim · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
 //!   want · event ID · wonder · answer ID [FROM] · badge BYTES · count ·
 //!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD · issue CLIENT LIFETIME_MS · show NODE CLIENT TOKEN COUNT · order WHAT:WHOM
 //! ```
@@ -22,7 +22,9 @@ use crosspoint_engine::envelope::{Codec, Condition, Envelope, Hints, Kind, Messa
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::relay::{Parcel, RelayHost};
 use crosspoint_engine::rooms::RoomSpeech;
-use crosspoint_engine::service::{Admission, BookWrite, Cipher, Direction, Dresser, Frontend, Host, Span, Table};
+use crosspoint_engine::service::{
+    Admission, BookWrite, Cipher, Direction, Dresser, Frontend, Host, Span, Table, Waiting,
+};
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 use crosspoint_engine::shard::SessionId;
 use crosspoint_engine::tokens::{Mechanism, Owner, Shown, Verdict};
@@ -126,6 +128,14 @@ impl LineSession {
                 after: first.parse().unwrap_or(0),
             }),
             "send" => self.send(first, second, cx),
+            // Worth waking somebody for.
+            "call" => {
+                let mut envelope = Envelope::neutral(self.me(), address(first), Kind::Message(MessageKind::Chat));
+                envelope.id = Bytes::copy_from_slice(second.as_bytes());
+                envelope.hints = Hints::STORE.with(Hints::WAKE);
+                cx.actions.push(Action::Route { envelope, seq: None });
+            }
+            "doze" => cx.actions.push(Action::Doze(first == "on")),
             "shout" => {
                 let mut envelope = Envelope::neutral(self.me(), address(first), Kind::Message(MessageKind::Headline));
                 envelope.id = Bytes::copy_from_slice(second.as_bytes());
@@ -156,6 +166,7 @@ impl LineSession {
             "room" => self.to_room(line, first, Kind::Query(QueryKind::Set), cx),
             "ask" => self.to_room(line, first, Kind::Query(QueryKind::Get), cx),
             "rooms" => self.to_room(line, "#", Kind::Query(QueryKind::Get), cx),
+            "skim" => cx.actions.push(Action::ReadsArchive),
             "names" => self.names = true,
             // To be forgotten when it has been delivered.
             "whisper" => {
@@ -660,6 +671,19 @@ impl Frontend for LineFront {
         LineFront::tell(to, format!("answered-{key}-{answered}"), host);
     }
 
+    /// The nurse is told of everybody.
+    fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
+        let who = waiting.session.as_ref().unwrap_or(&waiting.user);
+        let mut envelope = Envelope::neutral(
+            host.domain().clone(),
+            address("nurse"),
+            Kind::Message(MessageKind::Headline),
+        );
+        let last = String::from_utf8_lossy(&waiting.last.id);
+        envelope.id = format!("wake {} {} {last}", who, waiting.count).into();
+        host.send(envelope);
+    }
+
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
         if host
             .rooms_domain()
@@ -671,6 +695,22 @@ impl Frontend for LineFront {
         let (verb, whom) = line.split_once(' ').unwrap_or((&line, ""));
         let (user, session) = (query.from.to_bare(), query.from.clone());
         let mut answer = query.answer(Default::default());
+        if verb == "inquire" {
+            // Somebody is asked in the user's name, or in the domain's.
+            let (from, whom) = match whom.strip_prefix("here ") {
+                Some(whom) => (user.to_domain(), whom),
+                None => (user, whom),
+            };
+            let question = Envelope::neutral(from, address(whom), Kind::Query(QueryKind::Get));
+            return host.inquire(
+                question,
+                Box::new(move |outcome, host| {
+                    let outcome = outcome.map(|answer| (answer.kind, answer.error));
+                    answer.id = format!("inquired {outcome:?}").into();
+                    host.send(answer);
+                }),
+            );
+        }
         if verb == "read" {
             // What was said, and with `read NAME` only what was said before the last page.
             let told: crosspoint_engine::service::ThenHistory = Box::new(move |page, host| {

@@ -214,3 +214,30 @@ fn who_reads_much_waits_for_himself() {
         );
     });
 }
+
+/// XEP-0386 section 3: nothing comes twice, and what is in no archive comes all the same.
+#[test]
+fn who_reads_the_archive_is_sent_only_what_is_not_in_it() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        for line in [
+            "send juliet m0",
+            "whisper juliet w0",
+            "send juliet m1",
+            "whisper juliet w1",
+        ] {
+            world.type_in(romeo, line);
+            world.settle();
+        }
+        let juliet = world.enter("juliet", "balcony", false);
+        world.type_in(juliet, "skim\navailable 0");
+        world.settle();
+        world.type_in(romeo, "send juliet m2");
+        world.settle();
+        let said = world.heard_of(juliet, "message");
+        assert_eq!(said, ["w0", "w1", "m2"].map(|id| format!("message romeo/orchard {id}")));
+        let ids: Vec<_> = find(world, juliet).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, ["m0", "m1", "m2"]);
+        assert_eq!(world.pending("juliet"), 0);
+    });
+}

@@ -20,6 +20,7 @@ mod routing;
 mod services;
 mod speech;
 mod tokens;
+mod waking;
 mod world;
 
 /// Seeds that each play runs under.

@@ -1,7 +1,7 @@
 //! Plays about services that are attached under domains of their own: `capulet.lit`, and `mantua.lit`, which is trusted to speak
-//! for users.
+//! for users and to see who is there.
 //!
-//! A line of the third listener is a service. It says `attach DOMAIN`, `say FROM TO ID`, `ask FROM TO ID`, `beg FROM TO` and
+//! A line of the third listener is a service. It says `attach DOMAIN`, `say FROM TO ID`, `ask FROM TO ID`, `answer FROM TO ID`, `beg FROM TO` and
 //! `for FROM TO ID`, with whole addresses.
 
 use std::any::Any;
@@ -17,9 +17,10 @@ use super::play;
 
 /// The services of all plays.
 pub fn services() -> Services {
-    let service = |domain: &str, speaks_for_users| Attached {
+    let service = |domain: &str, trusted| Attached {
         domain: domain.parse().expect("a good name"),
-        speaks_for_users,
+        speaks_for_users: trusted,
+        sees_presence: trusted,
     };
     Services::new([service("capulet.lit", false), service("mantua.lit", true)])
 }
@@ -45,6 +46,7 @@ impl ServiceSession {
         };
         let envelope = match words[0] {
             "ask" => envelope(Kind::Query(QueryKind::Get)),
+            "answer" => envelope(Kind::Query(QueryKind::Result)),
             "beg" => envelope(Kind::Presence(PresenceKind::Subscribe)),
             _ => envelope(Kind::Message(MessageKind::Chat)),
         };
@@ -234,6 +236,35 @@ fn a_subscription_from_a_service_waits_for_its_addressee() {
         world.until(romeo, "Subscribe tybalt@capulet.lit");
         world.type_in(romeo, "subscribed tybalt@capulet.lit");
         world.until(service, "got Presence(Subscribed) romeo@verona.lit tybalt@capulet.lit");
+    });
+}
+
+#[test]
+fn a_service_that_may_see_it_is_told_who_comes_and_goes_and_who_is_there_already() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        world.type_in(romeo, "available 0");
+        world.until(romeo, "Available");
+        // What is still on its way when the service comes, it is told of twice.
+        world.settle();
+        let blind = world.service("capulet.lit");
+        let service = world.service("mantua.lit");
+        world.until(service, "got Presence(Available) romeo@verona.lit/orchard mantua.lit ");
+        world.settle();
+        let juliet = world.enter("juliet", "balcony", false);
+        world.type_in(juliet, "available 0");
+        world.until(service, "got Presence(Available) juliet@verona.lit/balcony mantua.lit ");
+        // Only the first one is worth telling.
+        world.type_in(juliet, "available 1");
+        world.settle();
+        let told = world.heard_of(service, "got");
+        assert_eq!(told.len(), 2, "{told:?}");
+        world.cut(juliet);
+        world.until(
+            service,
+            "got Presence(Unavailable) juliet@verona.lit/balcony mantua.lit ",
+        );
+        assert!(world.heard_of(blind, "got").is_empty());
     });
 }
 

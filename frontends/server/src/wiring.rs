@@ -22,15 +22,15 @@ use crosspoint_icpp::IcppFront;
 use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
 use crosspoint_xmpp::XmppFront;
 use crosspoint_xmpp::config::{
-    CipherFactory, Component, Contacts, External, ExternalService, FeatureConfig, Listener, Secret, SeeOtherHost,
-    TlsPolicy, XmppConfig,
+    CipherFactory, Component, Contacts, External, ExternalService, FeatureConfig, Listener, PushShows, Secret,
+    SeeOtherHost, TlsPolicy, XmppConfig,
 };
 use crosspoint_xmpp::features::upload::SharedUploads;
 
 use crate::admin::server::Office;
 use crate::banner;
 use crate::cipher::Certificates;
-use crate::config::{self, Config, Registration, Role, TlsMode, Xmpp};
+use crate::config::{self, Config, PushShow, Registration, Role, TlsMode, Xmpp};
 use crate::figures::{self, Storage};
 use crate::icpp;
 use crate::stats;
@@ -279,6 +279,12 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::s
     };
     let features = FeatureConfig {
         contacts,
+        push: match config.push.show {
+            PushShow::Nothing => PushShows::Nothing,
+            PushShow::Count => PushShows::Count,
+            PushShow::Sender => PushShows::Sender,
+            PushShow::Body => PushShows::Body,
+        },
         items: config.components.component.iter().map(|one| one.name.clone()).collect(),
         status_urls: xmpp.outage_status.clone(),
         reports_to: Jid::parse(&xmpp.reports_to).ok(),
@@ -312,6 +318,7 @@ fn components(config: &Config) -> Result<Vec<Component>> {
         Ok(Component {
             domain: Jid::parse(name).map_err(|error| anyhow!("component {name}: {error}"))?,
             secret: Secret::new(secret),
+            privileges: component.privileges(),
         })
     };
     config.components.component.iter().map(component).collect()
@@ -322,7 +329,8 @@ fn services(config: &Config) -> Vec<Attached> {
     let service = |component: &config::components::Component| {
         Some(Attached {
             domain: Jid::parse(&component.name).ok()?,
-            speaks_for_users: false,
+            speaks_for_users: component.speaks_for_users(),
+            sees_presence: component.presence == config::components::Presence::ManagedEntity,
         })
     };
     config.components.component.iter().filter_map(service).collect()

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
-pub use crate::components::{Component, Secret};
-pub use crate::features::{Contacts, External, ExternalService, FeatureConfig, Software};
+pub use crate::components::{Access, Component, Privileges, Secret};
+pub use crate::features::{Contacts, External, ExternalService, FeatureConfig, PushShows, Software};
 use crate::limits::Limits;
 
 /// Makes the server's end of a TLS connection; `None` when there is no certificate.

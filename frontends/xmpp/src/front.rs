@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crosspoint_engine::envelope::{Codec, Envelope};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rooms::RoomSpeech;
-use crosspoint_engine::service::{Cipher, Dresser, Frontend, Host, Translator};
+use crosspoint_engine::service::{Cipher, Dresser, Frontend, Host, RosterChange, Translator, Waiting};
 use crosspoint_engine::session::{Context, Peer, Session};
 
 use crate::config::XmppConfig;
@@ -26,7 +26,7 @@ pub struct XmppFront {
 impl XmppFront {
     /// One for each shard, all from the same configuration.
     pub fn new(config: Arc<XmppConfig>) -> XmppFront {
-        let features = Features::new(&config.features);
+        let features = Features::new(&config.features).with_components(&config.components);
         let shared = Shared {
             caps: features.caps_element(),
             config,
@@ -95,6 +95,14 @@ impl Frontend for XmppFront {
 
     fn room_speech(&self) -> Option<RoomSpeech> {
         Some(rooms::SPEECH)
+    }
+
+    fn on_roster_change(&mut self, change: &RosterChange, host: &mut dyn Host) {
+        self.features.on_roster_change(change, host);
+    }
+
+    fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
+        self.features.on_waiting(waiting, host);
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

@@ -189,7 +189,11 @@ fn romeo_authenticates_and_binds_in_one_go() {
         "it is bound: {said}"
     );
     assert!(said.contains("<max-bytes>262144</max-bytes>"), "{said}");
-    assert_eq!(names(&client.asked()), ["Presence"], "and what was sent behind is read");
+    assert_eq!(
+        names(&client.asked()),
+        ["ReadsArchive", "Presence"],
+        "and what was sent behind is read"
+    );
 }
 
 #[test]
@@ -289,7 +293,7 @@ fn everything_is_on_before_he_is_told() {
     let wishes = "<enable xmlns='urn:xmpp:carbons:2'/><enable xmlns='urn:xmpp:sm:3' resume='1'/>\
                   <inactive xmlns='urn:xmpp:csi:0'/>";
     let (mut client, said) = bound(wishes);
-    assert_eq!(names(&client.asked()), ["Listen", "Resumable"]);
+    assert_eq!(names(&client.asked()), ["ReadsArchive", "Listen", "Resumable"]);
     let result = inner(&said, "bound").to_owned();
     assert!(
         result.starts_with("<enabled xmlns='urn:xmpp:sm:3' id=\"") && result.ends_with(" resume='true' max='300'/>"),

@@ -32,7 +32,7 @@ fn a_message_becomes_an_envelope() {
     assert_eq!((sent.kind, text(&sent.id)), (Kind::Message(MessageKind::Chat), "a&b"));
     assert_eq!(text(&sent.content.head), " xml:lang='it'");
     assert_eq!(text(&sent.content.body), "<body>Ci&#224;o</body><thread>t</thread>");
-    assert_eq!(sent.hints, Hints::STORE.with(Hints::COPY));
+    assert_eq!(sent.hints, Hints::STORE.with(Hints::COPY).with(Hints::WAKE));
 }
 
 /// Converse.js does this when it has resumed a session in a page that was loaded anew.

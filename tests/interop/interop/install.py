@@ -20,7 +20,7 @@ NODE = HOME / "node"
 NODE_PACKAGES = ("@xmpp/client@0.14.0", "strophe.js@5.0.0", "ws@8", "jsdom@26", "@xmldom/xmldom@0.9")
 PAGE_PACKAGES = {"converse.js": "14.0.0"}
 DEBIAN_PACKAGES = ("go-sendxmpp", "profanity", "tmux", "openssl", "python3-venv", "python3-aioxmpp", "python3-pytest",
-                   "dpkg-dev", "curl", "chromium", "chromium-driver", "dino-im", "xvfb", "xdotool", "dbus")
+                   "dpkg-dev", "curl", "chromium", "chromium-driver", "dino-im", "xvfb", "xdotool", "dbus", "biboumi")
 DEBIAN_SERVERS = {"prosody": ("prosody", "prosody-modules"), "ejabberd": ("ejabberd",)}
 SYSTEM_PYTHON = "/usr/bin/python3"
 WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")

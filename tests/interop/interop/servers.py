@@ -131,7 +131,11 @@ class Crosspoint(Server):
 
     name = "crosspoint"
     strict = True
-    ADMINISTRATION = {"environment": {"CROSSPOINT_ADMIN_JIDS": "boss@" + DOMAIN}}
+    ADMINISTRATION = {"environment": {
+        "CROSSPOINT_ADMIN_JIDS": "boss@" + DOMAIN, "CROSSPOINT_XMPP_REPORTS_TO": "boss@" + DOMAIN,
+        "CROSSPOINT_XMPP_OUTAGE_STATUS": "https://status.example/interop.json",
+        "CROSSPOINT_XMPP_SECURITY_CONTACTS": "mailto:security@example.org",
+        "CROSSPOINT_XMPP_EXTERNAL_SERVICES": "stun:relay.example,turn:relay.example:3478?transport=udp"}}
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -155,7 +159,7 @@ class Crosspoint(Server):
         lines = ["[components]", 'listen = ["%s:%d"]' % (self.address, COMPONENT_PORT)]
         for component in self.settings["components"]:
             lines.append("[[components.component]]")
-            lines += ["%s = %s" % (key, json.dumps(value)) for key, value in component.items()]
+            lines += ["%s = %s" % (key, toml(value)) for key, value in component.items()]
         file = self.folder / "crosspoint.toml"
         file.write_text("\n".join(lines) + "\n")
         return ["--config", file]
@@ -230,10 +234,13 @@ class Prosody(Server):
         "host-meta": "this Prosody has no module for it",
         "upload-html": "Prosody keeps the type of a page, and relies on its headers",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
+        "forged-results": "Prosody delivers what a client forges; it is for the receiver to see through it",
         "filters_by_full_address": "Prosody ignores the resource of a correspondent (XEP-0313, 4.1.1)",
         "the_last_before_an_identity": "Prosody takes an empty <before/> for the end of the archive, whatever the form says",
         "what_a_form_names_and_is_not_there_is_told": "Prosody shows an empty page (XEP-0313, 4.1.3)",
         "an_unknown_field_is_refused": "Prosody ignores what it does not know (XEP-0313, 4.1.5)",
+        "privileges": "this Prosody has no privileged entities",
+        "push": "this Prosody has no push notifications",
         "a_handshake_in_capitals_is_not_authorized": "Prosody takes it",
         "nothing_goes_before_the_handshake": "Prosody ignores it and leaves the stream open",
         "a_client_is_not_served_here": "Prosody leaves the stream open",
@@ -306,9 +313,11 @@ class Ejabberd(Server):
     """ejabberd as Debian packages it, run by its own command's recipe without distribution (no epmd)."""
 
     name = "ejabberd"
-    ADMINISTRATION = {"more": "  mod_adhoc: {}\n  mod_configure: {}\n  mod_announce: {access: announce}\n  mod_last: {}\n"}
+    ADMINISTRATION = {"more": "  mod_adhoc: {}\n  mod_configure: {}\n  mod_announce: {access: announce}\n"}
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
+        "what_a_sender_does_not_want_is_not_kept": "ejabberd keeps no markers, and puts an element of its own first",
+        "forged-results": "ejabberd delivers what a client forges; it is for the receiver to see through it",
         "mam-extended": "this ejabberd has no urn:xmpp:mam:2#extended",
         "what_is_not_there_is_told": "ejabberd shows an empty page (XEP-0313, 4.3)",
         "nobody_reads_anothers_archive": "ejabberd answers the query with an empty page",
@@ -338,6 +347,21 @@ class Ejabberd(Server):
         "an_authzid_opens_no_other_account": "ejabberd accepts it",
         "plain_is_not_for_plain_connections": "ejabberd accepts it",
         "too_many_attempts_end_the_stream": "ejabberd sets no limit by default",
+        "component-conflict": "ejabberd takes several connections of one component",
+        "privileges": "this suite grants ejabberd's components nothing",
+        "a_service_that_is_away_is_asked_again": "ejabberd gives up at the first failure",
+        "push-inactive": "ejabberd knocks for who sleeps or is away, not for who is inactive",
+        "push-quiet": "ejabberd publishes each message",
+        "what_is_not_said_to_anybody_wakes_nobody": "ejabberd publishes receipts, too",
+        "the_domain_lists_its_components": "this ejabberd lists none",
+        "two_services_talk_to_each_other": "a query among components stays unanswered",
+        "the_servers_own_domain_is_no_component": "ejabberd says conflict",
+        "a_domain_that_nobody_configured_is_unknown": "ejabberd leaves the stream open",
+        "another_ones_from_ends_the_stream": "ejabberd leaves the stream open",
+        "an_oversized_stanza_ends_the_stream": "ejabberd takes more from components",
+        "much_before_the_handshake_ends_the_stream": "ejabberd takes more from components",
+        "forbidden_xml_ends_the_stream": "ejabberd drops comments silently",
+        "the_servers_word_is_not_a_components_to_give": "ejabberd passes a component's claims on",
         "roster_set_is_pushed_to_every_interested_resource": "ejabberd pushes to every resource",
         "roster_remove_is_pushed_and_final": "ejabberd accepts the removal of an absent item",
         "bad_roster_sets_are_refused": "ejabberd answers service-unavailable",
@@ -353,7 +377,7 @@ class Ejabberd(Server):
         starttls = {"off": "", "optional": "starttls: true", "required": "starttls_required: true"}[self.tls]
         config.write_text(EJABBERD_CONFIG.format(
             address=self.address, domain=self.domain, pem=pem, starttls=starttls,
-            passwords=self.settings.get("passwords", "plain"),
+            passwords=self.settings.get("passwords", "plain"), components=self.components(),
             modules=self.settings.get("modules", EJABBERD_MODULES) + "\n" + self.settings.get("more", "")))
         env = {"EJABBERD_CONFIG_PATH": str(config), "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
                "ERL_LIBS": "/usr/lib/x86_64-linux-gnu", "ERL_MAX_PORTS": "32000", "HOME": str(self.folder)}
@@ -361,6 +385,12 @@ class Ejabberd(Server):
             [*self.prefix, "erl", "-noinput", "+K", "true", "+P", "250000", *self.settings.get("emulator", []),
              "-mnesia", "dir", '"%s"' % (self.folder / "spool"), "-s", "ejabberd"],
             self.folder / "server.log", env=env, cwd=self.folder)
+
+    def components(self):
+        """The listener of components, if there are any."""
+        hosts = ", ".join('"{name}": {{password: "{secret}"}}'.format_map(one) for one in self.settings.get("components", []))
+        listener = '  - {port: %d, ip: "%s", module: ejabberd_service, hosts: {%s}}\n' % (COMPONENT_PORT, self.address, hosts)
+        return listener if hosts else ""
 
     def add_accounts(self, accounts):
         for user, password in accounts:
@@ -375,6 +405,13 @@ class Ejabberd(Server):
 
 
 SERVERS = {kind.name: kind for kind in (Crosspoint, Prosody, Ejabberd)}
+
+
+def toml(value):
+    """A text, or a table of texts, as TOML."""
+    if isinstance(value, dict):
+        return "{ %s }" % ", ".join("%s = %s" % (json.dumps(key), toml(inner)) for key, inner in value.items())
+    return json.dumps(value)
 
 
 def binary():
@@ -467,6 +504,7 @@ EJABBERD_MODULES = """
   mod_stream_mgmt: {resend_on_timeout: true}
   mod_client_state: {}
   mod_disco: {}
+  mod_push: {include_body: false, include_sender: false}
   mod_last: {}
 """
 
@@ -481,7 +519,7 @@ listen:
   - {{port: 5222, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, backlog: 500, {starttls}}}
   - {{port: 5223, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, tls: true}}
   - {{port: 5280, ip: "{address}", module: ejabberd_http, request_handlers: {{/api: mod_http_api}}}}
-acl:
+{components}acl:
   admin: {{user: ["boss"]}}
   loopback: {{ip: [127.0.0.0/8]}}
 access_rules:

@@ -8,6 +8,7 @@ import slixmpp
 from slixmpp.xmlstream import ET
 
 from interop.people import Cast, Person
+from interop.programs import Profanity
 from interop.stage import Stage, expect, expect_equal, quiet
 
 from .slixmpp_people import refused
@@ -20,10 +21,40 @@ WAIT_SECONDS = 10
 stage = Stage()
 play = stage.play
 
+# What others were seen to do with these plays; each has some of the commands.
+DIFFERS = {
+    "prosody": {
+        "the_commands_are_listed_for_the_administrator_alone": "Prosody has some of the 30 commands",
+        "a_session_is_kept_cancelled_and_nobody_elses": "Prosody does not answer an action that it does not know",
+        "an_account_is_made_used_and_deleted": "Prosody completes what it did not do, with a note",
+        "a_roster_is_shown": "Prosody shows rosters in a form of its own",
+        "a_shutdown_ends_the_process": "Prosody does not answer",
+    },
+    "ejabberd": {
+        "the_commands_are_listed_for_the_administrator_alone": "ejabberd has some of the 30 commands",
+        "a_session_is_kept_cancelled_and_nobody_elses": "ejabberd's errors have no condition of their own",
+        "a_session_is_ended_or_all_of_them": "ejabberd's form names one account",
+        "the_last_login_is_known_and_so_are_figures": "ejabberd's form names one account",
+        "an_announcement_reaches_everybody_online": "ejabberd's form wants a subject",
+        "the_message_of_the_day_comes_once_to_each": "ejabberd's form wants a subject",
+    },
+}
+ABSENT = (
+    "a_disabled_user_is_sent_away_and_comes_back_when_enabled", "a_roster_is_shown",
+    "the_last_login_is_known_and_so_are_figures", "users_are_counted_and_listed", "the_blacklisted_reach_nobody",
+    "the_white_list_is_kept", "the_message_of_the_day_comes_once_to_each", "newcomers_are_welcomed_once",
+    "another_administrator_is_named_and_relieved", "a_restart_is_announced_and_keeps_everything",
+    "a_shutdown_ends_the_process", "a_report_blocks_and_reaches_the_administrator",
+    "relays_contacts_and_the_outage_page_are_found",
+)
+
 
 def run(server, only=()):
     folder = pathlib.Path(str(server.folder) + "-managed")
     managed = type(server)(folder, settings=server.ADMINISTRATION)
+    if server.name in DIFFERS:
+        absent = dict.fromkeys(ABSENT, "%s lacks what this play is about" % server.name)
+        managed.lacks = {**server.lacks, **absent, **DIFFERS[server.name]}
     managed.start()
     managed.add_accounts([BOSS])
     try:
@@ -394,6 +425,34 @@ async def newcomers_are_welcomed_once(server):
 
 
 @play()
+async def a_report_blocks_and_reaches_the_administrator(server):
+    async with Cast(server) as cast:
+        chief, juliet = await boss(cast), await cast.online("juliet", plugins=("xep_0191",))
+        paris = await cast.online("paris")
+        await juliet.ask("set", "<block xmlns='urn:xmpp:blocking'><item jid='%s'><report xmlns='urn:xmpp:reporting:1' "
+                         "reason='urn:xmpp:reporting:spam'><text>Marry me!</text></report></item></block>" % cast.jid("paris"))
+        blocked = {str(jid) for jid in await juliet["xep_0191"].get_blocked_jids()}
+        expect_equal(blocked, {paris.boundjid.bare}, "blocked")
+        letter = await chief.take(chief.inbox, lambda one: paris.boundjid.bare in one["body"], "the report")
+        expect_equal(letter["from"].full, server.domain, "sender")
+        expect("Marry me!" in letter["body"] and juliet.boundjid.bare in letter["body"], letter["body"])
+
+
+@play()
+async def relays_contacts_and_the_outage_page_are_found(server):
+    async with Cast(server) as cast:
+        juliet = await cast.online("juliet")
+        services = (await juliet.ask("get", "<services xmlns='urn:xmpp:extdisco:2'/>", to=server.domain)).xml
+        found = {(one.get("type"), one.get("host"), one.get("port"))
+                 for one in services.iter("{urn:xmpp:extdisco:2}service")}
+        expect_equal(found, {("stun", "relay.example", "3478"), ("turn", "relay.example", "3478")}, "relays")
+        info = (await juliet["xep_0030"].get_info(server.domain)).xml
+        told = [value.text for value in info.iter("{jabber:x:data}value")]
+        for wanted in ("urn:xmpp:sos:0", "https://status.example/interop.json", "mailto:security@example.org"):
+            expect(wanted in told, "%s in %s" % (wanted, told))
+
+
+@play()
 async def another_administrator_is_named_and_relieved(server):
     async with Cast(server) as cast:
         chief = await boss(cast)
@@ -404,6 +463,19 @@ async def another_administrator_is_named_and_relieved(server):
         await order(chief, "edit-admin", adminjids=[])
         await not_ordered(order(romeo, "get-online-users-num"), "forbidden")
         await order(chief, "get-online-users-num")
+
+
+@play()
+async def a_person_at_a_terminal_administers(server):
+    terminal = Profanity(server, *BOSS)
+    await terminal.start()
+    try:
+        terminal.type("/cmd list " + server.domain)
+        await terminal.see("admin#get-registered-users-num")
+        terminal.type("/cmd exec %sannounce %s" % (ADMIN, server.domain))
+        await terminal.see("Fill out this form to make an announcement")
+    finally:
+        terminal.leave()
 
 
 @play()

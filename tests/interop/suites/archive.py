@@ -3,6 +3,8 @@ their identities (XEP-0359)."""
 
 import datetime
 
+from slixmpp.xmlstream import ET
+
 from interop import servers
 from interop.people import Cast
 from interop.stage import Stage, expect, expect_equal
@@ -347,3 +349,67 @@ async def the_form_and_the_features(server):
         info = await romeo["xep_0030"].get_info(jid=romeo.boundjid.bare)
         features = info["disco_info"]["features"]
         expect({"urn:xmpp:mam:2", "urn:xmpp:sid:0"} <= features, "features: %s" % features)
+
+
+@play("mam-preferences")
+async def what_a_user_does_not_want_is_not_kept(server):
+    async with Cast(server) as cast:
+        romeo, juliet = await cast.online("romeo", plugins=PLUGINS), await cast.online("juliet", plugins=PLUGINS)
+        answer = await juliet.ask("get", "<prefs xmlns='urn:xmpp:mam:2'/>")
+        expect_equal(answer.xml.find(MAM + "prefs").get("default"), "always", "what holds as it comes")
+        await juliet.ask("set", "<prefs xmlns='urn:xmpp:mam:2' default='always'><always/><never><jid>%s</jid></never></prefs>"
+                         % romeo.boundjid.bare)
+        answer = await juliet.ask("get", "<prefs xmlns='urn:xmpp:mam:2'/>")
+        never = [one.text for one in answer.xml.iter(MAM + "jid")]
+        expect_equal(never, [romeo.boundjid.bare], "whom she does not keep")
+        romeo.send_message(mto=juliet.boundjid.bare, mbody="forget it", mtype="chat")
+        got = await juliet.heard("forget it")
+        expect_equal(stanza_ids(got, juliet.boundjid.bare), [], "identities of what is not kept")
+        await romeo.settled()
+        expect_equal((await read(juliet)).bodies, [], "her archive")
+        expect_equal((await read(romeo)).bodies, ["forget it"], "his archive")
+
+
+@play()
+async def what_a_sender_does_not_want_is_not_kept(server):
+    async with Cast(server) as cast:
+        romeo, juliet = await cast.online("romeo", plugins=PLUGINS), await cast.online("juliet", plugins=PLUGINS)
+        for hint in ("no-store", "no-permanent-store", "store"):
+            message = romeo.make_message(mto=juliet.boundjid.bare, mbody=hint, mtype="chat")
+            message.append(ET.fromstring("<%s xmlns='urn:xmpp:hints'/>" % hint))
+            message.send()
+            await juliet.heard(hint)
+        for child in ("<active xmlns='http://jabber.org/protocol/chatstates'/>",
+                      "<displayed xmlns='urn:xmpp:chat-markers:0' id='m0'/>"):
+            message = romeo.make_message(mto=juliet.boundjid.bare, mtype="chat")
+            message.append(ET.fromstring(child))
+            message.send()
+        await romeo.settled()
+        await juliet.settled()
+        for person in (romeo, juliet):
+            page = await read(person)
+            said = [one["mam_result"]["forwarded"]["stanza"].xml for one in page.results]
+            kinds = [next(iter(one)).tag.rpartition("}")[2] for one in said]
+            expect_equal((page.bodies, kinds), (["store", ""], ["body", "displayed"]), "the archive of %s" % person.boundjid)
+
+
+@play("forged-results")
+async def nobody_speaks_for_the_archive_or_the_server(server):
+    """What only the server may say does not reach anybody from a client: results, copies, identities, delays."""
+    async with Cast(server) as cast:
+        romeo, juliet = await cast.online("romeo", plugins=PLUGINS), await cast.online("juliet", plugins=PLUGINS)
+        hers = juliet.boundjid.bare
+        never = ("<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='%s' to='%s'><body>never</body></message>"
+                 "</forwarded>" % (hers, romeo.boundjid.bare))
+        for forged in ("<result xmlns='urn:xmpp:mam:2' queryid='q1' id='1'>%s</result>" % never,
+                       "<received xmlns='urn:xmpp:carbons:2'>%s</received>" % never,
+                       "<sent xmlns='urn:xmpp:carbons:2'>%s</sent>" % never,
+                       "<stanza-id xmlns='urn:xmpp:sid:0' by='%s' id='1'/>" % hers,
+                       "<delay xmlns='urn:xmpp:delay' from='%s' stamp='2002-09-10T23:08:25Z'/>" % server.domain):
+            message = romeo.make_message(mto=juliet.boundjid.full, mbody="really", mtype="chat")
+            message.append(ET.fromstring(forged))
+            message.send()
+            got = await juliet.heard("really")
+            name = ET.fromstring(forged).tag
+            came = [one for one in got.xml if one.tag == name and one.get("id") not in stanza_ids(got, hers)]
+            expect_equal((came, "1" in stanza_ids(got, hers)), ([], False), "what came of %s" % name)

@@ -4,6 +4,8 @@ import asyncio
 
 import slixmpp
 from slixmpp.componentxmpp import ComponentXMPP
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 
 from interop import servers
 from interop.people import Cast, WAIT_SECONDS
@@ -11,7 +13,13 @@ from interop.stage import Stage, expect, expect_equal
 
 ECHO = {"name": "echo." + servers.DOMAIN, "secret": "wherefore-echo"}
 OTHER = {"name": "other." + servers.DOMAIN, "secret": "wherefore-other"}
-COMPONENTS = [ECHO, OTHER]
+TRUSTED = {"name": "trusted." + servers.DOMAIN, "secret": "wherefore-trusted", "roster": "both", "message": "outgoing",
+           "presence": "managed_entity", "iq": {"urn:xmpp:ping": "get"}}
+IRC = {"name": "irc." + servers.DOMAIN, "secret": "wherefore-irc"}
+COMPONENTS = [ECHO, OTHER, TRUSTED, IRC]
+
+# What is said of a service that is not there.
+AWAY = ("remote-server-timeout", "service-unavailable", "remote-server-not-found")
 
 stage = Stage()
 play = stage.play
@@ -28,7 +36,8 @@ class Service(ComponentXMPP):
             self.register_plugin(plugin)
         self["xep_0030"].add_identity(category="gateway", itype="echo", name="Echo")
         self["xep_0030"].add_feature("urn:example:echo")
-        self.add_event_handler("message", self.inbox.put_nowait)
+        everything = MatchXPath("{jabber:component:accept}message")
+        self.register_handler(Callback("inbox", everything, self.inbox.put_nowait))
         for kind in ("subscribe", "subscribed", "unsubscribe", "available", "unavailable", "probe"):
             self.add_event_handler("presence_" + kind, self.presences.put_nowait)
         self.auto_authorize = None
@@ -157,12 +166,12 @@ async def a_service_that_is_away_is_an_error_and_not_a_queue(server):
         romeo = await cast.online("romeo")
         romeo.send_message(mto="a@" + OTHER["name"], mbody="anybody?", mtype="chat")
         error = await romeo.take(romeo.inbox, lambda message: message["type"] == "error", "an error")
-        expect(error["error"]["condition"] in ("remote-server-timeout", "service-unavailable"),
+        expect(error["error"]["condition"] in AWAY,
                "the condition is " + error["error"]["condition"])
         try:
             await romeo.ask("get", "<ping xmlns='urn:xmpp:ping'/>", OTHER["name"])
         except slixmpp.exceptions.IqError as error:
-            expect(error.condition in ("remote-server-timeout", "service-unavailable"), error.condition)
+            expect(error.condition in AWAY, error.condition)
         else:
             raise AssertionError("somebody answered")
 

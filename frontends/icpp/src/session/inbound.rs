@@ -126,10 +126,11 @@ fn classify(verb: Verb, message: &Message<'_>, flags: Flags) -> Option<(MessageK
         return None;
     }
     let stored = Hints::STORE.with(Hints::COPY);
+    let said = stored.with(Hints::WAKE);
     let refers = message.reference().is_some();
     let found = match (verb, message.kind) {
-        (Verb::Send, kind::CHAT) => (MessageKind::Chat, stored),
-        (Verb::Send, kind::NORMAL) => (MessageKind::Normal, stored),
+        (Verb::Send, kind::CHAT) => (MessageKind::Chat, said),
+        (Verb::Send, kind::NORMAL) => (MessageKind::Normal, said),
         (Verb::Send, kind::GROUPCHAT) => (MessageKind::Groupchat, Hints::NONE),
         (Verb::Send, kind::HEADLINE) => (MessageKind::Headline, Hints::NONE),
         (Verb::Note, note::ACTIVE..=note::GONE) => (MessageKind::Chat, Hints::COPY.with(Hints::DEFER)),

@@ -384,6 +384,9 @@ fn rooms(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
+/// With it a component could give itself what it was not given (XEP-0356).
+const PRIVILEGES_NS: &str = "urn:xmpp:privilege:2";
+
 /// What attaches itself under a domain of its own.
 fn components(config: &Config, findings: &mut Findings<'_>) {
     let components = &config.components;
@@ -405,11 +408,14 @@ fn components(config: &Config, findings: &mut Findings<'_>) {
             Ok(jid) if jid.node().is_some() || jid.resource().is_some() => {
                 findings.add(key, format!("`{name}` is an address; name a domain"));
             }
-            Ok(jid) if jid.as_str() == config.domain || names.contains(&jid) => {
+            Ok(jid) if Jid::parse(&config.domain).is_ok_and(|domain| domain == jid) || names.contains(&jid) => {
                 findings.add(key, format!("{name} is taken; each component has a domain of its own"));
             }
             Ok(jid) => names.push(jid),
             Err(error) => findings.add(key, format!("`{name}` is no domain: {error}")),
+        }
+        if component.iq.contains_key(PRIVILEGES_NS) {
+            findings.add(key, format!("{name}: {PRIVILEGES_NS} cannot be asked in a user's name"));
         }
         if let Err(what) = component.secret() {
             findings.add(key, format!("{name}: {what}"));

@@ -3,10 +3,12 @@
 //!
 //! Invariant: a secret is shown by nothing: neither by `Debug` nor when the configuration is written down.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crosspoint_xmpp::config as xmpp;
 use serde::{Deserialize, Serialize};
 
 /// Most components: more are a slip of the finger.
@@ -25,7 +27,7 @@ pub struct Components {
 }
 
 /// One component: a `[[components.component]]` table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Component {
     /// The domain that it answers for.
@@ -37,6 +39,64 @@ pub struct Component {
     pub secret_file: PathBuf,
     /// ...or the variable of the environment that does.
     pub secret_env: String,
+    /// What it may do with users' rosters (XEP-0356 section 4).
+    pub roster: Access,
+    /// Whether it is told of changes of rosters that it may read.
+    pub roster_push: bool,
+    /// Whether it may send messages in the name of users (section 5).
+    pub message: Message,
+    /// What it may ask in the name of users, by the payload's namespace (section 6).
+    pub iq: BTreeMap<String, Access>,
+    /// What it sees of users' presence (section 7).
+    pub presence: Presence,
+}
+
+/// Kinds of queries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Neither.
+    #[default]
+    None,
+    /// Reads.
+    Get,
+    /// Changes.
+    Set,
+    /// Both.
+    Both,
+}
+
+/// Messages in the name of users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Message {
+    /// None.
+    #[default]
+    None,
+    /// May be sent.
+    Outgoing,
+}
+
+/// What is seen of presence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// Nothing.
+    #[default]
+    None,
+    /// Which sessions of users come and go.
+    ManagedEntity,
+}
+
+impl Access {
+    fn access(self) -> xmpp::Access {
+        match self {
+            Access::None => xmpp::Access::None,
+            Access::Get => xmpp::Access::Get,
+            Access::Set => xmpp::Access::Set,
+            Access::Both => xmpp::Access::Both,
+        }
+    }
 }
 
 /// A text that is not shown.
@@ -47,6 +107,22 @@ pub struct Hidden(pub String);
 impl fmt::Debug for Hidden {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("(hidden)")
+    }
+}
+
+impl Default for Component {
+    fn default() -> Self {
+        Component {
+            name: String::new(),
+            secret: Hidden::default(),
+            secret_file: PathBuf::new(),
+            secret_env: String::new(),
+            roster: Access::None,
+            roster_push: true,
+            message: Message::None,
+            iq: BTreeMap::new(),
+            presence: Presence::None,
+        }
     }
 }
 
@@ -61,6 +137,26 @@ impl Default for Components {
 }
 
 impl Component {
+    /// Whether the switch lets it send in the name of users.
+    pub fn speaks_for_users(&self) -> bool {
+        self.message == Message::Outgoing
+    }
+
+    /// What it may do, for the front-end.
+    pub fn privileges(&self) -> xmpp::Privileges {
+        xmpp::Privileges {
+            roster: self.roster.access(),
+            roster_pushes: self.roster_push,
+            message: self.message == Message::Outgoing,
+            queries: self
+                .iq
+                .iter()
+                .map(|(namespace, access)| (namespace.clone(), access.access()))
+                .collect(),
+            presence: self.presence == Presence::ManagedEntity,
+        }
+    }
+
     /// Its secret, wherever that is kept.
     ///
     /// # Errors

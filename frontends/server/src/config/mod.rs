@@ -63,6 +63,8 @@ pub struct Config {
     pub edge: Edge,
     /// When a front-end sends clients to others.
     pub balance: Balance,
+    /// Notifications to sleeping devices.
+    pub push: Push,
     /// What else attaches itself to the switch.
     pub components: Components,
     /// Certificate.
@@ -228,6 +230,28 @@ pub enum Registration {
     Closed,
 }
 
+/// The `[push]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Push {
+    /// What notifications to push services show (XEP-0357).
+    pub show: PushShow,
+}
+
+/// How much of a message a push service learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PushShow {
+    /// There are no notifications.
+    Nothing,
+    /// How many messages wait.
+    Count,
+    /// Also who wrote the last one.
+    Sender,
+    /// Also how it begins.
+    Body,
+}
+
 /// The `[admin]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -334,6 +358,7 @@ impl Default for Config {
             role: Role::All,
             edge: Edge::default(),
             balance: Balance::default(),
+            push: Push::default(),
             components: Components::default(),
             tls: Tls::default(),
             archive: Archive::default(),
@@ -428,6 +453,12 @@ impl Default for Accounts {
             account_removal: true,
             scram_iterations: ITERATIONS_DEFAULT,
         }
+    }
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Push { show: PushShow::Count }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct FeatureConfig {
     pub reports_to: Option<Jid>,
     /// Relays for calls (XEP-0215).
     pub external: External,
+    /// What notifications to push services show (XEP-0357 section 9).
+    pub push: PushShows,
     /// Whether users may change their password in band (XEP-0077 section 3.3).
     pub password_change: bool,
     /// Whether users may remove their account in band (XEP-0077 section 3.2).
@@ -28,6 +30,19 @@ pub struct FeatureConfig {
     pub archive: bool,
     /// Where files can be put (XEP-0363); `None`: nowhere.
     pub uploads: Option<SharedUploads>,
+}
+
+/// How much of a message a push service learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushShows {
+    /// There are no notifications.
+    Nothing,
+    /// How many messages wait.
+    Count,
+    /// Also who wrote the last one.
+    Sender,
+    /// Also what it says, or how it begins.
+    Body,
 }
 
 /// XEP-0092, and the name of the server's identity (XEP-0030).
@@ -69,6 +84,7 @@ impl Default for FeatureConfig {
             status_urls: Vec::new(),
             reports_to: None,
             external: External::default(),
+            push: PushShows::Count,
             password_change: true,
             account_removal: true,
             archive: false,

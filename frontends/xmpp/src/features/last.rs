@@ -4,7 +4,8 @@
 //! account or not (XEP-0012 section 8).
 
 use crosspoint_engine::envelope::{Condition, QueryKind};
-use crosspoint_engine::service::Host;
+use crosspoint_engine::service::{Host, Row, Table};
+use crosspoint_engine::store;
 
 use super::ask::{Ask, Reply};
 use super::{Facts, Feature, Handler, Outcome, Reach, Target, Xep};
@@ -27,27 +28,38 @@ pub(super) const FEATURE: Feature = Feature {
 };
 
 fn get(ask: &Ask<'_>, _: &Facts, host: &mut dyn Host) -> Outcome {
-    let seconds = match ask.target {
-        Target::Domain => host.now().ms / 1000,
-        Target::Own | Target::Other => away_s(ask, host)?,
-    };
-    let mut out = Vec::new();
-    Builder::new(&mut out)
-        .open("query")
-        .attr("xmlns", NS)
-        .attr("seconds", &*seconds.to_string());
-    Ok(Reply::Body(out))
-}
-
-/// Seconds since the account was last online; 0 while it is.
-fn away_s(ask: &Ask<'_>, host: &mut dyn Host) -> Result<u64, Condition> {
+    if ask.target == Target::Domain {
+        return Ok(Reply::Body(query(host.now().ms / 1000)));
+    }
     if !ask.may_see(host) {
         return Err(Condition::Forbidden);
     }
     let account = ask.account();
     if !host.available(&account).is_empty() {
-        return Ok(0);
+        return Ok(Reply::Body(query(0)));
     }
-    let seen_ms = host.last_seen(&account).ok_or(Condition::ItemNotFound)?;
-    Ok(host.now().unix_ms.saturating_sub(seen_ms) / 1000)
+    let now = host.now().unix_ms;
+    if let Some(seen) = host.last_seen(&account) {
+        return Ok(Reply::Body(query(now.saturating_sub(seen) / 1000)));
+    }
+    let later = ask.later();
+    let then = move |rows: Result<Vec<Row>, Condition>, host: &mut dyn Host| {
+        let seen = rows.map(|rows| rows.first().and_then(|row| store::last_seen(&row.value)));
+        let answer = seen.and_then(|seen| seen.ok_or(Condition::ItemNotFound));
+        later.finish(
+            answer.map(|(_, seen)| Reply::Body(query(now.saturating_sub(seen) / 1000))),
+            host,
+        );
+    };
+    host.read(Table::Setting, store::last_seen_key(&account), Box::new(then));
+    Ok(Reply::Later)
+}
+
+fn query(seconds: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    Builder::new(&mut out)
+        .open("query")
+        .attr("xmlns", NS)
+        .attr("seconds", &*seconds.to_string());
+    out
 }

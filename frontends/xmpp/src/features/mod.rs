@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 use crosspoint_engine::envelope::{Codec, Condition, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
-use crosspoint_engine::service::Host;
+use crosspoint_engine::service::{Host, RosterChange, Waiting};
 
 mod administration;
 mod amplify;
@@ -39,7 +39,9 @@ mod offline;
 mod outage;
 mod ping;
 mod private;
+mod privilege;
 mod pubsub;
+mod push;
 mod register;
 mod reporting;
 mod retraction;
@@ -60,14 +62,16 @@ pub use blocking::BLOCK_ITEMS_MAX;
 pub use blocking::push_body as block_push_body;
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
 pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
-pub use config::{Contacts, FeatureConfig, Software};
+pub use config::{Contacts, FeatureConfig, PushShows, Software};
 pub use external::{External, ExternalService};
 pub use interest::{ASKING_MAX as CAPS_ASKING_MAX, KNOWN_MAX as CAPS_KNOWN_MAX};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
+pub use privilege::{NS as PRIVILEGE_NS, PRIVILEGED_QUERY_BYTES_MAX};
 pub use pubsub::{
     AFFILIATIONS_PER_NODE_MAX, ANSWER_BYTES_MAX, BYTES_PER_USER_MAX, ITEM_BYTES_MAX, ITEMS_PER_NODE_MAX,
     NAME_BYTES_MAX, NODES_PER_USER_MAX, SUBSCRIBERS_PER_NODE_MAX,
 };
+pub use push::{PUSH_FAILURES_MAX, PUSH_NODE_BYTES_MAX, PUSH_OPTIONS_BYTES_MAX, PUSH_REGISTRATIONS_MAX};
 pub use register::PASSWORD_BYTES_MAX;
 pub use reporting::{IDS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, TEXT_BYTES_MAX};
 pub use roster::push_body as roster_push_body;
@@ -75,7 +79,9 @@ pub use vcard::VCARD_BYTES_MAX;
 pub(crate) use xml::standalone;
 
 use crate::codec::{Child, Element};
+use crate::components::Component;
 use ask::{Ask, Reply};
+pub(crate) use xml::content as xml_content;
 
 /// All features, in the order in which their files are read best.
 const LIST: &[&Feature] = &[
@@ -111,6 +117,8 @@ const LIST: &[&Feature] = &[
     &web::FEATURE,
     &mds::FEATURE,
     &exchange::FEATURE,
+    &push::FEATURE,
+    &privilege::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -228,6 +236,8 @@ type Outcome = Result<Reply, Condition>;
 /// What all handlers know: computed once.
 struct Facts {
     config: FeatureConfig,
+    /// With what they may do.
+    components: Vec<Component>,
     disco: disco::Tables,
     /// Ad-hoc commands that wait for a form.
     commands: RefCell<commands::Desk>,
@@ -253,6 +263,7 @@ impl Features {
         Features {
             facts: Facts {
                 config: config.clone(),
+                components: Vec::new(),
                 disco,
                 commands: RefCell::default(),
                 reporting: reporting::Reporting::new(config.reports_to.clone()),
@@ -261,6 +272,13 @@ impl Features {
             interests: interest::Interests::default(),
             debts: amplify::Debts::default(),
         }
+    }
+
+    /// The same, with these components.
+    #[must_use]
+    pub fn with_components(mut self, components: &[Component]) -> Features {
+        self.facts.components = components.to_vec();
+        self
     }
 
     /// The server's entity capabilities hash (XEP-0115 section 5): SHA-1 in base64.
@@ -295,6 +313,16 @@ impl Features {
     pub fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
         let outcome = self.answer(&query, host);
         ask::Later::new(&query).finish(outcome, host);
+    }
+
+    /// Something waits for a user of this shard.
+    pub fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
+        push::on_waiting(waiting, &self.facts, host);
+    }
+
+    /// A roster of this shard has changed.
+    pub fn on_roster_change(&mut self, change: &RosterChange, host: &mut dyn Host) {
+        privilege::on_roster_change(change, &self.facts, host);
     }
 
     /// A session shows presence, or is gone.
@@ -354,7 +382,11 @@ impl Features {
             return rooms::answer(&Ask { query, payload, target }, kind, host);
         }
         let handler = self.find(kind, payload)?;
-        let target = target(query);
+        let mut target = target(query);
+        if target == Target::Other && privilege::reaches_roster(&self.facts, &query.from, kind, payload) {
+            // As it would have been answered to the user (XEP-0356 section 4.3).
+            target = Target::Own;
+        }
         handler.reach.check(target)?;
         let ask = Ask { query, payload, target };
         self.debts.pay(handler, ask.session(), &ask.account(), host)?;

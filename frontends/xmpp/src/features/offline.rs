@@ -3,7 +3,8 @@
 //!
 //! With an archive, such a message is one record in it, and comes with the identity by which the archive knows it (XEP-0359). A client that
 //! has read its archive before it says that it is there is given what waits all the same, as Prosody does it: only the client knows whether
-//! what it was shown has reached it, and it can tell what it has by the identity.
+//! what it was shown has reached it, and it can tell what it has by the identity. One that binds by XEP-0386 says that it will read its
+//! archive, and what is there is not sent to it.
 
 use super::{Feature, Xep};
 

@@ -46,6 +46,18 @@ pub(super) fn within(element: &Element<'_>, default: &str, bytes_max: usize) -> 
     Some(out)
 }
 
+/// Writes what stands in an element for a place where the default namespace is `jabber:client`; `None` beyond `bytes_max`.
+pub(crate) fn content(element: &Element<'_>, bytes_max: usize) -> Option<Bytes> {
+    let mut out = Vec::new();
+    for node in element.nodes() {
+        match node {
+            Node::Text(text) => write::text(&mut out, text),
+            Node::Element(child) => write_element(&mut out, child, CLIENT, bytes_max)?,
+        }
+    }
+    (out.len() <= bytes_max).then(|| Bytes::from(out))
+}
+
 /// Recursion is bounded by the depth that the tree was built with.
 fn write_element(out: &mut Vec<u8>, element: &Element<'_>, default: &str, bytes_max: usize) -> Option<()> {
     out.push(b'<');

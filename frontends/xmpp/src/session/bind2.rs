@@ -78,6 +78,8 @@ impl Wish {
 
     /// Turns on what was asked for, and says so.
     pub(super) fn fulfil(&self, established: &mut Established, config: &XmppConfig, cx: &mut Context<'_>) {
+        // XEP-0386 section 3: the archive has what it has missed, so nothing is sent twice.
+        cx.actions.push(Action::ReadsArchive);
         if self.carbons {
             cx.actions.push(Action::Listen {
                 copies: true,

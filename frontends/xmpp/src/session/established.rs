@@ -162,11 +162,13 @@ impl Established {
             (CLIENT, "message" | "presence" | "iq") => self.route_rewritten(stanza, scanner, config, cx),
             (sm::NS, name) => self.on_management(name, stanza, config, cx),
             ("urn:xmpp:csi:0", "active") => {
+                cx.actions.push(Action::Doze(false));
                 self.wake_up(config, cx);
                 self.bounded(config)
             }
             ("urn:xmpp:csi:0", "inactive") => {
                 self.held.get_or_insert_default();
+                cx.actions.push(Action::Doze(true));
                 Flow::Next
             }
             (_, "message" | "presence" | "iq") => Flow::Fail(StreamError::InvalidNamespace),

@@ -98,6 +98,11 @@ impl Kept {
         self.kind
     }
 
+    /// What its writer's front-end knew about it.
+    pub(crate) fn hints(&self) -> Hints {
+        self.hints
+    }
+
     /// The sender's address as text.
     pub(crate) fn from(&self) -> &[u8] {
         &self.text[..self.from_bytes.into()]

@@ -159,6 +159,7 @@ impl XmppSession {
             && !management.overflows(true, &self.shared.config.limits)
         {
             let seconds = management.seconds;
+            established.own_up(cx);
             established.leave();
             self.scanner.reset();
             self.scanner.rest();
@@ -254,6 +255,9 @@ impl XmppSession {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Negotiating(_) => {}
             State::Established(mut established) => {
+                if !established.flags.away {
+                    established.own_up(cx);
+                }
                 let left = established.leftovers();
                 if !left.records.is_empty() || !left.envelopes.is_empty() {
                     cx.actions.push(Action::Return {
@@ -311,6 +315,14 @@ impl Established {
         self.take_pushes(old.pushes());
         self.management = old.management;
         self.held = old.held;
+    }
+
+    /// The client is gone: says what it may not have seen.
+    fn own_up(&self, cx: &mut Context<'_>) {
+        let unseen = self.management.as_ref().and_then(|management| management.unseen());
+        if let Some(envelope) = unseen {
+            cx.actions.push(Action::Unseen { envelope });
+        }
     }
 
     /// The transport is gone: nothing is written, and presence is held back as from an inactive client.

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Envelope, Kind, QueryKind};
+use crosspoint_engine::envelope::{Envelope, Hints, Kind, QueryKind};
 use crosspoint_engine::session::{Action, Context, Form};
 use crosspoint_engine::store::RecordId;
 
@@ -238,6 +238,15 @@ impl StreamManagement {
     /// What the client has not acknowledged, oldest first.
     pub(super) fn unacknowledged(&self) -> impl Iterator<Item = &Sent> {
         self.queue.iter()
+    }
+
+    /// The last message that the client has not acknowledged and that is worth waking somebody for.
+    pub(super) fn unseen(&self) -> Option<Envelope> {
+        let worth = |sent: &Sent| match sent {
+            Sent::Envelope(kept) if kept.hints().has(Hints::WAKE) && kept.form() != Form::CopySent => kept.unpack(),
+            _ => None,
+        };
+        self.queue.iter().rev().find_map(worth)
     }
 
     /// The session ends: what must go elsewhere. Copies, presence, answers and our own words need not.

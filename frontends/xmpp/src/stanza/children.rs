@@ -28,6 +28,8 @@ pub(crate) struct Survey {
     transient: bool,
     /// It must be stored.
     store: bool,
+    /// Somebody says something, in words that the server may not be able to read, or calls.
+    speech: bool,
     /// Some child claims what only the server may say.
     pub(crate) forged: bool,
     /// Some child is for the server only (XEP-0490).
@@ -56,7 +58,7 @@ impl Survey {
     fn see_at_a_glance(&mut self, (namespace, name): Name<'_>) -> bool {
         // Compared whole: a slice as a pattern would be compared byte by byte.
         if namespace == CLIENT.as_bytes() && name == b"body" {
-            self.body = true;
+            (self.body, self.speech) = (true, true);
         } else if namespace == b"http://jabber.org/protocol/chatstates" {
             (self.chat_state, self.conversation) = (true, true);
         } else if namespace == b"urn:xmpp:receipts" && name == b"request" {
@@ -69,7 +71,7 @@ impl Survey {
 
     fn see(&mut self, child: &Child<'_>) {
         match (&*child.namespace, child.name) {
-            (CLIENT, "body") => self.body = true,
+            (CLIENT, "body") => (self.body, self.speech) = (true, true),
             (CLIENT, "thread") => {}
             ("http://jabber.org/protocol/chatstates", _) => {
                 self.chat_state = true;
@@ -80,8 +82,17 @@ impl Survey {
             ("urn:xmpp:hints", "store") => self.store = true,
             ("urn:xmpp:hints", "no-copy") | ("urn:xmpp:carbons:2", "private") => self.private = true,
             ("urn:xmpp:hints", _) => {}
+            ("eu.siacs.conversations.axolotl" | "urn:xmpp:omemo:2", "encrypted") => {
+                // Without one it only moves keys.
+                self.speech |= child.inner().contains("<payload");
+                self.payload = true;
+            }
+            ("urn:xmpp:jingle-message:0", "propose") | ("urn:xmpp:call-invites:0", "invite") => {
+                (self.speech, self.payload) = (true, true);
+            }
             ("urn:xmpp:receipts", "request") | ("urn:xmpp:chat-markers:0", "markable") => self.conversation = true,
             ("urn:xmpp:receipts", _) | ("urn:xmpp:chat-markers:0", _) | ("jabber:x:conference", _) => {
+                self.speech |= child.namespace == "jabber:x:conference";
                 self.conversation = true;
                 self.payload = true;
             }
@@ -107,6 +118,9 @@ impl Survey {
             hints = hints.with(Hints::STORE);
             if self.transient {
                 hints = hints.with(Hints::TRANSIENT);
+            }
+            if self.speech && kind != MessageKind::Headline {
+                hints = hints.with(Hints::WAKE);
             }
         }
         let copies = match kind {
@@ -174,9 +188,10 @@ mod tests {
     fn what_is_kept_copied_and_held_back() {
         use MessageKind::*;
         let (store, copy, defer) = (Hints::STORE, Hints::COPY, Hints::DEFER);
+        let said = store.with(Hints::WAKE);
         let table = [
-            (Chat, "<body>Hi</body>", store.with(copy)),
-            (Normal, "<body>Hi</body>", store.with(copy)),
+            (Chat, "<body>Hi</body>", said.with(copy)),
+            (Normal, "<body>Hi</body>", said.with(copy)),
             (Headline, "<body>News</body>", Hints::NONE),
             (Groupchat, "<body>Hi all</body>", Hints::NONE),
             (Error, "<body>Hi</body>", Hints::NONE),
@@ -191,10 +206,10 @@ mod tests {
             (
                 Chat,
                 "<body>Hi</body><no-permanent-store xmlns='urn:xmpp:hints'/>",
-                store.with(copy).with(Hints::TRANSIENT),
+                said.with(copy).with(Hints::TRANSIENT),
             ),
-            (Chat, "<body>Hi</body><no-copy xmlns='urn:xmpp:hints'/>", store),
-            (Chat, "<body>Hi</body><private xmlns='urn:xmpp:carbons:2'/>", store),
+            (Chat, "<body>Hi</body><no-copy xmlns='urn:xmpp:hints'/>", said),
+            (Chat, "<body>Hi</body><private xmlns='urn:xmpp:carbons:2'/>", said),
             (
                 Headline,
                 "<x xmlns='urn:example'/><store xmlns='urn:xmpp:hints'/>",
@@ -206,9 +221,15 @@ mod tests {
                 store.with(copy),
             ),
             (
+                Chat,
+                "<encrypted xmlns='urn:xmpp:omemo:2'><payload/></encrypted>",
+                said.with(copy),
+            ),
+            (Normal, "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>", said),
+            (
                 Normal,
                 "<x xmlns='jabber:x:conference' jid='room@c.lit'/>",
-                store.with(copy),
+                said.with(copy),
             ),
         ];
         for (kind, children, expected) in table {

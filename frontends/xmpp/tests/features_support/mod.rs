@@ -1,5 +1,6 @@
 //! A switch of one shard, in memory: what the features ask of their host, with storage that commits when told to.
 
+// Each test binary uses its own part of this.
 #![allow(dead_code)]
 
 mod archive;
@@ -13,10 +14,11 @@ use crosspoint_engine::archiving::Preferences;
 use crosspoint_engine::blocking::BlockList;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
+use crosspoint_engine::neutral::Neutral;
 use crosspoint_engine::roster::Roster;
 use crosspoint_engine::service::{
     Admission, BookRead, BookWrite, Direction, Host, RoomListed, RoomsPage, RoomsWanted, Row, Span, Table, Then,
-    ThenHistory, ThenLookedUp, ThenRoomHistory, ThenRooms, ThenRows,
+    ThenAnswer, ThenHistory, ThenLookedUp, ThenRoomHistory, ThenRooms, ThenRows,
 };
 use crosspoint_engine::session::Now;
 use crosspoint_engine::stable::StableId;
@@ -64,6 +66,7 @@ pub struct FakeHost {
     pub badges: HashMap<Jid, Bytes>,
     /// What was asked of sessions, with the keys of the questions.
     pub asked: Vec<(u64, Envelope)>,
+    inquiries: VecDeque<(Envelope, ThenAnswer)>,
     /// The next change or look-up fails like this.
     pub failure: Option<Condition>,
     /// Every query and answer that was sent.
@@ -119,6 +122,7 @@ impl FakeHost {
             turns: HashMap::new(),
             badges: HashMap::new(),
             asked: Vec::new(),
+            inquiries: VecDeque::new(),
             failure: None,
             sent: Vec::new(),
             told: Vec::new(),
@@ -241,6 +245,18 @@ impl FakeHost {
                 rows.take(*rows_max as usize).map(row).collect()
             }
         }
+    }
+
+    /// What has been asked of others, oldest first, and not answered.
+    pub fn inquiry(&mut self) -> Option<Envelope> {
+        self.inquiries.front().map(|(query, _)| query.clone())
+    }
+
+    /// The oldest inquiry ends like this, and the keeper does what follows.
+    pub fn end_inquiry(&mut self, answer: Result<Envelope, Condition>) {
+        let (_, then) = self.inquiries.pop_front().expect("something was asked");
+        then(answer, self);
+        self.settle();
     }
 
     fn apply(&mut self, batch: Vec<BookWrite>) -> Result<(), Condition> {
@@ -413,8 +429,17 @@ impl Host for FakeHost {
         then(Err(Condition::FeatureNotImplemented), self);
     }
 
-    fn neutral(&self, _envelope: &Envelope) -> Option<Envelope> {
-        None
+    fn neutral(&self, envelope: &Envelope) -> Option<Envelope> {
+        let body = str::from_utf8(&envelope.content.body).ok()?;
+        let text = body.strip_prefix("<body>")?.strip_suffix("</body>")?;
+        let said = Neutral {
+            text: Some(text.into()),
+            ..Neutral::default()
+        };
+        Some(Envelope {
+            content: said.pack(),
+            ..envelope.clone()
+        })
     }
 
     fn admission(&self, _user: &Jid) -> Option<&AllowList> {
@@ -505,6 +530,10 @@ impl Host for FakeHost {
     fn ask(&mut self, query: Envelope, key: u64) -> bool {
         self.asked.push((key, query));
         true
+    }
+
+    fn inquire(&mut self, query: Envelope, then: ThenAnswer) {
+        self.inquiries.push_back((query, then));
     }
 
     fn write(&mut self, batch: Vec<BookWrite>, then: Then) {

@@ -3,7 +3,8 @@
 use crate::features_support::{NOW, Stage, jid, show};
 use crosspoint_engine::administration::{Notice, Report, Service, UserReport};
 use crosspoint_engine::envelope::{Condition, Kind, MessageKind};
-use crosspoint_engine::service::Table;
+use crosspoint_engine::service::{BookWrite, Host, Table};
+use crosspoint_engine::store;
 use crosspoint_xmpp::features::{
     External, ExternalService, FeatureConfig, REPORTS_PER_USER_MAX, SESSION_MS_MAX, TEXT_BYTES_MAX,
 };
@@ -511,4 +512,21 @@ fn where_the_state_is_published_is_a_form_beside_the_contacts() {
     );
     assert!(info.contains("security-addresses"), "{info}");
     assert_ne!(stage.features.caps_ver(), Stage::new().features.caps_ver());
+}
+
+#[test]
+fn when_somebody_was_last_here_is_known_after_he_was_forgotten() {
+    let mut stage = Stage::new();
+    let last = "<query xmlns='jabber:iq:last'/>";
+    assert_eq!(stage.ask(JULIET, JULIETS, "get", last), "error ItemNotFound");
+    let left = NOW.unix_ms - 7_000;
+    let put = BookWrite::Put {
+        table: Table::Setting,
+        key: store::last_seen_key(&jid(JULIETS)),
+        value: [1_u64.to_le_bytes(), left.to_le_bytes()].concat().into(),
+    };
+    stage.host.write(vec![put], Box::new(|_, _| ()));
+    stage.host.settle();
+    let answer = stage.ask(JULIET, JULIETS, "get", last);
+    assert_eq!(answer, "result <query xmlns=\"jabber:iq:last\" seconds=\"7\"/>");
 }

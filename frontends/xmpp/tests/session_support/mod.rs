@@ -315,6 +315,7 @@ pub fn name(action: &Action) -> &'static str {
         Action::Resume { .. } => "Resume",
         Action::Resumable { .. } => "Resumable",
         Action::Sync { .. } => "Sync",
+        Action::ReadsArchive => "ReadsArchive",
         Action::Hold(_) => "Hold",
         Action::Listen { .. } => "Listen",
         Action::Place { .. }
@@ -324,6 +325,8 @@ pub fn name(action: &Action) -> &'static str {
         | Action::HoldPassenger { .. }
         | Action::Tell { .. }
         | Action::Relay(_) => "Carry",
+        Action::Doze(_) => "Doze",
+        Action::Unseen { .. } => "Unseen",
         Action::Attach { .. } => "Attach",
         Action::SpeakFor { .. } => "SpeakFor",
         Action::Spend { .. } => "Spend",

@@ -10,6 +10,7 @@
 //! - Nothing is kept for a component that is away, and nothing is acknowledged: it has no stream management.
 
 mod handshake;
+mod privilege;
 mod stanzas;
 
 use std::any::Any;
@@ -121,8 +122,7 @@ impl ComponentSession {
                 let Some(component) = self.component(index) else {
                     return Flow::Fail(StreamError::InternalServerError);
                 };
-                let domain = component.domain.clone();
-                stanzas::read(stanza, &self.scanner, &domain, &self.shared.config, run, cx)
+                stanzas::read(stanza, &self.scanner, component, &self.shared.config, run, cx)
             }
             _ => Flow::Fail(StreamError::NotAuthorized),
         }
@@ -134,6 +134,9 @@ impl ComponentSession {
             return Flow::Fail(StreamError::Conflict);
         }
         cx.outbox.extend_from_slice(b"<handshake/>");
+        if let Some(component) = self.component(index) {
+            privilege::announce(component, &self.shared.config.domain, cx.outbox);
+        }
         self.stage = Stage::Open(index);
         self.scanner.set_limits(self.shared.config.limits.scan_after_auth());
         cx.actions.push(Action::WakeAt(cx.now.ms + KEEP_ALIVE_MS));

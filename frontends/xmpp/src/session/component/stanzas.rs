@@ -8,6 +8,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, Context, Delivery};
 
 use crate::codec::{CLIENT, Child, Cut, Frame, Scan, ScanLimits, Scanner, Stanza, cut, reserialise};
+use crate::components::Component;
 use crate::config::XmppConfig;
 use crate::neutral;
 use crate::stanza::{children, kind, write as words};
@@ -15,6 +16,7 @@ use crate::stanza::{children, kind, write as words};
 use super::super::errors::StreamError;
 use super::super::inbound::{self, Run};
 use super::super::{Flow, deliver};
+use super::privilege;
 
 /// Where a stanza comes from and goes to.
 struct Addresses {
@@ -26,21 +28,29 @@ struct Addresses {
 pub(super) fn read(
     stanza: &Stanza<'_>,
     scanner: &Scanner,
-    domain: &Jid,
+    component: &Component,
     config: &XmppConfig,
     run: &mut Run<'_>,
     cx: &mut Context<'_>,
 ) -> Flow {
     match (&*stanza.namespace, stanza.name) {
-        (CLIENT, "message" | "presence" | "iq") if stanza.verbatim => route(stanza, scanner, domain, config, run, cx),
-        (CLIENT, "message" | "presence" | "iq") => rewritten(stanza, scanner, domain, config, cx),
+        (CLIENT, "message" | "presence" | "iq") if stanza.verbatim => {
+            route(stanza, scanner, component, config, run, cx)
+        }
+        (CLIENT, "message" | "presence" | "iq") => rewritten(stanza, scanner, component, config, cx),
         (_, "message" | "presence" | "iq") => Flow::Fail(StreamError::InvalidNamespace),
         _ => Flow::Fail(StreamError::UnsupportedStanzaType),
     }
 }
 
 /// A stanza whose XML leans on its stream is made self-contained first.
-fn rewritten(stanza: &Stanza<'_>, scanner: &Scanner, domain: &Jid, config: &XmppConfig, cx: &mut Context<'_>) -> Flow {
+fn rewritten(
+    stanza: &Stanza<'_>,
+    scanner: &Scanner,
+    component: &Component,
+    config: &XmppConfig,
+    cx: &mut Context<'_>,
+) -> Flow {
     let mut plain = Vec::with_capacity(stanza.raw.len() + 256);
     reserialise(stanza, scanner, &mut plain);
     // It has passed the limits as it came; its declarations may be longer than its prefixes were.
@@ -53,7 +63,7 @@ fn rewritten(stanza: &Stanza<'_>, scanner: &Scanner, domain: &Jid, config: &Xmpp
         Ok(Scan::Frame {
             frame: Frame::Stanza(stanza),
             ..
-        }) if stanza.verbatim => route(&stanza, &again, domain, config, &mut Run::new(&plain), cx),
+        }) if stanza.verbatim => route(&stanza, &again, component, config, &mut Run::new(&plain), cx),
         Err(fault) => Flow::Fail(fault.into()),
         Ok(_) => Flow::Fail(StreamError::InvalidNamespace),
     }
@@ -62,7 +72,7 @@ fn rewritten(stanza: &Stanza<'_>, scanner: &Scanner, domain: &Jid, config: &Xmpp
 fn route(
     stanza: &Stanza<'_>,
     scanner: &Scanner,
-    domain: &Jid,
+    component: &Component,
     config: &XmppConfig,
     run: &mut Run<'_>,
     cx: &mut Context<'_>,
@@ -72,14 +82,20 @@ fn route(
         return Flow::Fail(StreamError::ImproperAddressing);
     };
     let from = match run.address(from) {
-        Ok(from) if from.domain() == domain.as_str() => from,
+        Ok(from) if from.domain() == component.domain.as_str() => from,
         _ => return Flow::Fail(StreamError::InvalidFrom),
     };
-    let made = run
-        .address(to)
-        .and_then(|to| envelope(stanza, scanner, Addresses { from: from.clone(), to }, config, run));
+    let made = run.address(to).and_then(|to| {
+        if let Some(request) = privilege::request(stanza, scanner, &to, &config.domain) {
+            let limits = config.limits.scan_after_auth();
+            let envelope = privilege::message(stanza, scanner, &request, component, &config.domain, &limits)?;
+            return Ok(Action::SpeakFor { envelope });
+        }
+        let envelope = envelope(stanza, scanner, Addresses { from: from.clone(), to }, config, run)?;
+        Ok(Action::Route { envelope, seq: None })
+    });
     match made {
-        Ok(envelope) => cx.actions.push(Action::Route { envelope, seq: None }),
+        Ok(action) => cx.actions.push(action),
         Err(condition) => refuse(stanza, &from, condition, cx.outbox),
     }
     Flow::Next
@@ -113,10 +129,14 @@ fn envelope(
     };
     Ok(Envelope {
         id: stanza.id.map(|id| run.value(id)).unwrap_or_default(),
-        content: Content {
-            codec: Codec::Xmpp,
-            head: inbound::head(stanza, run, None),
-            body,
+        content: match kind {
+            // A probe asks one thing, and with content it would be taken for one of the server's own.
+            Kind::Presence(PresenceKind::Probe) => Content::default(),
+            _ => Content {
+                codec: Codec::Xmpp,
+                head: inbound::head(stanza, run, None),
+                body,
+            },
         },
         hints,
         ..Envelope::neutral(from, to, kind)
