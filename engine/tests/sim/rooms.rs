@@ -546,3 +546,26 @@ fn whoever_makes_rooms_without_end_is_stopped() {
         );
     });
 }
+
+/// XEP-0045 section 7.2.18: a client that believes to be in a room hears that it is not, and nobody else hears anything.
+#[test]
+fn presence_of_who_is_not_in_lets_nobody_in_and_makes_no_room() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let nurse = world.enter("nurse", "kitchen", false);
+        found(world, romeo, "hall", "Hall");
+        for room in ["hall", "nowhere"] {
+            world.type_in(nurse, &format!("shows #{room}/nurse"));
+            world.until(nurse, &format!("{room}#/nurse: "));
+            let told = heard(world, nurse, &format!("{room}#/nurse: "));
+            assert!(
+                told.len() == 1 && told[0].contains("self") && told[0].contains("307 333"),
+                "{told:?}"
+            );
+        }
+        world.settle();
+        assert!(heard(world, romeo, "nurse").is_empty(), "{:?}", world.heard(romeo));
+        join(world, nurse, "nowhere", "nurse");
+        assert_eq!(heard(world, nurse, "201").len(), 1, "it was not there before");
+    });
+}
