@@ -41,7 +41,7 @@ pub const LIMITS: Limits = Limits {
     passenger_unread_bytes: 200,
     occupants_per_room: 10,
     room_deliveries_per_second: 1,
-    room_deliveries_burst: 2_200,
+    room_deliveries_burst: 1_320,
     room_joins_per_minute: 1,
     room_joins_burst: 20,
     ..Limits::DEFAULT
