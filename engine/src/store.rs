@@ -12,7 +12,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rkyv::with::AsOwned;
 use rkyv::{Archive, Serialize, rancor};
 
-pub use crosspoint_storage::seam::RecordId;
+pub use crosspoint_storage::seam::{RECORD_ID_SHIFT, RecordId};
 
 use crate::envelope::{Codec, Content, Envelope, Hints, Kind, MessageKind, PresenceKind};
 use crate::jid::Jid;
@@ -125,6 +125,14 @@ pub fn archived_as(version: u8, payload: &[u8]) -> Option<RecordId> {
 fn returned(payload: &[u8]) -> Option<(RecordId, &[u8])> {
     let (id, payload) = payload.split_first_chunk()?;
     Some((RecordId::from_le_bytes(*id), payload))
+}
+
+/// The identity that follows `last`, of what was taken in at this time (Unix milliseconds): the time above, a count below
+/// that is never 0, so that an identity can be told from a time.
+#[must_use]
+pub fn record_after(last: RecordId, unix_ms: u64) -> RecordId {
+    let next = (last + 1).max((unix_ms << RECORD_ID_SHIFT) + 1);
+    next + u64::from(next.trailing_zeros() >= RECORD_ID_SHIFT)
 }
 
 /// Key of an account, and the prefix of everything else that is keyed by its owner alone.
@@ -261,5 +269,17 @@ mod tests {
             assert!(decode(ENVELOPE_VERSION, &bytes[..length]).is_err(), "length {length}");
         }
         assert!(decode(3, &bytes).is_err());
+    }
+
+    #[test]
+    fn identities_grow_and_always_have_a_count() {
+        assert_eq!(record_after(0, 5), (5 << RECORD_ID_SHIFT) + 1);
+        assert_eq!(record_after((5 << RECORD_ID_SHIFT) + 1, 5), (5 << RECORD_ID_SHIFT) + 2);
+        assert_eq!(record_after((6 << RECORD_ID_SHIFT) - 1, 5), (6 << RECORD_ID_SHIFT) + 1);
+        assert_eq!(
+            record_after((9 << RECORD_ID_SHIFT) + 7, 5),
+            (9 << RECORD_ID_SHIFT) + 8,
+            "the clock went back"
+        );
     }
 }

@@ -300,12 +300,11 @@ impl Station {
             if last.replace(doing) != Some(doing) {
                 self.doing(doing);
             }
-            match item {
-                Item::Arrive(transport) => self.arrive(transport),
-                item => {
-                    self.enter(None, |shard| shard.mail(item));
-                }
+            if let Item::Arrive(transport) = item {
+                self.arrive(transport);
+                continue;
             }
+            self.enter(None, |shard| shard.mail(item));
         }
     }
 

@@ -15,6 +15,8 @@ pub enum RoomRequest {
     Show,
     /// Unavailable (section 7.14).
     Leave,
+    /// Its client says that what comes from the room reaches nobody (sections 11.1 and 18.1.2): as if its session was gone.
+    Undelivered,
     /// To all (section 7.4); the content passes as its writer's codec wrote it.
     Say {
         /// The message says which one it retracts (XEP-0424); it is archived, and only its writer may say so.

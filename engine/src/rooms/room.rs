@@ -243,6 +243,10 @@ impl Room {
             RoomRequest::Join(join) => self.enter(asker, &join, stage),
             RoomRequest::Show => self.show(asker, stage),
             RoomRequest::Leave => self.leave(asker, stage),
+            RoomRequest::Undelivered => {
+                self.lost(&envelope.from, stage);
+                Ok(())
+            }
             RoomRequest::Say { retracts } => self.say(asker, retracts, stage),
             RoomRequest::Subject(text) => self.set_subject(asker, text, stage),
             RoomRequest::Private => self.whisper(asker, stage),
@@ -260,7 +264,7 @@ impl Room {
     fn cost(&self, request: &RoomRequest) -> u32 {
         let occupants = self.occupants.len();
         let cost = match request {
-            RoomRequest::Leave => 0,
+            RoomRequest::Leave | RoomRequest::Undelivered => 0,
             RoomRequest::Private | RoomRequest::Decline(_) | RoomRequest::Relay { .. } | RoomRequest::AskVoice => 1,
             RoomRequest::Invite(invitations) => invitations.len().saturating_mul(INVITATION_COST),
             // Who enters again is told of everybody; who enters pays by how often he does.

@@ -174,6 +174,7 @@ fn kind_of(request: &RoomRequest) -> Kind {
         RoomRequest::Leave => Kind::Presence(PresenceKind::Unavailable),
         RoomRequest::Say { .. } | RoomRequest::Subject(_) => Kind::Message(MessageKind::Groupchat),
         RoomRequest::Private => Kind::Message(MessageKind::Chat),
+        RoomRequest::Undelivered => Kind::Message(MessageKind::Error),
         RoomRequest::Invite(_) | RoomRequest::Decline(_) | RoomRequest::AskVoice | RoomRequest::AnswerVoice(_) => {
             Kind::Message(MessageKind::Normal)
         }

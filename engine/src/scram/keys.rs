@@ -91,6 +91,27 @@ pub struct AccountKeys {
     sha256: KeyPair<32>,
 }
 
+/// The keys of one mechanism, as servers hand them to each other (XEP-0227 section 4.3).
+#[derive(Clone, PartialEq, Eq)]
+pub struct HashedPassword {
+    /// `SCRAM-SHA-1` or `SCRAM-SHA-256`.
+    pub mechanism: &'static str,
+    /// PBKDF2 iterations.
+    pub iterations: u32,
+    /// The salt.
+    pub salt: Vec<u8>,
+    /// StoredKey.
+    pub stored: Vec<u8>,
+    /// ServerKey.
+    pub server: Vec<u8>,
+}
+
+impl fmt::Debug for HashedPassword {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "HashedPassword({}, secret)", self.mechanism)
+    }
+}
+
 /// What one SCRAM exchange needs of them.
 #[derive(Clone)]
 pub struct Credentials {
@@ -192,6 +213,46 @@ impl AccountKeys {
         hmac_sha256(secret, &[&self.sha256.stored, password.as_bytes()])
     }
 
+    /// For another server.
+    #[must_use]
+    pub fn hashed(&self) -> [HashedPassword; 2] {
+        let hashed = |mechanism, stored: &[u8], server: &[u8]| HashedPassword {
+            mechanism,
+            iterations: self.iterations,
+            salt: self.salt.to_vec(),
+            stored: stored.to_vec(),
+            server: server.to_vec(),
+        };
+        [
+            hashed("SCRAM-SHA-1", &self.sha1.stored, &self.sha1.server),
+            hashed("SCRAM-SHA-256", &self.sha256.stored, &self.sha256.server),
+        ]
+    }
+
+    /// From another server. Both mechanisms are needed, made with one salt and iteration count, for that is what is kept.
+    ///
+    /// # Errors
+    /// Something is missing, does not belong together, or is beyond a bound.
+    pub fn of_hashed(hashed: &[HashedPassword]) -> Result<AccountKeys, KeyError> {
+        let of = |mechanism| {
+            hashed
+                .iter()
+                .find(|one| one.mechanism == mechanism)
+                .ok_or(KeyError::Undecodable)
+        };
+        let (sha1, sha256) = (of("SCRAM-SHA-1")?, of("SCRAM-SHA-256")?);
+        if sha1.salt != sha256.salt || sha1.iterations != sha256.iterations {
+            return Err(KeyError::Undecodable);
+        }
+        check_parameters(&sha1.salt, sha1.iterations)?;
+        Ok(AccountKeys {
+            salt: sha1.salt.clone().into(),
+            iterations: sha1.iterations,
+            sha1: pair(sha1)?,
+            sha256: pair(sha256)?,
+        })
+    }
+
     /// Iterations with which the keys were derived.
     pub fn iterations(&self) -> u32 {
         self.iterations
@@ -284,6 +345,14 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Credentials({:?}, secret)", self.hash)
     }
+}
+
+fn pair<const N: usize>(hashed: &HashedPassword) -> Result<KeyPair<N>, KeyError> {
+    let key = |bytes: &[u8]| <[u8; N]>::try_from(bytes).map_err(|_| KeyError::Undecodable);
+    Ok(KeyPair {
+        stored: key(&hashed.stored)?,
+        server: key(&hashed.server)?,
+    })
 }
 
 fn prepare(password: &str) -> Result<std::borrow::Cow<'_, str>, KeyError> {

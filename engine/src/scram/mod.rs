@@ -31,7 +31,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use keys::{AccountKeys, Credentials};
+pub use keys::{AccountKeys, Credentials, HashedPassword};
 pub use offer::Offer;
 pub use plain::Plain;
 pub use remembered::Remembered;

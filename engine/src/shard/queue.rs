@@ -10,7 +10,7 @@
 //! - Draining keeps the order of the record ids; what arrives meanwhile queues behind.
 //! - A page shows what was pending when it was asked for. What was confirmed since is not handed over again.
 
-use crosspoint_storage::seam::{JournalRequest, RECORD_ID_SHIFT, Record};
+use crosspoint_storage::seam::{JournalRequest, Record};
 
 use super::history::Written;
 use super::ledger::{Outcome, Waiting};
@@ -58,12 +58,6 @@ struct Drain {
     confirmed: Vec<RecordId>,
     /// Set when the client asked for it: it has everything up to here, and is told when that was all.
     sync: Option<RecordId>,
-}
-
-/// The identity that follows `last`: milliseconds above, a count below that is never 0, so that an identity can be told from a time.
-fn next_record(last: RecordId, unix_ms: u64) -> RecordId {
-    let next = (last + 1).max((unix_ms << RECORD_ID_SHIFT) + 1);
-    next + u64::from(next.trailing_zeros() >= RECORD_ID_SHIFT)
 }
 
 /// A record just appended.
@@ -136,7 +130,7 @@ impl Queue {
 impl Shard {
     /// The identity of the next record.
     pub(super) fn next_record(&mut self) -> RecordId {
-        self.record_last = next_record(self.record_last, self.now.unix_ms);
+        self.record_last = store::record_after(self.record_last, self.now.unix_ms);
         self.record_last
     }
 
@@ -486,23 +480,5 @@ impl Shard {
         if let Some(drain) = user.queue.drain.as_mut().filter(|drain| drain.session == old) {
             drain.session = new;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Found by the first bench of ICPP, where an offset without a count means "not in the log".
-    #[test]
-    fn identities_grow_and_always_have_a_count() {
-        assert_eq!(next_record(0, 5), (5 << RECORD_ID_SHIFT) + 1);
-        assert_eq!(next_record((5 << RECORD_ID_SHIFT) + 1, 5), (5 << RECORD_ID_SHIFT) + 2);
-        assert_eq!(next_record((6 << RECORD_ID_SHIFT) - 1, 5), (6 << RECORD_ID_SHIFT) + 1);
-        assert_eq!(
-            next_record((9 << RECORD_ID_SHIFT) + 7, 5),
-            (9 << RECORD_ID_SHIFT) + 8,
-            "the clock went back"
-        );
     }
 }

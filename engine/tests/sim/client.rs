@@ -3,7 +3,8 @@
 //! ```text
 //!   try NODE PASSWORD · login NODE · bind NAME · available PRIORITY · gone · send TO ID · shout TO ID · normal|chat|groupchat|headline|error TO ID · ack · panic · subscribe|subscribed|unsubscribe|unsubscribed TO
 //!   names · whisper|tell TO ID · find · keep always|never|roster [NEVER] ·
-//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD · issue CLIENT LIFETIME_MS · show NODE CLIENT TOKEN COUNT
+//!   want · event ID · wonder · answer ID [FROM] · badge BYTES · count ·
+//!   to NODE · set CONTACT · block WHOM · unblock WHOM · allow WHOM · disallow WHOM · only friends · read [BEFORE] · resume TOKEN · renew PASSWORD · issue CLIENT LIFETIME_MS · show NODE CLIENT TOKEN COUNT · order WHAT:WHOM
 //! ```
 //! A client that said `login NODE reliable` acknowledges: it gets `accepted N`, keeps what it was given until `ack`, and
 //! sleeps under its own address as token when its line is cut.
@@ -15,12 +16,13 @@ use std::any::Any;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use crosspoint_engine::administration::{Change, Crowd, Order, Report, Secret, ThenReport};
 use crosspoint_engine::archiving::{Keep, Preferences};
-use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
+use crosspoint_engine::envelope::{Codec, Condition, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::relay::{Parcel, RelayHost};
 use crosspoint_engine::rooms::RoomSpeech;
-use crosspoint_engine::service::{Admission, Cipher, Direction, Frontend, Host, Span};
+use crosspoint_engine::service::{Admission, BookWrite, Cipher, Direction, Dresser, Frontend, Host, Span, Table};
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Peer, Session};
 use crosspoint_engine::shard::SessionId;
 use crosspoint_engine::tokens::{Mechanism, Owner, Shown, Verdict};
@@ -196,6 +198,12 @@ impl LineSession {
                     .filter_map(|(record, _)| record)
                     .collect();
                 cx.actions.push(Action::Settle(records));
+            }
+            // To a question under this identifier: what becomes of it is the shard's business.
+            "answer" => {
+                let mut envelope = Envelope::neutral(self.me(), address(second), Kind::Query(QueryKind::Result));
+                envelope.id = Bytes::copy_from_slice(first.as_bytes());
+                cx.actions.push(Action::Route { envelope, seq: None });
             }
             "subscribe" => self.ask(PresenceKind::Subscribe, first, cx),
             "subscribed" => self.ask(PresenceKind::Subscribed, first, cx),
@@ -416,7 +424,10 @@ impl Session for LineSession {
                     cx.actions.push(Action::SettleWhenWritten(vec![record]));
                 }
             }
-            Kind::Presence(kind) => say(key, cx, format_args!("{kind:?} {from}")),
+            Kind::Presence(kind) => {
+                let badge = String::from_utf8_lossy(&delivery.envelope.content.body);
+                say(key, cx, format_args!("{kind:?} {from} {badge}"));
+            }
             Kind::Query(kind) => say(key, cx, format_args!("{kind:?} {}", String::from_utf8_lossy(id))),
         }
     }
@@ -489,11 +500,70 @@ impl Session for CarrierSession {
     }
 }
 
+/// `disable:juliet`, `count:online`, `announce:words`...
+fn order(text: &str) -> Order {
+    let (verb, what) = text.split_once(':').unwrap_or((text, ""));
+    let crowd = match what {
+        "registered" => Crowd::Registered,
+        "disabled" => Crowd::Disabled,
+        "online" => Crowd::Online,
+        "active" => Crowd::Active,
+        _ => Crowd::Idle,
+    };
+    let words = || Some(what.to_owned()).filter(|words| !words.is_empty());
+    let password = Secret("other".to_owned());
+    match verb {
+        "create" => Order::Create {
+            account: address(what),
+            password,
+        },
+        "remove" => Order::Remove(address(what)),
+        "disable" => Order::Disable(address(what)),
+        "enable" => Order::Enable(address(what)),
+        "end" => Order::EndSessions(address(what)),
+        "password" => Order::SetPassword {
+            account: address(what),
+            password,
+        },
+        "inspect" => Order::Inspect(address(what)),
+        "count" => Order::Count(crowd),
+        "list" => Order::List(crowd, 2),
+        "announce" => Order::Announce(what.into()),
+        "motd" => Order::Amend(Change::Motd(words())),
+        "welcome" => Order::Amend(Change::Welcome(words())),
+        "black" => Order::Amend(Change::Black(words().iter().map(|name| address(name)).collect())),
+        _ => panic!("no such order: {text}"),
+    }
+}
+
+fn reported(told: Result<Report, Condition>) -> String {
+    match told {
+        Ok(Report::Done) => "done".to_owned(),
+        Ok(Report::Count(count)) => count.to_string(),
+        Ok(Report::List { addresses, more }) => format!("{} {more}", addresses.len()),
+        Ok(Report::User(user)) => format!("{} {}", user.sessions.len(), user.last_login_unix_ms.is_some()),
+        Err(condition) => format!("{condition:?}"),
+    }
+}
+
 /// The front-end of [`LineSession`]; its queries are the host's deeds.
 #[derive(Default)]
 pub struct LineFront {
     pub spoke: Vec<SessionId>,
     pub patience_ms: Option<u64>,
+    /// Sessions that want events.
+    pub wanting: Vec<Jid>,
+    /// Who has asked last.
+    pub wonders: Option<Jid>,
+}
+
+impl LineFront {
+    /// A line for one session.
+    fn tell(to: Jid, text: String, host: &mut dyn Host) {
+        let mut envelope = Envelope::neutral(host.domain().clone(), to, Kind::Message(MessageKind::Headline));
+        envelope.id = text.into();
+        host.send(envelope);
+    }
 }
 
 impl Frontend for LineFront {
@@ -563,6 +633,33 @@ impl Frontend for LineFront {
         Some(speech::SPEECH)
     }
 
+    fn dresser(&self) -> Dresser {
+        |presence, badge| presence.content.body = Bytes::copy_from_slice(badge)
+    }
+
+    fn on_presence(&mut self, presence: &Envelope, _host: &mut dyn Host) {
+        if presence.kind == Kind::Presence(PresenceKind::Unavailable) {
+            self.wanting.retain(|session| *session != presence.from);
+        }
+    }
+
+    fn wants(&mut self, session: &Jid, _event: &Envelope) -> bool {
+        self.wanting.contains(session)
+    }
+
+    fn on_subscribed(&mut self, user: &Jid, contact: &Jid, host: &mut dyn Host) {
+        let contact = contact.node().unwrap_or_default();
+        LineFront::tell(user.clone(), format!("sees-{contact}"), host);
+    }
+
+    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
+        let answered = answer.map_or("nobody".to_owned(), |answer| {
+            answer.from.resource().unwrap_or("-").to_owned()
+        });
+        let to = self.wonders.clone().expect("somebody has asked");
+        LineFront::tell(to, format!("answered-{key}-{answered}"), host);
+    }
+
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {
         if host
             .rooms_domain()
@@ -608,11 +705,69 @@ impl Frontend for LineFront {
             });
             return host.history(&user, Span::ALL, Direction::Forward, 100, told);
         }
+        if verb == "order" {
+            let told: ThenReport = Box::new(move |told, host| {
+                answer.id = format!("told {}", reported(told)).into();
+                host.send(answer);
+            });
+            return host.administer(order(whom), told);
+        }
         let then: crosspoint_engine::service::Then = Box::new(move |result, host| match result {
             Ok(()) => host.send(answer),
             Err(condition) => host.refuse(query, condition),
         });
         match verb {
+            "want" => {
+                self.wanting.push(session);
+                then(Ok(()), host);
+            }
+            "event" => {
+                let subscribers = host
+                    .roster(&user)
+                    .map(|roster| roster.subscribers().cloned().collect::<Vec<_>>());
+                for to in subscribers.into_iter().flatten().chain([user.clone()]) {
+                    let mut event = Envelope::neutral(user.clone(), to, Kind::Message(MessageKind::Headline));
+                    event.id = Bytes::copy_from_slice(whom.as_bytes());
+                    event.hints = Hints::EVENT;
+                    host.send(event);
+                }
+                then(Ok(()), host);
+            }
+            "wonder" => {
+                self.wonders = Some(session.clone());
+                assert!(host.ask(Envelope::neutral(user, session, Kind::Query(QueryKind::Get)), 7));
+                then(Ok(()), host);
+            }
+            "badge" => {
+                let badge = (!whom.is_empty()).then(|| Bytes::copy_from_slice(whom.as_bytes()));
+                host.set_badge(&user, badge, then);
+            }
+            // Reads a number, and writes the next one: what turns are for.
+            "count" => {
+                let of = user.clone();
+                let begin = move |granted: Result<(), _>, host: &mut dyn Host| {
+                    granted.expect("few wait");
+                    let key = Bytes::from(format!("{user}\0count"));
+                    let write = key.clone();
+                    let read = move |rows: Result<Vec<crosspoint_engine::service::Row>, _>, host: &mut dyn Host| {
+                        let rows = rows.expect("the book works");
+                        let before = rows.first().map_or(0, |row| row.value[0]);
+                        let put = BookWrite::Put {
+                            table: Table::Setting,
+                            key: write,
+                            value: vec![before + 1].into(),
+                        };
+                        let written = move |result, host: &mut dyn Host| {
+                            host.end_turn(&user);
+                            LineFront::tell(session, format!("count-{}", before + 1), host);
+                            then(result, host);
+                        };
+                        host.write(vec![put], Box::new(written));
+                    };
+                    host.read(Table::Setting, key, Box::new(read));
+                };
+                host.take_turn(&of, Box::new(begin));
+            }
             "contacts" => {
                 host.roster_interest(&session);
                 then(Ok(()), host);

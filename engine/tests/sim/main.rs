@@ -5,9 +5,11 @@
 //! - Whatever was accepted reached its addressee's clients, or is in the log.
 //! - No client that acknowledges was given the same message twice.
 
+mod administration;
 mod client;
 mod crash;
 mod delivery;
+mod eventing;
 mod history;
 mod offline;
 mod passengers;

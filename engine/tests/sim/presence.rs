@@ -4,7 +4,7 @@ use super::play;
 use super::world::{Line, World};
 
 /// One asks, the other agrees.
-fn become_friends(world: &mut World, (asks, asking): (Line, &str), (agrees, agreeing): (Line, &str)) {
+pub(super) fn become_friends(world: &mut World, (asks, asking): (Line, &str), (agrees, agreeing): (Line, &str)) {
     for line in [asks, agrees] {
         world.type_in(line, "contacts");
         world.until(line, "Result contacts");

@@ -463,6 +463,17 @@ impl World {
         self.pages.read(&[read]).expect("memory does not fail")[0].len()
     }
 
+    /// How many rows a table of the book has.
+    pub fn rows(&self, table: crosspoint_engine::service::Table) -> usize {
+        let all = crosspoint_engine::service::BookRead::Prefix {
+            table,
+            prefix: Default::default(),
+            after: Default::default(),
+            rows_max: u32::MAX,
+        };
+        self.pages.read(&[all]).expect("memory does not fail")[0].len()
+    }
+
     fn now(&self) -> Now {
         Now {
             ms: self.now_ms,

@@ -38,3 +38,5 @@ pub mod trunk;
 pub use config::IcppConfig;
 #[cfg(feature = "front")]
 pub use front::IcppFront;
+#[cfg(feature = "front")]
+pub use neutral::to_neutral;

@@ -44,7 +44,7 @@ fn fitting(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
 }
 
 /// A message of a client's in neutral words; `None` if nothing of it has any.
-pub(crate) fn to_neutral(envelope: &Envelope) -> Option<Envelope> {
+pub fn to_neutral(envelope: &Envelope) -> Option<Envelope> {
     if !matches!(envelope.kind, Kind::Message(_)) {
         return None;
     }

@@ -159,7 +159,16 @@ pub enum User {
         #[arg(long, value_enum, default_value_t = ListForm::Plain)]
         format: ListForm,
     },
-    /// Make many accounts from a CSV file of `jid,password` rows (RFC 4180).
+    /// Write all accounts, with everything that belongs to them, to a file or folder (XEP-0227). The server must not run.
+    Export {
+        /// Which server.
+        #[command(flatten)]
+        place: Place,
+        /// FILE.xml for one file; anything else is a folder, with a file for each user. Nothing is overwritten.
+        to: PathBuf,
+    },
+    /// Make many accounts from a CSV file of `jid,password` rows (RFC 4180), or from a file of XEP-0227 (*.xml; the server
+    /// must not run then).
     Import {
         /// Which server.
         #[command(flatten)]

@@ -294,6 +294,7 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::s
         // The last two have no address: sessions over HTTP come through the gate.
         listeners: listeners.chain(web::sessions()).collect(),
         limits: config.limits.xmpp_limits(),
+        seal_offer: config.xmpp.scram_seal,
         registration_open: config.accounts.registration == Registration::Open,
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
         features,

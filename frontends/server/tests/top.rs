@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use base64::Engine as _;
-use common::{Scratch, Server, done, fails};
+use common::{Scratch, Server, done, fails, run, text};
 use serde_json::Value;
 
 const IN_THE_CLEAR: [&str; 4] = ["--xmpp-tls", "off", "--set", "xmpp.tls_terminated_by_proxy=true"];
@@ -160,6 +160,47 @@ fn entries_of_the_ring_are_counted_for_each_message_and_belong_to_its_shard() {
         }
     }
     assert_eq!(talking, 1, "Romeo's shard: {figures:#}");
+}
+
+#[test]
+fn enters_are_counted_by_the_kernel_for_whoever_may_and_turns_stand_for_them_else() {
+    let scratch = Scratch::new();
+    let server = server(scratch.path());
+    let (mut romeo, mut juliet) = chat(&server);
+    let over = AtomicBool::new(false);
+    let data = server.data();
+    let look = ["top", "--data", &data, "--once", "--json", "--interval", "1"];
+    let counting = [&look[..], &["--enters"]].concat();
+    let (by_turns, by_kernel) = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                romeo.write_to_juliet(&mut juliet);
+            }
+        });
+        let looked = catch_unwind(|| (json(&look), run(&counting, "")));
+        over.store(true, Ordering::Relaxed);
+        looked.unwrap()
+    });
+    for shard in by_turns["shards"].as_array().unwrap() {
+        assert_eq!(shard["enters_from"], "turns");
+        assert_eq!(shard["enters_per_s"], shard["turns_per_s"]);
+    }
+    let (printed, said) = (text(&by_kernel.stdout), text(&by_kernel.stderr));
+    if !by_kernel.status.success() {
+        // Not everybody may count; whoever may not is told what it takes.
+        assert!(said.contains("CAP_PERFMON"), "{said}");
+        return;
+    }
+    let by_kernel: Value = serde_json::from_str(&printed).unwrap();
+    for shard in by_kernel["shards"].as_array().unwrap() {
+        assert_eq!(shard["enters_from"], "kernel");
+        let (enters, turns) = (
+            shard["enters_per_s"].as_f64().unwrap(),
+            shard["turns_per_s"].as_f64().unwrap(),
+        );
+        // What the README says of turns: that they stand for enters.
+        assert!(enters > 0.5 * turns && enters < 2.0 * turns, "{shard:#}");
+    }
 }
 
 #[test]

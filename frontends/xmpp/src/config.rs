@@ -30,6 +30,8 @@ pub struct XmppConfig {
     pub websocket_tls: CipherFactory,
     /// The bounds of a session.
     pub limits: Limits,
+    /// Whether SCRAM's challenge has a hash of what was offered (XEP-0474).
+    pub seal_offer: bool,
     /// Whether accounts can be created by in-band registration (XEP-0077).
     pub registration_open: bool,
     /// Where to send clients (RFC 6120 section 4.9.3.19).
@@ -128,6 +130,7 @@ impl XmppConfig {
             websocket: Arc::new(|| None),
             websocket_tls: Arc::new(|| None),
             limits: Limits::DEFAULT,
+            seal_offer: true,
             registration_open: false,
             see_other_host: None,
             components: Vec::new(),

@@ -35,4 +35,6 @@ mod stanza;
 #[cfg(feature = "front")]
 pub use config::XmppConfig;
 #[cfg(feature = "front")]
+pub use features::exchange;
+#[cfg(feature = "front")]
 pub use front::XmppFront;

@@ -45,9 +45,9 @@ fn ask(stage: &mut Stage, inside: &str) -> (Vec<String>, String) {
     let query = format!("<query xmlns='urn:xmpp:mam:2' queryid='f27'>{inside}</query>");
     stage.send(JULIET, JULIETS, "set", "", &query);
     stage.host.settle();
-    let mut sent = std::mem::take(&mut stage.host.sent);
-    let answer = sent.pop().expect("an answer");
-    let results = sent.iter().map(|result| {
+    let answer = stage.host.sent.pop().expect("an answer");
+    let told = std::mem::take(&mut stage.host.told);
+    let results = told.iter().map(|result| {
         assert_eq!(result.kind, Kind::Message(MessageKind::Normal));
         assert_eq!((result.from.as_str(), result.to.as_str()), (JULIETS, JULIET));
         let text = String::from_utf8(result.content.body.to_vec()).unwrap();
@@ -98,7 +98,7 @@ fn a_result_is_the_message_as_it_was_with_its_time_beside_it() {
     let query = "<query xmlns='urn:xmpp:mam:2'/>";
     stage.send(JULIET, JULIETS, "set", "", query);
     stage.host.settle();
-    let result = String::from_utf8(stage.host.sent[0].content.body.to_vec()).unwrap();
+    let result = String::from_utf8(stage.host.told[0].content.body.to_vec()).unwrap();
     let expected = format!(
         "<result xmlns='urn:xmpp:mam:2' id=\"{id}\"><forwarded xmlns='urn:xmpp:forward:0'>\
          <delay xmlns='urn:xmpp:delay' stamp='2010-06-07T00:00:00.000Z'/>\
@@ -107,7 +107,7 @@ fn a_result_is_the_message_as_it_was_with_its_time_beside_it() {
     );
     assert_eq!(result, expected);
     assert_eq!(
-        features_support::show(&stage.host.sent[1]),
+        features_support::show(&stage.host.sent[0]),
         fin(true, &id.to_string(), &id.to_string())
     );
 }

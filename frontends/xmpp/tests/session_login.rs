@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::keys::derive;
-use crosspoint_engine::session::{Action, BindFault, Event, RegisterFault};
+use crosspoint_engine::session::{Action, BindFault, Event, Farewell, RegisterFault};
 use crosspoint_xmpp::XmppConfig;
 use hmac::{Hmac, Mac};
 use session_support::*;
@@ -244,6 +244,22 @@ fn every_wrong_step_of_sasl_has_its_condition() {
         assert_eq!(client.said(), failure(condition), "{request}");
         assert_eq!(names(&client.asked()), ["AuthFailed"], "{request}");
     }
+}
+
+#[test]
+fn whoever_proves_to_be_a_disabled_account_is_told_so() {
+    let mut client = Client::connect(PROXIED);
+    client.send(HEADER);
+    client.said();
+    client.send(format!("<auth xmlns='{NS_SASL}' mechanism='PLAIN'>AHJvbWVvAHB3</auth>"));
+    client.event(Event::PasswordChecked(true));
+    client.event(Event::Farewell(Farewell::AccountChanged));
+    let said = client.said();
+    assert!(said.starts_with(&failure("account-disabled")), "{said}");
+    assert!(
+        !said.contains("success") && said.ends_with("</stream:stream>"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use crosspoint_engine::envelope::{Envelope, Hints, Kind, MessageKind, PresenceKind};
 use crosspoint_engine::scram::keys::derive;
 use crosspoint_engine::session::{Action, BindFault, Event, Form};
+use crosspoint_xmpp::XmppConfig;
 use hmac::{Hmac, Mac};
 use session_support::*;
 use sha2::{Digest, Sha256};
@@ -214,6 +215,20 @@ fn the_offer_is_sealed_in_both_profiles() {
         server_first.ends_with(&format!(",h={seal}")),
         "no binding, no PLAIN: {server_first}"
     );
+}
+
+#[test]
+fn the_seal_can_be_left_out_for_clients_that_cannot_read_it() {
+    let config = XmppConfig {
+        seal_offer: false,
+        ..config()
+    };
+    let mut client = Client::connect_with(config, DIRECT, Some(facts()));
+    open(&mut client);
+    let server_first = challenged(&mut client, "SCRAM-SHA-256", "n,,", "");
+    assert!(server_first.ends_with(",i=4096"), "{server_first}");
+    client.send(response(&proof(&server_first, "n,,", b"")));
+    assert_eq!(names(&client.asked()), ["Authenticated"]);
 }
 
 #[test]

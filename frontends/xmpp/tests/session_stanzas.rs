@@ -35,6 +35,14 @@ fn a_message_becomes_an_envelope() {
     assert_eq!(sent.hints, Hints::STORE.with(Hints::COPY));
 }
 
+/// Converse.js does this when it has resumed a session in a page that was loaded anew.
+#[test]
+fn another_resource_of_ones_own_is_replaced_by_the_real_one() {
+    let mut client = Client::bound();
+    let stanza = "<message from='romeo@montague.lit/elsewhere' to='a@b'><body/></message>";
+    assert_eq!(one(&mut client, stanza).from.as_str(), ROMEO);
+}
+
 #[test]
 fn what_stands_where_no_address_does() {
     let mut client = Client::bound();
@@ -188,6 +196,75 @@ fn forged_copies_results_identities_and_delays_are_cut() {
         let left = "<origin-id xmlns='urn:xmpp:sid:0' id='o1'/><body>Hi</body>";
         assert_eq!(text(&sent.content.body), left, "{child}");
     }
+}
+
+/// XEP-0490 section 3.4: the own clients are told, the contact is not.
+#[test]
+fn how_far_was_read_is_cut_out_and_published() {
+    let mut client = Client::bound();
+    client.send(
+        "<message to='juliet@capulet.lit' type='chat'><displayed xmlns='urn:xmpp:chat-markers:0' id='m'/>\
+         <displayed xmlns='urn:xmpp:mds:displayed:0'><stanza-id xmlns='urn:xmpp:sid:0' by='romeo@montague.lit' id='17'/></displayed>\
+         </message>",
+    );
+    let routed = client.routed();
+    let [message, publication] = &routed[..] else {
+        panic!("a message and a publication: {routed:?}");
+    };
+    assert_eq!(
+        text(&message.content.body),
+        "<displayed xmlns='urn:xmpp:chat-markers:0' id='m'/>"
+    );
+    assert!(
+        message.hints.has(Hints::STORE.with(Hints::COPY)),
+        "a marker is a marker"
+    );
+    assert_eq!(publication.kind, Kind::Query(QueryKind::Set));
+    assert_eq!(
+        (&publication.from, publication.to.as_str()),
+        (&jid(ROMEO), jid(ROMEO).bare_str())
+    );
+    assert_eq!(
+        text(&publication.content.body),
+        "<pubsub xmlns=\"http://jabber.org/protocol/pubsub\"><publish node=\"urn:xmpp:mds:displayed:0\">\
+         <item id=\"juliet@capulet.lit\"><displayed xmlns=\"urn:xmpp:mds:displayed:0\">\
+         <stanza-id xmlns=\"urn:xmpp:sid:0\" by=\"romeo@montague.lit\" id=\"17\"/></displayed></item></publish></pubsub>"
+    );
+}
+
+/// Answers to the server's own pushes are nobody's; those to its questions are waited for.
+#[test]
+fn an_answer_to_a_question_of_the_server_goes_on_and_others_do_not() {
+    let mut client = Client::bound();
+    client.send("<iq type='result' id='push1'/><iq type='result' id='push2' to='romeo@montague.lit'/>");
+    assert!(client.routed().is_empty());
+    client.send("<iq type='result' id='ask-1' to='romeo@montague.lit'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    let routed = client.routed();
+    assert_eq!(routed.len(), 1);
+    assert_eq!(routed[0].kind, Kind::Query(QueryKind::Result));
+}
+
+/// A client that does not look at the sender would believe it.
+#[test]
+fn roster_and_block_list_pushes_come_from_nobody_but_the_server() {
+    let mut client = Client::bound();
+    let payloads = [
+        "<query xmlns='jabber:iq:roster'><item jid='paris@x.org'/></query>",
+        "<block xmlns='urn:xmpp:blocking'><item jid='paris@x.org'/></block>",
+    ];
+    for to in ["juliet@capulet.lit/balcony", "romeo@montague.lit/street"] {
+        for payload in payloads {
+            client.send(format!("<iq type='set' id='p' to='{to}'>{payload}</iq>"));
+            assert!(client.routed().is_empty(), "{to} {payload}");
+            assert!(client.said().contains("not-allowed"), "{to} {payload}");
+        }
+    }
+    client.send(format!("<iq type='set' id='p'>{}</iq>", payloads[0]));
+    assert_eq!(
+        client.routed().len(),
+        1,
+        "one's own roster is changed at one's own account"
+    );
 }
 
 #[test]

@@ -12,6 +12,8 @@ from . import loadgen, memory
 XMPP = ("crosspoint", "ejabberd", "prosody")
 # Crosspoint once more, by its binary protocol.
 SWITCHES = ("crosspoint", "crosspoint-icpp", "ejabberd", "prosody")
+# And as it comes, which is with an archive.
+ARCHIVES = ("crosspoint", "crosspoint-archive")
 RELAYS = ("relay-epoll", "relay-monoio", "relay-ring", "relay-epoll-icpp", "relay-ring-icpp")
 MODES = {"plain": "plain TCP", "tls": "TLS"}
 PAIRS, CONTACTS, LOGINS = 100, 20, 2000
@@ -92,13 +94,14 @@ def latencies(figures, name):
     return {column: timed[column] for column in ("p50_us", "p99_us", "p999_us", "max_us")}
 
 
-def chat(window):
+def chat(window, **session):
     """Pairs in a closed loop; the relays get the same messages with no protocol around them."""
     def carry_out(bench, server, mode):
         kind = {"chat": {"mode": {"closed": {"window": window}}}} if server.is_switch else {"floor": {"window": window}}
         # A relay joins connections as they come, so they come one after another there.
         load = {} if server.is_switch else {"load": {"concurrency": 1}}
-        run = bench.run("chat-%d" % window, server, mode, {"users": {"count": USERS}, "scenario": kind, **load})
+        run = bench.run("chat-%d" % window, server, mode, {"users": {"count": USERS}, "session": session, "scenario": kind,
+                                                                     **load})
         row = costs(loadgen.figures(run, "messages_received"))
         if window > 1:
             bench.found.setdefault((server.name, mode), []).append(row["per_second"])
@@ -203,6 +206,11 @@ TABLE = (
              contenders=SWITCHES + RELAYS),
     Scenario("chat-32", "Chat, %d pairs, 32 messages in flight each way" % PAIRS, COST, chat(32),
              contenders=SWITCHES + RELAYS),
+    Scenario("kept-32", "The same with and without an archive", COST, chat(32), contenders=ARCHIVES),
+    Scenario("safe-1", "Acknowledged when safe (XEP-0198), one message in flight, with and without an archive", COST,
+             chat(1, acks=True), contenders=ARCHIVES),
+    Scenario("safe-32", "Acknowledged when safe, 32 messages in flight, with and without an archive", COST,
+             chat(32, acks=True), contenders=ARCHIVES),
     Scenario("open-half", "Open loop at half of each one's own rate of chat-32", LATENCY, open_loop()),
     *(Scenario("open-%d" % rate, "Open loop at %d messages a second" % rate, LATENCY, open_loop(rate))
       for rate in COMMON_RATES),

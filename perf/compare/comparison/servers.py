@@ -111,6 +111,16 @@ class Crosspoint(Server):
                        env={**os.environ, **self.environment})
 
 
+class CrosspointArchive(Crosspoint):
+    """The same server as it comes: what is said is kept, for both sides."""
+
+    name = "crosspoint-archive"
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.environment["CROSSPOINT_ARCHIVE_ENABLED"] = "true"
+
+
 class CrosspointIcpp(Crosspoint):
     """The same server, by the binary protocol. Rosters are made by XMPP beforehand."""
 
@@ -233,8 +243,8 @@ class RelayRingIcpp(Relay):
     name, engine, protocol = "relay-ring-icpp", "ring", "icpp"
 
 
-SERVERS = {kind.name: kind for kind in (Crosspoint, CrosspointIcpp, Ejabberd, Prosody, RelayEpoll, RelayMonoio, RelayRing,
-                                        RelayEpollIcpp, RelayRingIcpp)}
+SERVERS = {kind.name: kind for kind in (Crosspoint, CrosspointArchive, CrosspointIcpp, Ejabberd, Prosody, RelayEpoll,
+                                        RelayMonoio, RelayRing, RelayEpollIcpp, RelayRingIcpp)}
 
 
 def scram_keys(password, salt, iterations, digest="sha1"):

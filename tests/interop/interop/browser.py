@@ -86,7 +86,7 @@ class Converse:
         self.profile = tempfile.mkdtemp(prefix="converse-")
         options = webdriver.ChromeOptions()
         for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,1000",
-                     "--user-data-dir=" + self.profile):
+                     "--user-data-dir=" + self.profile, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.*"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         options.binary_location = shutil.which("chromium")

@@ -13,14 +13,15 @@ HOME = pathlib.Path(os.environ.get("INTEROP_HOME", REPOSITORY / "target" / "inte
 VENV = HOME / "venv"
 SOURCES = HOME / "sources"
 SLIXMPP = "slixmpp==1.17.0"
-PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "aiohttp==3.14.5", "selenium==4.51.0")
+PYTHON_PACKAGES = (SLIXMPP, "pyOpenSSL==25.3.0", "aiohttp==3.14.5", "selenium==4.51.0",
+                   "slixmpp-omemo==2.2.0")
 NODE = HOME / "node"
 # Clients for browsers: what node runs with all that it depends on, and what a page loads as it was built.
 NODE_PACKAGES = ("@xmpp/client@0.14.0", "strophe.js@5.0.0", "ws@8", "jsdom@26", "@xmldom/xmldom@0.9")
 PAGE_PACKAGES = {"converse.js": "14.0.0"}
 DEBIAN_PACKAGES = ("go-sendxmpp", "profanity", "tmux", "openssl", "python3-venv", "python3-aioxmpp", "python3-pytest",
                    "dpkg-dev", "curl", "chromium", "chromium-driver", "dino-im", "xvfb", "xdotool", "dbus")
-DEBIAN_SERVERS = {"prosody": ("prosody",), "ejabberd": ("ejabberd",)}
+DEBIAN_SERVERS = {"prosody": ("prosody", "prosody-modules"), "ejabberd": ("ejabberd",)}
 SYSTEM_PYTHON = "/usr/bin/python3"
 WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")
 

@@ -39,6 +39,7 @@ class Server:
     OPEN_REGISTRATION = {}
     ADMINISTRATION = {}
     web_ports = WEB_PORTS
+    PERSONAL_EVENTING = {}
     lacks = {}
 
     def __init__(self, folder, tls="optional", settings=None, prefix=()):
@@ -191,8 +192,11 @@ class Prosody(Server):
     name = "prosody"
     web_ports = {**WEB_PORTS, "ws": 5283, "wss": 5284}
     # Its HTTP is one port for everything.
+    ADMINISTRATION = {"modules": '"private"; "vcard"; "version"; "ping"; "offline"; "admin_adhoc"; "announce"; "motd"; "lastlog";',
+                      "extra": 'admins = { "boss@' + DOMAIN + '" }'}
     OPEN_REGISTRATION = {"modules": '"register"; "register_limits"; "ping";',
                          "extra": "allow_registration = true; min_seconds_between_registrations = 60"}
+    PERSONAL_EVENTING = {"modules": '"pep"; "bookmarks"; "vcard_legacy"; "vcard4"; "presence"; "ping"; "carbons"; "offline";'}
     lacks = {
         "stream-limits": "this Prosody has no XEP-0478",
         "pre-approval": "this Prosody does not offer subscription pre-approval",
@@ -200,6 +204,14 @@ class Prosody(Server):
         "guess-budget": "Prosody sets no limit by default",
         "scram-plus": "this Prosody binds to tls-unique only, which TLS 1.3 has not",
         "an_inactive_client_still_gets_its_messages": "Prosody may hold the message for longer than the play waits",
+        "sealed-offer": "this Prosody has no XEP-0474",
+        "inline-management": "Debian's mod_sasl2_sm needs a newer Prosody",
+        "bound-tokens": "this Prosody binds to tls-unique only, which TLS 1.3 has not",
+        "no-sasl2-in-the-clear": "Debian's mod_sasl2 offers it there",
+        "a_wrong_password_is_refused_and_the_right_one_may_follow": "Debian's mod_sasl2 takes no second try",
+        "an_exchange_can_be_aborted": "Debian's mod_sasl2 knows no abort",
+        "counted-tokens": "Debian's mod_sasl2_fast does not look at the count",
+        "password-ends-tokens": "Debian's mod_sasl2_fast keeps tokens beyond the password",
         "stanza-size": "this Prosody does not announce its limit",
         "deadline": "Prosody gives an unauthenticated client five minutes",
         "cdata_between_stanzas": "Prosody ignores text between stanzas",
@@ -214,6 +226,7 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "wss": "this Prosody is asked for HTTP in the clear only",
+        "ranges": "this Prosody gives files away whole",
         "host-meta": "this Prosody has no module for it",
         "upload-html": "Prosody keeps the type of a page, and relies on its headers",
         "what_is_not_worth_keeping_is_not_kept": "Prosody keeps chat states without a body for later",
@@ -247,6 +260,14 @@ class Prosody(Server):
         "forged-delay": "this Prosody passes a forged moderation on",
         "private-words-option": "this Prosody lets everybody write to one",
         "moderation": "this Prosody has no moderation (XEP-0425)",
+        "an_account_says_that_it_has_personal_eventing": "Prosody does not announce the whitelist that it has",
+        "a_stranger_reads_nothing_but_what_is_open": "Prosody says forbidden, whatever the access model",
+        "a_whitelist_is_for_who_is_on_it": "Prosody says forbidden, whatever the access model",
+        "a_publishers_preconditions_are_kept": "this Prosody has no pages of items (XEP-0059)",
+        "bookmarks_are_one_set": "Prosody drops the extensions of a bookmark that an old client changes",
+        "an_avatar_is_in_the_vcard_and_in_presence": "Prosody shows a new hash with the client's next presence",
+        "a_vcard4_is_a_vcard_too": "Prosody's vCard4 is for contacts by default",
+        "how_far_was_read_is_told_to_ones_own_clients_only": "this Prosody does not assist (XEP-0490, 3.4)",
     }
 
     def serve_web(self, origins=()):
@@ -265,6 +286,7 @@ class Prosody(Server):
             plain="true" if self.tls == "off" else "false",
             modules=self.settings.get("modules", PROSODY_MODULES),
             storage=self.settings.get("storage", "internal"),
+            authentication=self.settings.get("authentication", "internal_plain"),
             disabled=self.settings.get("disabled", '"http";'),
             extra=self.settings.get("extra", ""),
             components="\n".join(map(PROSODY_COMPONENT, self.settings.get("components", []))),
@@ -284,6 +306,7 @@ class Ejabberd(Server):
     """ejabberd as Debian packages it, run by its own command's recipe without distribution (no epmd)."""
 
     name = "ejabberd"
+    ADMINISTRATION = {"more": "  mod_adhoc: {}\n  mod_configure: {}\n  mod_announce: {access: announce}\n  mod_last: {}\n"}
     lacks = {
         "stream-limits": "this ejabberd has no XEP-0478",
         "mam-extended": "this ejabberd has no urn:xmpp:mam:2#extended",
@@ -330,7 +353,8 @@ class Ejabberd(Server):
         starttls = {"off": "", "optional": "starttls: true", "required": "starttls_required: true"}[self.tls]
         config.write_text(EJABBERD_CONFIG.format(
             address=self.address, domain=self.domain, pem=pem, starttls=starttls,
-            modules=self.settings.get("modules", EJABBERD_MODULES)))
+            passwords=self.settings.get("passwords", "plain"),
+            modules=self.settings.get("modules", EJABBERD_MODULES) + "\n" + self.settings.get("more", "")))
         env = {"EJABBERD_CONFIG_PATH": str(config), "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
                "ERL_LIBS": "/usr/lib/x86_64-linux-gnu", "ERL_MAX_PORTS": "32000", "HOME": str(self.folder)}
         return process.Child(
@@ -411,7 +435,7 @@ modules_enabled = {{ "roster"; "saslauth"; {tls_module} "disco"; {modules} }}
 modules_disabled = {{ "s2s"; "https"; {disabled} }}
 c2s_require_encryption = {required}
 allow_unencrypted_plain_auth = {plain}
-authentication = "internal_plain"
+authentication = "{authentication}"
 storage = "{storage}"
 smacks_hibernation_time = 120
 ssl = {{ certificate = "{certificate}"; key = "{key}" }}
@@ -450,7 +474,7 @@ EJABBERD_CONFIG = """
 loglevel: info
 hosts: ["{domain}"]
 certfiles: ["{pem}"]
-auth_password_format: plain
+auth_password_format: {passwords}
 shaper_rules:
   max_offline: {{10000: all}}
 listen:
@@ -458,9 +482,13 @@ listen:
   - {{port: 5223, ip: "{address}", module: ejabberd_c2s, max_stanza_size: 262144, tls: true}}
   - {{port: 5280, ip: "{address}", module: ejabberd_http, request_handlers: {{/api: mod_http_api}}}}
 acl:
+  admin: {{user: ["boss"]}}
   loopback: {{ip: [127.0.0.0/8]}}
+access_rules:
+  configure: [{{allow: admin}}]
+  announce: [{{allow: admin}}]
 api_permissions:
-  tests: {{who: {{acl: loopback}}, what: ["register"]}}
+  tests: {{who: {{acl: loopback}}, what: ["register", "export_piefxis", "import_piefxis", "change_password"]}}
 modules:
   mod_http_api: {{}}
 {modules}

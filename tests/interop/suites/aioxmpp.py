@@ -21,7 +21,6 @@ TEST_SECONDS = 15
 INAPPLICABLE = {
     "adhoc": "no ad-hoc commands on the server (XEP-0050)",
     "httpupload": "no HTTP upload (XEP-0363)",
-    "muc": "no rooms (XEP-0045)",
     "pubsub": "no publish-subscribe service beside the accounts (XEP-0060)",
 }
 # Tests that skip or are left out for a reason of their own.

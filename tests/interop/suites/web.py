@@ -114,10 +114,11 @@ async def a_file_goes_up_by_slixmpp_and_comes_down_by_curl(server, **_):
     expect_equal(status, 200, "status")
     expect(body == content, "the file has changed")
     expect("content-type: image/png" in head, head)
-    status, head, body = await curl(server, "-r", "10-19", url)
-    expect_equal((status, body), (206, content[10:20]), "a range")
     status, head, _ = await curl(server, "-I", url)
     expect_equal(status, 200, "HEAD")
+    if "ranges" not in server.lacks:
+        status, head, body = await curl(server, "-r", "10-19", url)
+        expect_equal((status, body), (206, content[10:20]), "a range")
 
 
 @play()

@@ -35,6 +35,7 @@ fn a_request() -> impl Strategy<Value = (usize, usize, RoomRequest)> {
         6 => Just(RoomRequest::Join(Join::default())),
         2 => Just(RoomRequest::Show),
         3 => Just(RoomRequest::Leave),
+        1 => Just(RoomRequest::Undelivered),
         2 => Just(RoomRequest::Say { retracts: None }),
         1 => Just(RoomRequest::Subject("x".into())),
         2 => (0..NAMES.len(), affiliation).prop_map(move |(name, affiliation)| {
@@ -104,7 +105,7 @@ proptest! {
         for (who, nick, request) in requests {
             let before = log.told.len();
             let who = NAMES[who];
-            let changes = !matches!(request, RoomRequest::Leave);
+            let changes = !matches!(request, RoomRequest::Leave | RoomRequest::Undelivered);
             let outcome = asks(&mut room, &mut log, who, NICKS[nick], request);
             if outcome.is_err() {
                 prop_assert!(changes);

@@ -105,7 +105,7 @@ impl Shard {
                 PresenceKind::Available if !self.note_room(id, &to.to_bare(), true) => {
                     return self.refuse_presence(routed, Condition::ResourceConstraint);
                 }
-                PresenceKind::Available | PresenceKind::Unavailable => {}
+                PresenceKind::Available | PresenceKind::Unavailable | PresenceKind::Error => {}
                 _ => return self.accept(routed.ticket),
             }
         }
@@ -272,7 +272,7 @@ impl Shard {
             Err(condition) => return self.refuse_by_room(routed, condition),
         };
         let knocks = match (&request, hall.room()) {
-            (RoomRequest::Leave, None) => return self.accept(routed.ticket),
+            (RoomRequest::Leave | RoomRequest::Undelivered, None) => return self.accept(routed.ticket),
             (RoomRequest::Join(_), room) => is_outside(room, &routed.envelope.from),
             (RoomRequest::Show, room) if is_outside(room, &routed.envelope.from) => return self.put_out(routed),
             (_, None) => return self.refuse_by_room(routed, Condition::ItemNotFound),
@@ -309,7 +309,7 @@ impl Shard {
     fn understood(&self, envelope: &Envelope) -> Result<RoomRequest, Condition> {
         match envelope.kind {
             Kind::Presence(PresenceKind::Unavailable) => Ok(RoomRequest::Leave),
-            Kind::Presence(PresenceKind::Available) | Kind::Message(_) | Kind::Query(_) => {
+            Kind::Presence(PresenceKind::Available | PresenceKind::Error) | Kind::Message(_) | Kind::Query(_) => {
                 let speech = self.speech(envelope.content.codec);
                 (speech.ok_or(Condition::ServiceUnavailable)?.read)(envelope)
             }

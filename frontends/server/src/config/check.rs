@@ -247,7 +247,8 @@ fn web(config: &Config, findings: &mut Findings<'_>) {
         let plain = url
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && !b"\"'<>&".contains(&byte));
-        if !url.is_empty() && !(plain && schemes.iter().any(|scheme| url.starts_with(scheme))) {
+        let good = plain && schemes.iter().any(|scheme| url.starts_with(scheme));
+        if !(url.is_empty() || good) {
             findings.add(
                 key,
                 format!(

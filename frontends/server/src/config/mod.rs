@@ -130,6 +130,8 @@ pub struct Xmpp {
     pub external_secret: PathBuf,
     /// Seconds for which credentials for relays are good.
     pub external_credentials_s: u64,
+    /// Whether SCRAM seals what was offered into its challenge (XEP-0474).
+    pub scram_seal: bool,
 }
 
 /// The `[icpp]` table.
@@ -369,6 +371,7 @@ impl Default for Xmpp {
             external_services: Vec::new(),
             external_secret: PathBuf::new(),
             external_credentials_s: 86_400,
+            scram_seal: true,
         }
     }
 }

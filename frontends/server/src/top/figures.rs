@@ -68,6 +68,16 @@ pub enum Health {
     Gone,
 }
 
+/// Who has counted how often a shard entered the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Counted {
+    /// The kernel.
+    Kernel,
+    /// Nobody: these are the shard's turns, each of which ends in one.
+    Turns,
+}
+
 /// One shard.
 #[derive(Debug, Clone, Serialize)]
 pub struct Shard {
@@ -120,6 +130,12 @@ pub struct Shard {
     pub sqes_each: Option<f64>,
     /// Completion queue entries.
     pub cqes_per_s: Option<f64>,
+    /// How often the shard entered the kernel with its ring...
+    pub enters_per_s: f64,
+    /// ...for each envelope that came in...
+    pub enters_each: Option<f64>,
+    /// ...and who counted that.
+    pub enters_from: Counted,
     /// Sleeping shards that this one woke.
     pub rings_per_s: f64,
     /// Bound sessions.
@@ -335,6 +351,7 @@ impl Looks<'_> {
         let (stanzas_in, stanzas_out) = (sum("stanzas_in"), sum("stanzas_out"));
         let stalls_by = self.stalls_by(shard);
         let ring = self.ring(shard);
+        let (enters, enters_from) = self.enters(shard);
         let longest = stalls_by.iter().max_by(|one, other| one.2.total_cmp(&other.2)).cloned();
         Shard {
             shard,
@@ -361,6 +378,9 @@ impl Looks<'_> {
             sqes_per_s: ring.map(|ring| f64::from(ring.entries) / self.seconds),
             sqes_each: ring.and_then(|ring| each(ring.entries.into(), stanzas_in)),
             cqes_per_s: ring.map(|ring| f64::from(ring.completions) / self.seconds),
+            enters_per_s: enters as f64 / self.seconds,
+            enters_each: each(enters, stanzas_in),
+            enters_from,
             rings_per_s: rate("rings"),
             sessions: one("sessions"),
             connections: one("connections"),
@@ -370,6 +390,16 @@ impl Looks<'_> {
             stall_longest_us: longest.as_ref().map_or(0.0, |longest| longest.2),
             stall_longest_doing: longest.map(|longest| longest.0).unwrap_or_default(),
             stalls_by,
+        }
+    }
+
+    /// How often the shard entered the kernel. When nobody counts, as often as it turned: it enters once a turn, for what
+    /// the turn has left, and to wait.
+    fn enters(&self, shard: usize) -> (u64, Counted) {
+        let of = |look: &Snapshot| look.enters.get(shard).copied().flatten();
+        match (of(self.after), self.before.and_then(of)) {
+            (Some(after), Some(before)) if after >= before => (after - before, Counted::Kernel),
+            _ => (self.sum(Scope::Shard, shard, "turns"), Counted::Turns),
         }
     }
 

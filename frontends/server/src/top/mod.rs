@@ -1,8 +1,9 @@
 //! `crosspoint top`: what a server's shards do, from its statistics file, without asking the server anything.
 //!
-//! Read in this order: `snapshot.rs` (a look at the file), `ring.rs` (and at the shards' rings), `figures.rs` (what two looks say), `views.rs` (how it is shown),
+//! Read in this order: `snapshot.rs` (a look at the file), `ring.rs` and `enters.rs` (and at the shards' rings), `figures.rs` (what two looks say), `views.rs` (how it is shown),
 //! `screen.rs` (the terminal and its keys), `record.rs` (looks kept in a file).
 
+mod enters;
 mod figures;
 mod record;
 mod ring;
@@ -24,6 +25,7 @@ use crate::cli::Place;
 use crate::exit::Exit;
 use crate::home::Home;
 use crate::sources;
+use enters::Counters;
 use figures::Figures;
 use record::{Player, Recorder};
 use snapshot::Snapshot;
@@ -49,6 +51,10 @@ pub struct Options {
     /// Seconds between two looks.
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     pub interval: f64,
+    /// Let the kernel count how often shards enter it (root, or CAP_PERFMON); every system call of the machine is a little
+    /// slower meanwhile. Without it, turns are shown.
+    #[arg(long, conflicts_with = "replay")]
+    pub enters: bool,
     /// Append what is seen to this file.
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub record: Option<PathBuf>,
@@ -79,8 +85,8 @@ pub fn run(options: &Options) -> Result<Exit> {
 
 /// Where looks come from.
 pub(crate) enum Looks {
-    /// A server's file, and whether looks are kept.
-    Live(PathBuf, Option<Recorder>),
+    /// A server's file, whether looks are kept, and whether enters are counted.
+    Live(PathBuf, Option<Box<Recorder>>, Option<Counters>),
     /// A recording, and how fast it is played.
     Replay(Player, f64),
 }
@@ -91,15 +97,19 @@ impl Looks {
             return Ok(Looks::Replay(Player::open(path)?, options.speed));
         }
         let config = sources::load(&options.place.settings())?.config;
-        let recorder = options.record.as_deref().map(Recorder::open).transpose()?;
-        Ok(Looks::Live(Home::at(&config.data).stats(), recorder))
+        let recorder = options.record.as_deref().map(Recorder::open).transpose()?.map(Box::new);
+        let counters = options.enters.then(Counters::default);
+        Ok(Looks::Live(Home::at(&config.data).stats(), recorder, counters))
     }
 
     /// The next look; `None` at the end of a recording.
     pub(crate) fn next(&mut self) -> Result<Option<Snapshot>> {
         match self {
-            Looks::Live(path, recorder) => {
-                let look = Snapshot::read(path)?;
+            Looks::Live(path, recorder, counters) => {
+                let mut look = Snapshot::read(path)?;
+                if let Some(counters) = counters {
+                    counters.note(&mut look)?;
+                }
                 if let Some(recorder) = recorder {
                     recorder.append(&look).context("cannot write the recording")?;
                 }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   "XPTOP01\n", then for each sample:
-//!    0 unix_ms u64 | 8 monotonic ns u64 | 16 flags u32 (1 the server lives) | 20 kind u32 | 24 bytes u32 | 28 rings u32
+//!    0 unix_ms u64 | 8 monotonic ns u64 | 16 flags u32 (1 the server lives, 2 enters were counted) | 20 kind u32 | 24 bytes u32 | 28 rings u32
 //!   32 for each ring: entries u32 | completions u32; both 0 where they are not known
+//!      with flag 2 for each ring: enters u64, all bits set where they are not known
 //!      kind 0: a whole statistics file
 //!      kind 1: what changed in its cells since the sample before: varints of (cells skipped, zigzag difference)
 //! ```
@@ -26,6 +27,8 @@ use super::snapshot::Snapshot;
 const MAGIC: [u8; 8] = *b"XPTOP01\n";
 const HEAD_BYTES: usize = 32;
 const RING_BYTES: usize = 8;
+const ALIVE: u32 = 1;
+const COUNTED: u32 = 2;
 const WHOLE: u32 = 0;
 const CHANGES: u32 = 1;
 
@@ -73,7 +76,9 @@ impl Recorder {
         let mut frame = Vec::with_capacity(HEAD_BYTES + sample.rings.len() * RING_BYTES + body.len());
         frame.extend(sample.taken_unix_ms.to_le_bytes());
         frame.extend(sample.taken_ns.to_le_bytes());
-        frame.extend(u32::from(sample.alive).to_le_bytes());
+        let counted = sample.enters.len() == sample.rings.len() && !sample.enters.is_empty();
+        let flags = u32::from(sample.alive) * ALIVE + u32::from(counted) * COUNTED;
+        frame.extend(flags.to_le_bytes());
         frame.extend(kind.to_le_bytes());
         frame.extend((body.len() as u32).to_le_bytes());
         frame.extend((sample.rings.len() as u32).to_le_bytes());
@@ -81,6 +86,9 @@ impl Recorder {
             let ring = ring.unwrap_or_default();
             frame.extend(ring.entries.to_le_bytes());
             frame.extend(ring.completions.to_le_bytes());
+        }
+        for enters in sample.enters.iter().filter(|_| counted) {
+            frame.extend(enters.unwrap_or(u64::MAX).to_le_bytes());
         }
         frame.extend(body);
         self.file.write_all(&frame)?;
@@ -128,8 +136,11 @@ impl Player {
         if length > FILE_BYTES_MAX || rings > FILE_BYTES_MAX / RING_BYTES {
             bail!("the recording is damaged");
         }
+        let counted = if number(16) & COUNTED != 0 { rings } else { 0 };
         let (mut rings, mut body) = (vec![0; rings * RING_BYTES], vec![0; length]);
-        if self.file.read_exact(&mut rings).is_err() || self.file.read_exact(&mut body).is_err() {
+        let mut enters = vec![0; counted * 8];
+        let parts = [&mut rings, &mut enters, &mut body];
+        if parts.into_iter().any(|part| self.file.read_exact(part).is_err()) {
             return Ok(None);
         }
         match number(20) {
@@ -137,8 +148,10 @@ impl Player {
             CHANGES => apply(&mut self.bytes, &body).context("the recording is damaged")?,
             kind => bail!("the recording has samples of kind {kind}; use the program that made it"),
         }
-        let mut sample = Snapshot::new(self.bytes.clone(), word(0), word(8), number(16) & 1 == 1)?;
+        let mut sample = Snapshot::new(self.bytes.clone(), word(0), word(8), number(16) & ALIVE != 0)?;
         sample.rings = rings.as_chunks::<RING_BYTES>().0.iter().map(ring).collect();
+        let enters = enters.as_chunks::<8>().0.iter().map(|count| u64::from_le_bytes(*count));
+        sample.enters = enters.map(|count| (count != u64::MAX).then_some(count)).collect();
         Ok(Some(sample))
     }
 }
@@ -214,6 +227,7 @@ mod tests {
         let path = scratch.path().join("record");
         let (one, mut two) = (sample(1), sample(2));
         two.rings[1] = None;
+        two.enters = vec![Some(7), None];
         let mut recorder = Recorder::open(&path).unwrap();
         recorder.append(&one).unwrap();
         recorder.append(&two).unwrap();
@@ -230,6 +244,7 @@ mod tests {
             let played = player.next().unwrap().unwrap();
             assert!(played.bytes == expected.bytes);
             assert_eq!(played.rings, expected.rings);
+            assert_eq!(played.enters, expected.enters);
             assert_eq!((played.taken_ns, played.alive), (expected.taken_ns, expected.alive));
         }
         assert!(player.next().unwrap().is_none());

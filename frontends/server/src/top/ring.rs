@@ -2,7 +2,7 @@
 //!
 //! The shard tells in the statistics which descriptor its ring has; the counters are read from
 //! `/proc/PID/fdinfo/DESCRIPTOR`, so counting them costs the shard nothing. How often it entered the kernel to have its
-//! entries taken is not shown there and cannot be known this way; `perf/recipes/trace sqes-per-message` counts it.
+//! entries taken is not shown there: `enters.rs` counts that.
 //!
 //! Invariant: a ring that cannot be read, for whatever reason, is unknown and never an error.
 

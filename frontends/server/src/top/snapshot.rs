@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub threads: Vec<char>,
     /// The counters of each shard's ring; empty, or `None` for a shard, where they are not known.
     pub rings: Vec<Option<Ring>>,
+    /// How often each shard had entered the kernel with its ring since somebody began to count; empty where nobody does.
+    pub enters: Vec<Option<u64>>,
 }
 
 impl Snapshot {
@@ -47,6 +49,7 @@ impl Snapshot {
             alive,
             threads: Vec::new(),
             rings: Vec::new(),
+            enters: Vec::new(),
         })
     }
 

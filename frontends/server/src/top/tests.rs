@@ -8,7 +8,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::figures::{Figures, Health};
+use super::figures::{Counted, Figures, Health};
 use super::ring::Ring;
 use super::screen::{Screen, Wish};
 use super::snapshot::Snapshot;
@@ -151,6 +151,40 @@ fn rates_and_quantiles_are_those_of_the_interval() {
 }
 
 #[test]
+fn enters_are_the_kernels_count_where_there_is_one_and_turns_where_not() {
+    let of = |figures: &Figures| (figures.shards[0].enters_per_s, figures.shards[0].enters_each);
+    let figures = figures();
+    assert_eq!(
+        (of(&figures), figures.shards[0].enters_from),
+        ((500.0, Some(0.5)), Counted::Turns)
+    );
+    assert_eq!(
+        (figures.shards[1].enters_per_s, figures.shards[1].enters_each),
+        (500.0, None)
+    );
+
+    let (mut before, mut after) = (sample(60), sample(62));
+    before.enters = vec![Some(7), None];
+    after.enters = vec![Some(1_247), Some(3)];
+    let figures = Figures::between(Some(&before), &after);
+    assert_eq!(
+        (of(&figures), figures.shards[0].enters_from),
+        ((620.0, Some(0.62)), Counted::Kernel)
+    );
+    assert_eq!(figures.shards[1].enters_from, Counted::Turns, "it was not known before");
+    let rows = lines(View::Overview, &figures, Sort::Shard);
+    assert!(
+        rows[1].to_string().contains("  0.62 ") && !rows[1].to_string().contains('~'),
+        "{}",
+        rows[1]
+    );
+    // A counter that was made anew.
+    after.enters = vec![Some(1), Some(3)];
+    let figures = Figures::between(Some(&before), &after);
+    assert_eq!(figures.shards[0].enters_from, Counted::Turns);
+}
+
+#[test]
 fn without_an_earlier_look_the_figures_are_since_the_start() {
     let figures = Figures::between(None, &sample(60));
     assert_eq!(figures.interval_s, 60.0);
@@ -193,7 +227,7 @@ fn the_figures_of_a_killed_server_are_shown_as_such() {
 
 #[test]
 fn the_overview_is_as_it_was_drawn() {
-    let rows = shown(&mut screen(), &figures(), 138, 13);
+    let rows = shown(&mut screen(), &figures(), 145, 13);
     let golden = include_str!("overview.txt");
     let golden: Vec<&str> = golden.lines().collect();
     assert_eq!(rows, golden, "\n{}", rows.join("\n"));
@@ -255,6 +289,8 @@ fn machines_find_the_names_they_rely_on() {
         "/shards/0/in_per_s",
         "/shards/0/sessions",
         "/shards/0/sqes_each",
+        "/shards/0/enters_each",
+        "/shards/0/enters_from",
         "/shards/0/split_ns/0/1",
         "/pairs_per_s/0/1",
         "/log/commit_p99_us",

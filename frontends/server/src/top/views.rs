@@ -5,7 +5,7 @@
 use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 
-use super::figures::{Figures, Health, Shard};
+use super::figures::{Counted, Figures, Health, Shard};
 use crate::status;
 
 /// A view.
@@ -101,7 +101,7 @@ pub fn title(figures: &Figures) -> Line<'static> {
 
 fn overview(figures: &Figures, sort: Sort) -> Vec<Line<'static>> {
     let head = format!(
-        "{:>5} {:<7} {:>5} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>5} {:>5} {:>5} {:>5} {:>7} {:>7} {:>9}  {}",
+        "{:>5} {:<7} {:>5} {:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>5} {:>5} {:>5} {:>6} {:>5} {:>7} {:>7} {:>9}  {}",
         "shard",
         "state",
         "busy",
@@ -115,6 +115,7 @@ fn overview(figures: &Figures, sort: Sort) -> Vec<Line<'static>> {
         "rd/in",
         "po/in",
         "sq/in",
+        "en/in",
         "wr/out",
         "sess",
         "conns",
@@ -148,7 +149,7 @@ fn overview_row(shard: &Shard) -> Line<'static> {
         Health::Gone => Span::from("gone   ").style(alarm()),
     };
     let figures = format!(
-        " {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>5} {:>5} {:>5} {:>5} {:>7} {:>7}",
+        " {:>7} {:>7} {:>7} {:>7} {:>7} {:>9} {:>5} {:>5} {:>5} {:>6} {:>5} {:>7} {:>7}",
         micros(shard.turn_p50_us),
         micros(shard.turn_p99_us),
         si(shard.in_per_s),
@@ -162,6 +163,7 @@ fn overview_row(shard: &Shard) -> Line<'static> {
         ratio(shard.reads_each),
         ratio(shard.polls_each),
         ratio(shard.sqes_each),
+        enters(shard),
         ratio(shard.writes_each),
         si(shard.sessions as f64),
         si(shard.connections as f64),
@@ -496,6 +498,14 @@ fn micros(us: Option<f64>) -> String {
         Some(us) if us < 999.5 => format!("{us:.0}us"),
         Some(us) if us < 999.5e3 => format!("{:.1}ms", us / 1e3),
         Some(us) => format!("{:.1}s", us / 1e6),
+    }
+}
+
+/// With `~` where nobody has counted and turns stand for it.
+fn enters(shard: &Shard) -> String {
+    match (shard.enters_each, shard.enters_from) {
+        (Some(_), Counted::Turns) => format!("~{}", ratio(shard.enters_each)),
+        (each, _) => ratio(each),
     }
 }
 

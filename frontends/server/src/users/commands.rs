@@ -12,6 +12,9 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_storage::book::BookCore;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::exchange::export::{Exported, export};
+use super::exchange::import::{Imported, Listener, import as import_file};
+use super::exchange::vault::Vault;
 use super::import::{Options, Summary, Watcher, import};
 use super::offline::Offline;
 use super::{Accounts, BATCH_ROWS_MAX, account_address, password};
@@ -51,6 +54,10 @@ pub fn run(command: &User) -> Result<Exit> {
             limit,
             format,
         } => list(&mut *open(place, false)?, after, *limit, *format)?,
+        User::Export { place, to } => return export_users(place, to),
+        User::Import { place, file, .. } if file.extension().is_some_and(|extension| extension == "xml") => {
+            return import_users(place, file);
+        }
         User::Import {
             place,
             file,
@@ -177,6 +184,85 @@ fn run_import(place: &Place, file: &Path, strict: bool, threads: usize) -> Resul
     )?;
     progress.end(&summary, began.elapsed().as_secs_f64(), threads);
     Ok(if summary.refused == 0 { Exit::Done } else { Exit::Partly })
+}
+
+/// A stopped server's accounts, with all that belongs to them.
+fn vault(place: &Place, create: bool) -> Result<(Vault, Option<String>, Box<Config>)> {
+    match find(place, create)? {
+        Found::Running(_) => {
+            bail!("the server runs; end it first (`crosspoint drain`): all of an account must be of one moment")
+        }
+        Found::Stopped(home, config) => {
+            let domain = domain(place, &home, &config);
+            Ok((Vault::open(&home, &config)?, domain, config))
+        }
+    }
+}
+
+fn export_users(place: &Place, to: &Path) -> Result<Exit> {
+    let (mut vault, domain, config) = vault(place, false)?;
+    let domain = domain.unwrap_or_else(|| config.domain.clone());
+    let domain = Jid::parse(&domain).with_context(|| format!("the domain {domain}"))?;
+    let bar = spinner();
+    let exported = export(&mut vault, &domain, to, &mut |user| {
+        bar.inc(1);
+        bar.set_message(user.to_string());
+    })?;
+    bar.finish_and_clear();
+    let Exported {
+        users,
+        messages,
+        unsaid,
+    } = exported;
+    println!("{users} accounts and {messages} messages written to {}", to.display());
+    if unsaid > 0 {
+        println!("{unsaid} messages of other protocols have no words in XML and were left out");
+    }
+    Ok(Exit::Done)
+}
+
+fn import_users(place: &Place, file: &Path) -> Result<Exit> {
+    let (mut vault, domain, config) = vault(place, true)?;
+    let mut progress = Users { bar: spinner() };
+    let iterations = config.accounts.scram_iterations;
+    let imported = import_file(&mut vault, domain.as_deref(), iterations, file, &mut progress)?;
+    progress.bar.finish_and_clear();
+    let Imported {
+        users,
+        refused,
+        messages,
+    } = imported;
+    println!("{users} accounts and {messages} messages imported, {refused} things refused");
+    Ok(if refused == 0 { Exit::Done } else { Exit::Partly })
+}
+
+/// Nobody knows how many users there are.
+fn spinner() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} accounts, {per_sec}: {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+struct Users {
+    bar: ProgressBar,
+}
+
+impl Listener for Users {
+    fn made(&mut self, user: &str) {
+        self.bar.inc(1);
+        self.bar.set_message(user.to_owned());
+    }
+
+    fn refused(&mut self, what: &str, why: &str) {
+        self.bar.suspend(|| eprintln!("{what}: {why}"));
+    }
+
+    fn read(&mut self, _bytes: u64) {}
 }
 
 /// Counts what is read from the file: the progress, since nobody knows how many rows there are.

@@ -23,3 +23,20 @@ pub fn account(password: &str, iterations: u32) -> Result<Account, Refusal> {
         disabled: false,
     })
 }
+
+/// Now, in Unix milliseconds.
+#[must_use]
+pub fn now_unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A password that nobody knows.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn unguessable() -> Result<String, Refusal> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Refusal::Storage(format!("no random bytes: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

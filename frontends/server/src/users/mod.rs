@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod commands;
 pub mod csv;
+pub mod exchange;
 pub mod import;
 pub mod keys;
 pub mod offline;

@@ -38,7 +38,7 @@ use crosspoint_xmpp::config::Listener;
 use crosspoint_xmpp::features::upload::SharedUploads;
 
 use crate::cipher::Certificates;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::websocket::PROTOCOLS;
 use crate::wiring;
 
@@ -81,6 +81,10 @@ impl Web {
     pub fn open(config: &Config, folder: &Path) -> Result<Web> {
         let mut config = config.clone();
         let web = &mut config.web;
+        if config.role == Role::Frontend {
+            // No users live here.
+            (web.listen, web.listen_tls) = (Vec::new(), Vec::new());
+        }
         for address in web.listen.iter_mut().chain(&mut web.listen_tls) {
             *address = wiring::alone(*address)?;
         }

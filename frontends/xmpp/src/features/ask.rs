@@ -79,6 +79,9 @@ pub(super) enum Reply {
     Later,
 }
 
+/// The identifier of a query that the server makes of something else that a client said. No client can send it.
+pub(super) const FOR_NOBODY: &[u8] = b"\0";
+
 /// The right, and the duty, to answer a query.
 pub(super) struct Later {
     query: Envelope,
@@ -98,6 +101,7 @@ impl Later {
     pub fn finish(self, outcome: Outcome, host: &mut dyn Host) {
         let body = match outcome {
             Ok(Reply::Later) => return,
+            _ if self.query.id == FOR_NOBODY => return,
             Ok(Reply::Empty) => Bytes::new(),
             Ok(Reply::Body(body)) => Bytes::from(body),
             Ok(Reply::Stored(body)) => body,
@@ -120,6 +124,9 @@ impl Later {
 
     /// Answers by an error that says more than a condition: the whole `<error/>` element.
     pub fn fail(self, error: Vec<u8>, host: &mut dyn Host) {
+        if self.query.id == FOR_NOBODY {
+            return;
+        }
         let content = Content {
             codec: Codec::Xmpp,
             head: Bytes::new(),

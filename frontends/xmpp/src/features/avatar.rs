@@ -72,31 +72,43 @@ impl Photo {
 /// Metadata were published or retracted: the vCard has the picture now, or none.
 pub(super) fn metadata_changed(owner: &Jid, next: Next, host: &mut dyn Host) {
     let user = owner.clone();
-    let found = move |metadata: Option<Contents>, host: &mut dyn Host| {
+    let found = move |metadata: Result<Option<Contents>, Fault>, host: &mut dyn Host| {
+        let metadata = match metadata {
+            Ok(metadata) => metadata,
+            Err(fault) => return next(Err(fault), host),
+        };
         let last = metadata.and_then(|(_, items)| items.into_iter().next_back());
         let Some((id, kind)) = last.and_then(|(_, payload)| info(&payload)) else {
             return vcard::set_photo(&user, None, next, host);
         };
-        let of = user.clone();
-        let found = move |data: Option<Contents>, host: &mut dyn Host| {
-            let open = data.filter(|(node, _)| node.config.access == Access::Open);
-            let item = open.and_then(|(_, items)| items.into_iter().find(|(known, _)| *known == id));
-            let photo = item.and_then(|(_, payload)| Photo::new(&kind, &data_text(&payload)?));
-            match photo.filter(|photo| photo.hash.eq_ignore_ascii_case(&id)) {
-                Some(photo) => vcard::set_photo(&user, Some(photo), next, host),
-                None => next(Ok(()), host),
-            }
-        };
-        sheet::contents(&of, DATA, Box::new(found), host);
+        take_over(user, id, kind, next, host);
     };
     sheet::contents(owner, METADATA, Box::new(found), host);
+}
+
+/// The picture of this name becomes the vCard's, if it is what it should be.
+fn take_over(user: Jid, id: String, kind: String, next: Next, host: &mut dyn Host) {
+    let of = user.clone();
+    let found = move |data: Result<Option<Contents>, Fault>, host: &mut dyn Host| {
+        let open = match data {
+            Ok(data) => data.filter(|(node, _)| node.config.access == Access::Open),
+            Err(fault) => return next(Err(fault), host),
+        };
+        let item = open.and_then(|(_, items)| items.into_iter().find(|(known, _)| *known == id));
+        let photo = item.and_then(|(_, payload)| Photo::new(&kind, &data_text(&payload)?));
+        match photo.filter(|photo| photo.hash.eq_ignore_ascii_case(&id)) {
+            Some(photo) => vcard::set_photo(&user, Some(photo), next, host),
+            None => next(Ok(()), host),
+        }
+    };
+    sheet::contents(&of, DATA, Box::new(found), host);
 }
 
 /// The picture that is not elsewhere (XEP-0398 section 3.1): its name and media type.
 fn info(payload: &[u8]) -> Option<(String, String)> {
     let metadata = Element::parse(str::from_utf8(payload).ok()?, "").ok()?;
-    let infos = metadata.children().filter(|child| child.is("info", METADATA));
-    let info = infos.filter(|info| info.attr("url").is_none()).next()?;
+    let mut infos = metadata.children().filter(|child| child.is("info", METADATA));
+    let info = infos.find(|info| info.attr("url").is_none())?;
     Some((
         info.attr("id")?.to_owned(),
         info.attr("type").unwrap_or("image/png").to_owned(),
@@ -202,4 +214,54 @@ pub(super) fn set_badge(owner: &Jid, photo: Option<&Photo>, next: Next, host: &m
     }
     let done = |result: Result<(), Condition>, host: &mut dyn Host| next(result.map_err(Fault::from), host);
     host.set_badge(owner, badge, Box::new(done));
+}
+
+#[cfg(test)]
+mod tests {
+    use crosspoint_engine::envelope::{Codec, Content, Kind, PresenceKind};
+
+    use super::*;
+
+    fn dressed(body: &str, badge: &str) -> String {
+        let jid: Jid = "romeo@montague.tld/garden".parse().expect("a good address");
+        let mut presence = Envelope::neutral(jid.clone(), jid, Kind::Presence(PresenceKind::Available));
+        presence.content = Content {
+            codec: Codec::Xmpp,
+            head: Bytes::new(),
+            body: body.to_owned().into(),
+        };
+        dress(&mut presence, badge.as_bytes());
+        String::from_utf8(presence.content.body.to_vec()).expect("text")
+    }
+
+    /// XEP-0398 section 4.
+    #[test]
+    fn the_hash_is_in_presence_unless_the_client_says_that_there_is_no_picture() {
+        let x = |inner: &str| format!("<x xmlns=\"vcard-temp:x:update\">{inner}</x>");
+        let hash = x("<photo>cafe</photo>");
+        let empty = "<x xmlns='vcard-temp:x:update'><photo/></x>";
+        let table = [
+            (String::new(), "cafe", hash.clone()),
+            (
+                "<show>away</show>".to_owned(),
+                "cafe",
+                format!("<show>away</show>{hash}"),
+            ),
+            ("<x xmlns='vcard-temp:x:update'/>".to_owned(), "cafe", hash.clone()),
+            (x("<photo>dead</photo>"), "cafe", hash.clone()),
+            (hash.clone(), "cafe", hash.clone()),
+            (empty.to_owned(), "cafe", empty.to_owned()),
+            (hash.clone(), "", String::new()),
+            ("<show>away</show>".to_owned(), "", "<show>away</show>".to_owned()),
+        ];
+        for (body, badge, expected) in table {
+            assert_eq!(dressed(&body, badge), expected, "{body} with {badge}");
+        }
+        let others = format!(
+            "<show>away</show>{}<c xmlns='urn:c' a='&amp;'/>",
+            x("<photo>dead</photo>")
+        );
+        let expected = format!("<show xmlns=\"jabber:client\">away</show><c xmlns=\"urn:c\" a=\"&amp;\"/>{hash}");
+        assert_eq!(dressed(&others, "cafe"), expected, "the others stay");
+    }
 }

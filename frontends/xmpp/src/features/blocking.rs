@@ -10,7 +10,7 @@ use super::reporting::{self, Report};
 use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 use crate::codec::Builder;
 
-const NS: &str = "urn:xmpp:blocking";
+pub(super) const NS: &str = "urn:xmpp:blocking";
 
 /// Addresses in one request: as many as a list can have.
 pub const BLOCK_ITEMS_MAX: usize = BLOCKED_MAX;

@@ -12,10 +12,10 @@
 use bytes::Bytes;
 use crosspoint_engine::envelope::Condition;
 use crosspoint_engine::jid::Jid;
-use crosspoint_engine::service::{Host, Table};
+use crosspoint_engine::service::{Host, Row, Table};
 
-use super::ask::{Ask, Reply};
-use super::pubsub::sheet::{self, Contents, Next, Sheet};
+use super::ask::{Ask, Later, Reply};
+use super::pubsub::sheet::{self, Contents, Done, Next, Sheet};
 use super::pubsub::{self, Fault, Publication};
 use super::{Feature, Outcome, Xep, private, xml};
 use crate::codec::{Builder, Element};
@@ -39,26 +39,33 @@ pub(super) const FEATURE: Feature = Feature {
 pub(super) fn private_get(ask: &Ask<'_>, host: &mut dyn Host) -> Outcome {
     let (later, owner) = (ask.later(), ask.account());
     let of = owner.clone();
-    let found = move |contents: Option<Contents>, host: &mut dyn Host| {
-        if let Some((_, storage)) = contents.and_then(|(_, items)| items.into_iter().next_back()) {
-            return later.finish(Ok(Reply::Body(private::wrap(&storage))), host);
-        }
-        // A document of the time before there were nodes.
-        let key = Bytes::from([owner.bare_str(), "\0", NS_STORAGE, "\0storage"].concat());
-        host.read(
-            Table::Document,
-            key,
-            Box::new(move |rows, host| {
-                let document = rows.map(|rows| match rows.first() {
-                    Some(row) => private::wrap(&row.value),
-                    None => private::wrap(b"<storage xmlns=\"storage:bookmarks\"/>"),
-                });
-                later.finish(document.map(Reply::Body), host);
-            }),
-        );
+    let found = move |storage: Result<Option<Bytes>, Fault>, host: &mut dyn Host| match storage {
+        Ok(Some(storage)) => later.finish(Ok(Reply::Body(private::wrap(&storage))), host),
+        Ok(None) => old_document(&owner, later, host),
+        Err(fault) => later.finish(Err(fault.condition), host),
     };
-    sheet::contents(&of, NS_STORAGE, Box::new(found), host);
+    last_storage(&of, Box::new(found), host);
     Ok(Reply::Later)
+}
+
+/// The document of a time before there were nodes.
+fn old_document(owner: &Jid, later: Later, host: &mut dyn Host) {
+    let key = Bytes::from([owner.bare_str(), "\0", NS_STORAGE, "\0storage"].concat());
+    let found = move |rows: Result<Vec<Row>, Condition>, host: &mut dyn Host| {
+        let document = rows.map(|rows| match rows.first() {
+            Some(row) => private::wrap(&row.value),
+            None => private::wrap(b"<storage xmlns=\"storage:bookmarks\"/>"),
+        });
+        later.finish(document.map(Reply::Body), host);
+    };
+    host.read(Table::Document, key, Box::new(found));
+}
+
+/// The older node's item.
+fn last_storage(owner: &Jid, then: Done<Option<Bytes>>, host: &mut dyn Host) {
+    let last = |contents: Option<Contents>| Some(contents?.1.pop()?.1);
+    let found = move |contents: Result<Option<Contents>, Fault>, host: &mut dyn Host| then(contents.map(last), host);
+    sheet::contents(owner, NS_STORAGE, Box::new(found), host);
 }
 
 pub(super) fn private_set(ask: &Ask<'_>, storage: &Element<'_>, host: &mut dyn Host) -> Outcome {
@@ -77,57 +84,67 @@ pub(super) fn private_set(ask: &Ask<'_>, storage: &Element<'_>, host: &mut dyn H
     Ok(Reply::Later)
 }
 
-/// Native bookmarks have changed: the older form of them is written anew.
-pub(super) fn native_changed(owner: &Jid, next: Next, host: &mut dyn Host) {
+/// Both forms of a user's bookmarks: the native ones by room, and the older item if there is one.
+type Forms = (Vec<(String, Bytes)>, Option<Bytes>);
+
+fn both(owner: &Jid, then: Done<Forms>, host: &mut dyn Host) {
     let user = owner.clone();
-    let of = owner.clone();
-    let found = move |native: Option<Contents>, host: &mut dyn Host| {
-        let native = native.map(|(_, items)| items).unwrap_or_default();
-        let found = move |storage: Option<Contents>, host: &mut dyn Host| {
-            let before = storage.and_then(|(_, items)| items.into_iter().next_back());
-            let (id, before) = before.map_or((None, None), |(id, payload)| (Some(id), Some(payload)));
-            let after = Bytes::from(collate(&native, before.as_deref().unwrap_or_default()));
-            if before.as_ref() == Some(&after) || after.len() > STORAGE_BYTES_MAX {
-                return next(Ok(()), host);
-            }
-            replace_storage(&user, id, after, next, host);
-        };
-        sheet::contents(&of, NS_STORAGE, Box::new(found), host);
+    let found = move |native: Result<Option<Contents>, Fault>, host: &mut dyn Host| match native {
+        Ok(native) => {
+            let native = native.map(|(_, items)| items).unwrap_or_default();
+            let pair = move |storage: Result<Option<Bytes>, Fault>, host: &mut dyn Host| {
+                then(storage.map(|storage| (native, storage)), host);
+            };
+            last_storage(&user, Box::new(pair), host);
+        }
+        Err(fault) => then(Err(fault), host),
     };
     sheet::contents(owner, NS, Box::new(found), host);
 }
 
-fn replace_storage(owner: &Jid, id: Option<String>, payload: Bytes, next: Next, host: &mut dyn Host) {
-    let edit = move |sheet: &mut Sheet, host: &dyn Host| {
-        sheet.ensure()?;
-        let (owner, id) = (sheet.owner.clone(), id.unwrap_or_else(|| "current".to_owned()));
-        sheet.publish(&owner, Some(id), payload, host.now().unix_ms)
+/// Native bookmarks have changed: the older form of them is written anew.
+pub(super) fn native_changed(owner: &Jid, next: Next, host: &mut dyn Host) {
+    let user = owner.clone();
+    let found = move |forms: Result<Forms, Fault>, host: &mut dyn Host| {
+        let (native, before) = match forms {
+            Ok(forms) => forms,
+            Err(fault) => return next(Err(fault), host),
+        };
+        let after = Bytes::from(collate(&native, before.as_deref().unwrap_or_default()));
+        if before.as_ref() == Some(&after) || after.len() > STORAGE_BYTES_MAX {
+            return next(Ok(()), host);
+        }
+        let edit = move |sheet: &mut Sheet, host: &dyn Host| {
+            let id = sheet
+                .ensure()?
+                .items
+                .last()
+                .map_or("current".to_owned(), |last| last.id.clone());
+            let owner = sheet.owner.clone();
+            sheet.publish(&owner, Some(id), after, host.now().unix_ms).map(drop)
+        };
+        sheet::in_turn(&user, NS_STORAGE, Box::new(edit), next, host);
     };
-    let done = |done: Result<String, Fault>, host: &mut dyn Host| next(done.map(drop), host);
-    sheet::in_turn(owner, NS_STORAGE, Box::new(edit), Box::new(done), host);
+    both(owner, Box::new(found), host);
 }
 
 /// The older form has changed: what is new or different is published natively, what is gone is retracted.
 pub(super) fn storage_changed(owner: &Jid, next: Next, host: &mut dyn Host) {
     let user = owner.clone();
-    let of = owner.clone();
-    let found = move |storage: Option<Contents>, host: &mut dyn Host| {
-        let storage = storage.and_then(|(_, items)| items.into_iter().next_back());
-        let found = move |native: Option<Contents>, host: &mut dyn Host| {
-            let native = native.map(|(_, items)| items).unwrap_or_default();
-            let changes = changes(
-                &native,
-                storage.as_ref().map(|(_, payload)| &payload[..]).unwrap_or_default(),
-            );
-            if changes.is_empty() {
-                return next(Ok(()), host);
-            }
-            let edit = move |sheet: &mut Sheet, host: &dyn Host| apply(sheet, changes, host);
-            sheet::in_turn(&user, NS, Box::new(edit), next, host);
+    let found = move |forms: Result<Forms, Fault>, host: &mut dyn Host| {
+        let (native, storage) = match forms {
+            Ok(forms) => forms,
+            Err(fault) => return next(Err(fault), host),
         };
-        sheet::contents(&of, NS, Box::new(found), host);
+        // Whoever clears the older form away does not mean to forget the rooms.
+        let changes = storage.map(|storage| changes(&native, &storage)).unwrap_or_default();
+        if changes.is_empty() {
+            return next(Ok(()), host);
+        }
+        let edit = move |sheet: &mut Sheet, host: &dyn Host| apply(sheet, changes, host);
+        sheet::in_turn(&user, NS, Box::new(edit), next, host);
     };
-    sheet::contents(owner, NS_STORAGE, Box::new(found), host);
+    both(owner, Box::new(found), host);
 }
 
 fn apply(sheet: &mut Sheet, changes: Vec<(String, Option<Bytes>)>, host: &dyn Host) -> Result<(), Fault> {

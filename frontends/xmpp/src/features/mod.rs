@@ -16,6 +16,7 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
 mod administration;
+mod amplify;
 pub mod archive;
 mod ask;
 pub(crate) mod avatar;
@@ -27,11 +28,13 @@ mod commands;
 mod config;
 mod contact;
 mod disco;
+pub mod exchange;
 mod external;
 mod form;
 mod interest;
 mod last;
 mod legacy;
+pub(crate) mod mds;
 mod offline;
 mod outage;
 mod ping;
@@ -52,20 +55,26 @@ mod version;
 mod web;
 mod xml;
 
+pub use amplify::{EVENTS_BURST, EVENTS_PER_S};
 pub use blocking::BLOCK_ITEMS_MAX;
 pub use blocking::push_body as block_push_body;
 pub use caps::{NODE as CAPS_NODE, NS as CAPS_NS};
 pub use commands::{SESSION_MS_MAX, SESSIONS_MAX, SESSIONS_PER_USER_MAX};
 pub use config::{Contacts, FeatureConfig, Software};
 pub use external::{External, ExternalService};
+pub use interest::{ASKING_MAX as CAPS_ASKING_MAX, KNOWN_MAX as CAPS_KNOWN_MAX};
 pub use private::{PRIVATE_BYTES_MAX, PRIVATE_DOCUMENTS_MAX, PRIVATE_NAME_BYTES_MAX};
+pub use pubsub::{
+    AFFILIATIONS_PER_NODE_MAX, ANSWER_BYTES_MAX, BYTES_PER_USER_MAX, ITEM_BYTES_MAX, ITEMS_PER_NODE_MAX,
+    NAME_BYTES_MAX, NODES_PER_USER_MAX, SUBSCRIBERS_PER_NODE_MAX,
+};
 pub use register::PASSWORD_BYTES_MAX;
 pub use reporting::{IDS_MAX, REPORTS_MAX, REPORTS_PER_USER_MAX, TEXT_BYTES_MAX};
 pub use roster::push_body as roster_push_body;
 pub use vcard::VCARD_BYTES_MAX;
 pub(crate) use xml::standalone;
 
-use crate::codec::Element;
+use crate::codec::{Child, Element};
 use ask::{Ask, Reply};
 
 /// All features, in the order in which their files are read best.
@@ -100,6 +109,8 @@ const LIST: &[&Feature] = &[
     &avatar::FEATURE,
     &vcard4::FEATURE,
     &web::FEATURE,
+    &mds::FEATURE,
+    &exchange::FEATURE,
 ];
 
 /// What a feature declares about itself.
@@ -228,6 +239,7 @@ pub struct Features {
     facts: Facts,
     handlers: Vec<&'static Handler>,
     interests: interest::Interests,
+    debts: amplify::Debts,
 }
 
 impl Features {
@@ -247,6 +259,7 @@ impl Features {
             },
             handlers,
             interests: interest::Interests::default(),
+            debts: amplify::Debts::default(),
         }
     }
 
@@ -287,6 +300,14 @@ impl Features {
     /// A session shows presence, or is gone.
     pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
         if let Some(newcomer) = self.interests.on_presence(presence, host) {
+            self.welcome(&newcomer, host);
+        }
+    }
+
+    fn welcome(&mut self, newcomer: &interest::Newcomer, host: &mut dyn Host) {
+        let user = newcomer.session.to_bare();
+        let contacts = host.roster(&user).map_or(0, |roster| roster.subscriptions().count());
+        if self.debts.take(&user, 1 + contacts, host).is_ok() {
             pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
         }
     }
@@ -304,7 +325,7 @@ impl Features {
     /// What came of a question of the server's.
     pub fn on_answer(&mut self, key: u64, answer: Option<&Envelope>, host: &mut dyn Host) {
         for newcomer in self.interests.on_answer(key, answer, host) {
-            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+            self.welcome(&newcomer, host);
         }
     }
 
@@ -318,7 +339,7 @@ impl Features {
         pubsub::node_of(&event.content.body).is_some_and(|node| self.interests.wants(session, &node))
     }
 
-    fn answer(&self, query: &Envelope, host: &mut dyn Host) -> Outcome {
+    fn answer(&mut self, query: &Envelope, host: &mut dyn Host) -> Outcome {
         let Kind::Query(kind @ (QueryKind::Get | QueryKind::Set)) = query.kind else {
             return Ok(Reply::Later);
         };
@@ -335,7 +356,9 @@ impl Features {
         let handler = self.find(kind, payload)?;
         let target = target(query);
         handler.reach.check(target)?;
-        (handler.run)(&Ask { query, payload, target }, &self.facts, host)
+        let ask = Ask { query, payload, target };
+        self.debts.pay(handler, ask.session(), &ask.account(), host)?;
+        (handler.run)(&ask, &self.facts, host)
     }
 
     fn find(&self, kind: QueryKind, payload: &Element<'_>) -> Result<&'static Handler, Condition> {
@@ -354,6 +377,11 @@ impl Features {
         }
         Err(refusal)
     }
+}
+
+/// Whether a client takes this for news of its own account, which only the server has (RFC 6121 section 2.1.6, XEP-0191).
+pub(crate) fn is_push(child: &Child<'_>) -> bool {
+    child.is("query", roster::NS) || child.namespace == blocking::NS
 }
 
 fn target(query: &Envelope) -> Target {

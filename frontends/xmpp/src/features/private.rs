@@ -20,7 +20,7 @@ use super::ask::{Ask, Later, Reply};
 use super::{Facts, Feature, Handler, Outcome, Reach, Xep, bookmarks, xml};
 use crate::codec::{Builder, Element};
 
-const NS: &str = "jabber:iq:private";
+pub(super) const NS: &str = "jabber:iq:private";
 
 /// Largest document, in bytes as stored.
 pub const PRIVATE_BYTES_MAX: usize = 64 * 1024;
@@ -152,6 +152,26 @@ fn key(user: &Jid, element: &Element<'_>) -> Bytes {
     [user.bare_str(), "\0", element.namespace(), "\0", element.name()]
         .concat()
         .into()
+}
+
+/// The rows of these documents, by namespace and name, each once; those beyond the bound are left out.
+pub(super) fn rows(user: &Jid, documents: &[(String, String, Bytes)]) -> Vec<BookWrite> {
+    let table = Table::Document;
+    let mut rows: Vec<BookWrite> = Vec::new();
+    let mut known: Vec<Bytes> = Vec::new();
+    for (namespace, name, document) in documents.iter().rev() {
+        let key: Bytes = [user.bare_str(), "\0", namespace, "\0", name].concat().into();
+        let slot = known.len();
+        if slot >= usize::from(PRIVATE_DOCUMENTS_MAX) || known.contains(&key) {
+            continue;
+        }
+        known.push(key.clone());
+        let value = document.clone();
+        rows.push(BookWrite::Put { table, key, value });
+        let (key, value) = (slot_key(user, slot as u8), Bytes::new());
+        rows.push(BookWrite::Put { table, key, value });
+    }
+    rows
 }
 
 fn slot_key(user: &Jid, slot: u8) -> Bytes {

@@ -94,7 +94,11 @@ pub(super) fn of(item: &Element<'_>, spammer: &Jid) -> Result<Option<Report>, Co
 }
 
 fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    let mut end = text.len().min(TEXT_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
     text
 }
 

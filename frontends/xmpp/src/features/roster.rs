@@ -15,7 +15,7 @@ use super::ask::{Ask, Reply};
 use super::{Facts, Feature, Handler, Outcome, Reach};
 use crate::codec::{Builder, Element};
 
-const NS: &str = "jabber:iq:roster";
+pub(super) const NS: &str = "jabber:iq:roster";
 
 pub(super) const FEATURE: Feature = Feature {
     xeps: &[],

@@ -128,7 +128,7 @@ pub(super) fn set_photo(owner: &Jid, photo: Option<Photo>, next: Next, host: &mu
                 .flat_map(|card| card.children())
                 .filter(|child| !child.is("PHOTO", NS))
             {
-                el.raw(&xml::within(child, NS));
+                el.raw(&xml::within(child, NS, VCARD_BYTES_MAX).unwrap_or_default());
             }
             if let Some(photo) = photo {
                 el.open("PHOTO").open("TYPE").text(&photo.kind).close();

@@ -42,8 +42,11 @@ const TEXTS: [(&str, &str, &str); 8] = [
     ("BDAY", "bday", "date"),
     ("TZ", "tz", "text"),
 ];
+/// The names in both forms, and those of the parts.
+type Parts = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// What has several parts of one text each.
-const PARTS: [(&str, &str, &[(&str, &str)]); 2] = [
+const PARTS: [Parts; 2] = [
     (
         "N",
         "n",
@@ -88,7 +91,11 @@ const SAID: [&str; 15] = [
 /// The node has changed: so has the card.
 pub(super) fn changed(owner: &Jid, next: Next, host: &mut dyn Host) {
     let user = owner.clone();
-    let found = move |contents: Option<Contents>, host: &mut dyn Host| {
+    let found = move |contents: Result<Option<Contents>, Fault>, host: &mut dyn Host| {
+        let contents = match contents {
+            Ok(contents) => contents,
+            Err(fault) => return next(Err(fault), host),
+        };
         let open = contents.filter(|(node, _)| node.config.access == Access::Open);
         let Some((_, payload)) = open.and_then(|(_, items)| items.into_iter().next_back()) else {
             return next(Ok(()), host);
@@ -206,7 +213,7 @@ fn to_temp(payload: &[u8], before: Option<&Element<'_>>) -> Vec<u8> {
     }
     let kept = before.into_iter().flat_map(|card| card.children());
     for child in kept.filter(|child| !(child.namespace() == vcard::NS && SAID.contains(&child.name()))) {
-        el.raw(&xml::within(child, vcard::NS));
+        el.raw(&xml::within(child, vcard::NS, vcard::VCARD_BYTES_MAX).unwrap_or_default());
     }
     el.finish();
     out

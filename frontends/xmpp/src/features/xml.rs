@@ -39,12 +39,11 @@ pub(crate) fn standalone(element: &Element<'_>, bytes_max: usize) -> Option<Byte
     Some(Bytes::from(out))
 }
 
-/// Writes an element for a place where this namespace is the default one.
-pub(super) fn within(element: &Element<'_>, default: &str) -> Vec<u8> {
+/// Writes an element for a place where this namespace is the default one. `None`: it would be larger than that.
+pub(super) fn within(element: &Element<'_>, default: &str, bytes_max: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    // What was parsed is bounded, and so is what it can swell to: a tree has so many nodes at most.
-    let _ = write_element(&mut out, element, default, usize::MAX);
-    out
+    write_element(&mut out, element, default, bytes_max)?;
+    Some(out)
 }
 
 /// Recursion is bounded by the depth that the tree was built with.

@@ -82,7 +82,7 @@ fn translate(element: &[u8], message: &mut impl FnMut(&[u8])) {
     declared.push(b'<');
     declared.extend_from_slice(name.as_bytes());
     declare(name, head, &mut declared);
-    declared.extend_from_slice(head[1 + name.len()..].as_bytes());
+    declared.extend_from_slice(&head.as_bytes()[1 + name.len()..]);
     declared.extend_from_slice(rest);
     message(&declared);
 }

@@ -49,7 +49,9 @@ pub(crate) fn forward(out: &mut Vec<u8>, envelope: &Envelope) {
     stanza(out, envelope, &envelope.to, Some(CLIENT));
 }
 
-fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
+/// Appends an envelope as a stanza, in this default namespace if one is to be declared; `own` is a full address, or the
+/// domain.
+pub(crate) fn stanza(out: &mut Vec<u8>, envelope: &Envelope, own: &Jid, namespace: Option<&str>) {
     let content = &envelope.content;
     let addresses = envelope.from.as_str().len() + envelope.to.as_str().len();
     out.reserve(

@@ -21,7 +21,10 @@ impl XmppSession {
         let flow = match event {
             Event::Lost => return self.lost(cx),
             Event::Superseded => return self.superseded(cx),
-            Event::Farewell(farewell) => Flow::Fail(self.parting(farewell)),
+            Event::Farewell(farewell) => {
+                self.refuse_login(farewell, cx);
+                Flow::Fail(self.parting(farewell))
+            }
             Event::Resumed { old, address } => self.resumed(old, address, cx),
             event => match &mut self.state {
                 State::Negotiating(_) => self.negotiation_event(event, cx),
@@ -163,6 +166,17 @@ impl XmppSession {
             return;
         }
         self.end(cx);
+    }
+
+    /// The proof was right, and the account is disabled (or gone since): RFC 6120 section 6.5.1.
+    fn refuse_login(&self, farewell: Farewell, cx: &mut Context<'_>) {
+        let State::Negotiating(negotiation) = &self.state else {
+            return;
+        };
+        if farewell == Farewell::AccountChanged && matches!(negotiation.stage, Stage::Homing { .. }) {
+            let failure = b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><account-disabled/></failure>";
+            cx.outbox.extend_from_slice(failure);
+        }
     }
 
     /// What the shard's farewell is in this protocol.

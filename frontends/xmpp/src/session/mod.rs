@@ -19,6 +19,7 @@ mod bind2;
 mod client_state;
 pub mod component;
 mod deliver;
+pub(crate) use deliver::stanza as write_stanza;
 mod errors;
 mod established;
 mod fast;

@@ -13,8 +13,9 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, Context};
 use crosspoint_engine::shard::ASK_PREFIX;
 
-use crate::codec::{Cut, Frame, Scan, ScanLimits, Scanner, Stanza, cut, reserialise};
+use crate::codec::{Child, Cut, Frame, Scan, ScanLimits, Scanner, Stanza, cut, reserialise};
 use crate::config::XmppConfig;
+use crate::features::{self, mds};
 use crate::stanza::{children, kind, write};
 
 use super::errors::StreamError;
@@ -108,15 +109,24 @@ impl Established {
             None => self.address.to_bare(),
         };
         let survey = children::survey(scanner, stanza, &self.address);
-        let body = match survey.forged {
+        let body = match survey.forged || survey.assisted {
             false => run.share(stanza.body().as_bytes()),
             true => self.honest_body(stanza, scanner, run),
         };
+        let publication = survey.assisted.then(|| self.displayed(stanza, scanner, &to)).flatten();
         actions.push(Action::Route {
             envelope: self.envelope(stanza, Kind::Message(kind), to, body, survey.hints(kind), run),
             seq: None,
         });
+        actions.extend(publication.map(|envelope| Action::Route { envelope, seq: None }));
         Ok(())
+    }
+
+    /// What a message says to the own clients beside the addressee (XEP-0490 section 3.4).
+    fn displayed(&self, stanza: &Stanza<'_>, scanner: &Scanner, to: &Jid) -> Option<Envelope> {
+        let child = scanner.children(stanza).find(|child| mds::is_assisted(child))?;
+        let displayed = scanner.child_tree(stanza, &child).ok()?;
+        mds::publication(&self.address, to, &displayed)
     }
 
     fn query(
@@ -141,6 +151,10 @@ impl Established {
                 return Err(Condition::BadRequest);
             };
             if child.is("bind", bind::NS) {
+                return Err(Condition::NotAllowed);
+            }
+            let at_client = to.as_ref().is_some_and(|to| to.resource().is_some());
+            if kind == QueryKind::Set && at_client && features::is_push(&child) {
                 return Err(Condition::NotAllowed);
             }
         } else if to
@@ -190,17 +204,20 @@ impl Established {
 
     /// The body without what only the server may say.
     pub(super) fn honest_body(&self, stanza: &Stanza<'_>, scanner: &Scanner, run: &mut Run<'_>) -> Bytes {
-        match cut(stanza, scanner, |child| children::is_forged(child, &self.address)) {
+        let unsaid = |child: &Child<'_>| children::is_forged(child, &self.address) || mds::is_assisted(child);
+        match cut(stanza, scanner, unsaid) {
             Cut::Whole(body) => run.share(body.as_bytes()),
             Cut::Rebuilt(body) => Bytes::from(body),
         }
     }
 
-    /// RFC 6120 section 8.1.2.1: a client's `from` is its own address, full or bare.
+    /// RFC 6120 section 8.1.2.1: a client's `from` is its own address, full or bare. The RFC ends the stream of one that names another
+    /// resource of its account; we do not, since it gains nothing (the engine stamps the real one), and since Converse.js, when it has
+    /// resumed a session in a page that was loaded anew, names the resource that it would have bound.
     fn is_own(&self, from: &str) -> bool {
         from == self.address.as_str()
             || from == self.address.bare_str()
-            || Jid::parse(from).is_ok_and(|from| from == self.address || from.as_str() == self.address.bare_str())
+            || Jid::parse(from).is_ok_and(|from| from.same_bare(&self.address))
     }
 
     /// Answers a stanza by an error, unless it is one itself, or an answer (RFC 6120 section 8.3.1).

@@ -236,7 +236,10 @@ pub(super) fn on_keys(negotiation: &mut Negotiation, keys: &AccountKeys, config:
     let mut nonce = [0; NONCE_BYTES];
     cx.random.fill(&mut nonce);
     let credentials = keys.credentials(started.mechanism().hash);
-    let (challenged, text) = started.challenge_sealed(credentials, nonce, &offer);
+    let (challenged, text) = match config.seal_offer {
+        true => started.challenge_sealed(credentials, nonce, &offer),
+        false => started.challenge(credentials, nonce),
+    };
     words::write_challenge(cx.outbox, profile, text.as_bytes());
     **exchange = Exchange::Challenged {
         account: account.clone(),

@@ -7,6 +7,7 @@ use crosspoint_engine::envelope::{Hints, MessageKind};
 use crosspoint_engine::jid::Jid;
 
 use crate::codec::{CLIENT, Child, Name, Scanner, Stanza};
+use crate::features::mds;
 
 /// What the children say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) struct Survey {
     store: bool,
     /// Some child claims what only the server may say.
     pub(crate) forged: bool,
+    /// Some child is for the server only (XEP-0490).
+    pub(crate) assisted: bool,
 }
 
 /// Looks at all children of a message that the user `own` sends.
@@ -37,6 +40,10 @@ pub(crate) fn survey(scanner: &Scanner, stanza: &Stanza<'_>, own: &Jid) -> Surve
     for (place, name) in scanner.names(stanza).enumerate() {
         let is_known = name.is_some_and(|name| survey.see_at_a_glance(name));
         if !is_known && let Some(child) = scanner.children(stanza).nth(place) {
+            if mds::is_assisted(&child) {
+                survey.assisted = true;
+                continue;
+            }
             survey.see(&child);
             survey.forged |= is_forged(&child, own);
         }

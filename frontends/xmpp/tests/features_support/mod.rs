@@ -87,6 +87,7 @@ pub struct FakeHost {
     pub requests: usize,
 }
 
+#[allow(dead_code, reason = "each test uses a part of the stage")]
 impl FakeHost {
     /// Juliet, Romeo and Nurse have accounts.
     pub fn new() -> FakeHost {
@@ -521,6 +522,7 @@ pub struct Stage {
     pub host: FakeHost,
 }
 
+#[allow(dead_code, reason = "each test uses a part of the stage")]
 impl Stage {
     /// An installation as it comes.
     pub fn new() -> Stage {
@@ -551,6 +553,28 @@ impl Stage {
         show(&answer)
     }
 
+    /// Lets the keeper work, and gives what was told since the last time: addressee, and the event's content.
+    pub fn told(&mut self) -> Vec<(String, String)> {
+        self.host.settle();
+        let told = std::mem::take(&mut self.host.told).into_iter();
+        let event = |body: &[u8]| {
+            let body = String::from_utf8(body.to_vec()).expect("events are UTF-8");
+            let body = body.replace("<event xmlns=\"http://jabber.org/protocol/pubsub#event\">", "");
+            body.replace("</event>", "")
+        };
+        told.map(|one| (one.to.as_str().to_owned(), event(&one.content.body)))
+            .collect()
+    }
+
+    /// `contact` (bare) sees the presence of `user` from now on.
+    pub fn befriend(&mut self, user: &str, contact: &str) {
+        use crosspoint_engine::roster::Kind as Step;
+        self.host.show(user, contact);
+        let roster = self.host.roster_mut(user);
+        roster.inbound(&jid(contact), Step::Subscribe, None).expect("room");
+        roster.outbound(&jid(contact), Step::Subscribed).expect("room");
+    }
+
     /// Sends a query whose start tag has other attributes too, and leaves the keeper alone.
     pub fn send(&mut self, from: &str, to: &str, kind: &str, head: &str, payload: &str) {
         let kind = match kind {
@@ -575,6 +599,11 @@ pub fn show(envelope: &Envelope) -> String {
     match envelope.kind {
         Kind::Query(QueryKind::Result) => format!("result {body}").trim_end().to_owned(),
         Kind::Query(QueryKind::Set) => format!("set {body}"),
+        Kind::Query(QueryKind::Error) if envelope.error.is_none() => {
+            let names = body.split('<').filter_map(|part| part.split([' ', '/', '>']).next());
+            let names: Vec<_> = names.filter(|name| !name.is_empty() && *name != "error").collect();
+            format!("error {}", names.join(" "))
+        }
         Kind::Query(QueryKind::Error) => {
             let Some(condition) = envelope.error else {
                 // With a condition of the application's own it is written by the feature.

@@ -14,6 +14,11 @@ const ROMEO: &str = "romeo@capulet.example/orchard";
 const SERVER: &str = "capulet.example";
 const COMMANDS: &str = "http://jabber.org/protocol/commands";
 
+/// A form's answers.
+type Fields<'a> = &'a [(&'a str, &'a [&'a str])];
+/// A command, what is answered, and what comes of it.
+type Scene<'a> = (&'a str, Fields<'a>, &'a str);
+
 /// Juliet administers.
 fn managed() -> Stage {
     let mut stage = Stage::new();
@@ -25,7 +30,7 @@ fn command(node: &str, attributes: &str, inner: &str) -> String {
     format!("<command xmlns='{COMMANDS}' node='http://jabber.org/protocol/admin#{node}' {attributes}>{inner}</command>")
 }
 
-fn form(fields: &[(&str, &[&str])]) -> String {
+fn form(fields: Fields<'_>) -> String {
     let field = |(var, values): &(&str, &[&str])| {
         let values: String = values.iter().map(|value| format!("<value>{value}</value>")).collect();
         format!("<field var='{var}'>{values}</field>")
@@ -43,7 +48,7 @@ fn begin(stage: &mut Stage, node: &str) -> String {
 }
 
 /// Executes a command from its beginning to its end.
-fn run(stage: &mut Stage, node: &str, fields: &[(&str, &[&str])]) -> String {
+fn run(stage: &mut Stage, node: &str, fields: Fields<'_>) -> String {
     let session = begin(stage, node);
     let attributes = format!("sessionid='{session}' action='complete'");
     stage.ask(JULIET, SERVER, "set", &command(node, &attributes, &form(fields)))
@@ -144,7 +149,7 @@ mod administration {
     #[test]
     fn each_form_becomes_its_order() {
         let one: &[&str] = &["nurse@capulet.example"];
-        let scenes: [(&str, &[(&str, &[&str])], &str); 13] = [
+        let scenes: [Scene; 13] = [
             ("delete-user", &[("accountjids", one)], "Remove"),
             ("disable-user", &[("accountjids", one)], "Disable"),
             ("reenable-user", &[("accountjids", one)], "Enable"),
@@ -191,7 +196,7 @@ mod administration {
     #[test]
     fn a_new_user_has_a_card_and_no_password_is_shown() {
         let mut stage = managed();
-        let fields: &[(&str, &[&str])] = &[
+        let fields: Fields<'_> = &[
             ("accountjid", &["paris@capulet.example"]),
             ("password", &["s3cret"]),
             ("password-verify", &["s3cret"]),
@@ -208,7 +213,7 @@ mod administration {
 
     #[test]
     fn what_does_not_fit_together_is_refused_before_anything_is_ordered() {
-        let scenes: [(&str, &[(&str, &[&str])], &str); 8] = [
+        let scenes: [Scene; 8] = [
             (
                 "add-user",
                 &[
@@ -319,7 +324,7 @@ mod administration {
     #[test]
     fn everybody_is_told_before_the_end() {
         let mut stage = managed();
-        let fields: &[(&str, &[&str])] = &[("delay", &["30"]), ("announcement", &["Farewell"])];
+        let fields: Fields<'_> = &[("delay", &["30"]), ("announcement", &["Farewell"])];
         run(&mut stage, "shutdown", fields);
         assert_eq!(stage.host.orders, ["Announce(\"Farewell\")", "End(Shutdown, 30000)"]);
     }

@@ -34,6 +34,8 @@ pub(super) struct Query {
     pub flip: bool,
     /// Must be in the archive.
     pub must_exist: Vec<RecordId>,
+    /// Must be in the archive, just before the first record of the page in the query's direction: found on the way there.
+    pub anchor: Option<RecordId>,
 }
 
 impl Query {
@@ -57,6 +59,7 @@ impl Query {
             results_max: RESULTS_DEFAULT,
             flip: payload.child("flip-page", NS).is_some(),
             must_exist: Vec::new(),
+            anchor: None,
         };
         if let Some(form) = payload.child("x", FORMS) {
             query.read_form(form, host)?;
@@ -64,6 +67,7 @@ impl Query {
         if let Some(set) = payload.child("set", PAGES) {
             query.read_page(set, host)?;
         }
+        query.choose_anchor();
         Ok(query)
     }
 
@@ -122,6 +126,20 @@ impl Query {
             }
         }
         Ok(())
+    }
+
+    /// What bounds the span at the end where the page begins needs no look-up of its own.
+    fn choose_anchor(&mut self) {
+        if !self.ids.is_empty() {
+            return;
+        }
+        let bound = match self.direction {
+            Direction::Forward => self.span.after,
+            Direction::Backward => self.span.before,
+        };
+        if let Some(place) = self.must_exist.iter().position(|known| *known == bound) {
+            self.anchor = Some(self.must_exist.swap_remove(place));
+        }
     }
 
     fn known(&mut self, id: &str, host: &dyn Host) -> Result<RecordId, Condition> {

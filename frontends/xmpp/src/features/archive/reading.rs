@@ -54,10 +54,7 @@ impl<S: Source> Reading<S> {
     fn look_up(mut self, host: &mut dyn Host) {
         let shown = self.query.must_exist.is_empty();
         let Some(id) = self.query.must_exist.pop().or_else(|| self.query.ids.pop()) else {
-            return match self.found.is_empty() && self.query.results_max > 0 {
-                true => self.turn_page(host),
-                false => self.finish(false, host),
-            };
+            return self.turn_page(host);
         };
         let last = shown && self.query.ids.is_empty();
         self.source_read(
@@ -91,10 +88,16 @@ impl<S: Source> Reading<S> {
         let wanted = match self.query.with {
             // Perhaps few of them are meant.
             Some(_) => RESULTS_MAX * 4,
-            None => self.query.results_max,
+            None => self.query.results_max.max(1),
         };
-        let (span, direction) = (self.query.span, self.query.direction);
-        self.source_read(span, direction, wanted, host, Reading::take);
+        let (mut span, direction) = (self.query.span, self.query.direction);
+        match (self.query.anchor, direction) {
+            (None, _) => {}
+            (Some(anchor), Direction::Forward) => span.after = anchor.saturating_sub(1),
+            (Some(anchor), Direction::Backward) => span.before = anchor.saturating_add(1),
+        }
+        let records_max = wanted + u32::from(self.query.anchor.is_some());
+        self.source_read(span, direction, records_max, host, Reading::take);
     }
 
     fn source_read(
@@ -119,10 +122,15 @@ impl<S: Source> Reading<S> {
     /// A page has come: takes what is wanted of it, and asks for the next one while there is need and room.
     fn take(mut self, page: HistoryPage, host: &mut dyn Host) {
         self.looked_at += page.messages.len();
-        let in_order: Box<dyn Iterator<Item = _>> = match self.query.direction {
+        let mut in_order: Box<dyn Iterator<Item = _>> = match self.query.direction {
             Direction::Forward => Box::new(page.messages.into_iter()),
             Direction::Backward => Box::new(page.messages.into_iter().rev()),
         };
+        if let Some(anchor) = self.query.anchor.take()
+            && in_order.next().is_none_or(|(record, _)| record != anchor)
+        {
+            return self.refuse(Condition::ItemNotFound, host);
+        }
         let mut left_over = false;
         for (_, message) in in_order {
             let wanted = (self.query.with.as_ref()).is_none_or(|with| self.source.concerns(&message, with));

@@ -11,6 +11,7 @@
 //! - Everything is bounded: hashes known, hashes asked for, sessions that wait for one.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,10 +46,19 @@ struct Mark {
     sha1: bool,
 }
 
-/// A session with capabilities.
+/// A session with capabilities. There is one for every client: of the mark it keeps a hash, by which the session's own next mark
+/// is told from this one, and nothing else depends on it.
 struct Known {
-    mark: Mark,
+    mark: u64,
     wanted: Option<Wanted>,
+}
+
+impl Mark {
+    fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        Hash::hash(self, &mut hasher);
+        hasher.finish()
+    }
 }
 
 struct Asking {
@@ -90,7 +100,7 @@ impl Interests {
         if self
             .sessions
             .get(&presence.from)
-            .is_some_and(|known| known.mark == mark)
+            .is_some_and(|known| known.mark == mark.hash())
         {
             return None;
         }
@@ -98,7 +108,7 @@ impl Interests {
         let found = mark.sha1.then(|| self.known.get(&mark.ver).cloned()).flatten();
         let before = self.sessions.remove(&session).and_then(|known| known.wanted);
         let known = Known {
-            mark: mark.clone(),
+            mark: mark.hash(),
             wanted: before,
         };
         self.sessions.insert(session.clone(), known);
@@ -156,7 +166,10 @@ impl Interests {
 
     /// Sessions of this user that want something, with what they want.
     fn learn(&mut self, session: Jid, mark: &Mark, wanted: &Wanted) -> Option<Newcomer> {
-        let known = self.sessions.get_mut(&session).filter(|known| known.mark == *mark)?;
+        let known = self
+            .sessions
+            .get_mut(&session)
+            .filter(|known| known.mark == mark.hash())?;
         let before = known.wanted.replace(wanted.clone());
         let is_new = |node: &&String| before.as_ref().is_none_or(|before| before.binary_search(node).is_err());
         let nodes: Vec<String> = wanted.iter().filter(is_new).cloned().collect();
@@ -188,7 +201,11 @@ impl Interests {
     fn inquire_next(&mut self, mark: Mark, mut waiting: VecDeque<Jid>, host: &mut dyn Host) {
         // Whoever is gone or shows another hash by now is not asked.
         while let Some(session) = waiting.pop_front() {
-            if self.sessions.get(&session).is_some_and(|known| known.mark == mark) {
+            if self
+                .sessions
+                .get(&session)
+                .is_some_and(|known| known.mark == mark.hash())
+            {
                 return self.ask(mark, session, waiting, host);
             }
         }

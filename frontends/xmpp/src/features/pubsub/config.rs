@@ -23,6 +23,18 @@ const KNOWN_NODES: [(&str, Access, u32); 5] = [
     ("urn:xmpp:vcard4", Access::Open, 1),
 ];
 
+/// The types that events may have.
+const EVENT_KINDS: [&str; 2] = ["headline", "normal"];
+/// What is or is not done, in the order of its bits but for the last one, which is a choice in the form.
+const FLAG_NAMES: [&str; 6] = [
+    "pubsub#persist_items",
+    "pubsub#deliver_notifications",
+    "pubsub#deliver_payloads",
+    "pubsub#notify_retract",
+    "pubsub#notify_delete",
+    "pubsub#notify_config",
+];
+
 /// Declares an enumeration whose numbers are on disk and whose names are on the wire.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident = $wire:literal,)* }) => {
@@ -40,6 +52,10 @@ macro_rules! named {
 
             pub fn from_name(name: &str) -> Option<$name> {
                 $name::ALL.iter().copied().find(|known| known.name() == name)
+            }
+
+            pub fn names() -> Vec<&'static str> {
+                $name::ALL.iter().map(|known| known.name()).collect()
             }
 
             pub fn from_number(number: u8) -> Option<$name> {
@@ -227,7 +243,7 @@ impl Config {
             "notify_retract" => flags.notify_retract = boolean(value)?,
             "notify_delete" => flags.notify_delete = boolean(value)?,
             "notify_config" => flags.notify_config = boolean(value)?,
-            "notification_type" => flags.normal_messages = one_of(value, ["headline", "normal"])?,
+            "notification_type" => flags.normal_messages = one_of(value, EVENT_KINDS)?,
             "max_items" => self.items_max = items_max(value)?,
             "title" => self.title = short(value)?,
             "description" => self.description = short(value)?,
@@ -240,50 +256,29 @@ impl Config {
 
     /// The form, for whom it is to be changed by or told to.
     pub fn form(&self, kind: &'static str, form_type: &'static str) -> Form<'_> {
-        let yes = |set: bool| if set { "1" } else { "0" };
         let items_max = match self.items_max {
             ITEMS_PER_NODE_MAX => "max".into(),
             some => some.to_string().into(),
         };
-        let flags = self.flags;
-        let notification_type = if flags.normal_messages { "normal" } else { "headline" };
-        let names = |names: Vec<&'static str>| names;
-        let fields = vec![
+        let groups = self.groups.iter().map(|group| group.as_str().into()).collect();
+        let event_kind = EVENT_KINDS[usize::from(self.flags.normal_messages)];
+        let mut fields = vec![
             Field::text("pubsub#title", &self.title),
             Field::text("pubsub#description", &self.description),
             Field::text("pubsub#type", &self.kind),
-            Field::choice(
-                "pubsub#access_model",
-                self.access.name(),
-                names(Access::ALL.iter().map(|a| a.name()).collect()),
-            ),
-            Field::list(
-                "pubsub#roster_groups_allowed",
-                self.groups.iter().map(|g| g.as_str().into()).collect(),
-            ),
-            Field::choice(
-                "pubsub#publish_model",
-                self.publish.name(),
-                names(PublishModel::ALL.iter().map(|p| p.name()).collect()),
-            ),
+            Field::choice("pubsub#access_model", self.access.name(), Access::names()),
+            Field::list("pubsub#roster_groups_allowed", groups),
+            Field::choice("pubsub#publish_model", self.publish.name(), PublishModel::names()),
             Field::choice(
                 "pubsub#send_last_published_item",
                 self.send_last.name(),
-                names(SendLast::ALL.iter().map(|s| s.name()).collect()),
+                SendLast::names(),
             ),
-            Field::choice(
-                "pubsub#notification_type",
-                notification_type,
-                vec!["headline", "normal"],
-            ),
+            Field::choice("pubsub#notification_type", event_kind, EVENT_KINDS.to_vec()),
             Field::text_owned("pubsub#max_items", items_max),
-            Field::boolean("pubsub#persist_items", yes(flags.persist_items)),
-            Field::boolean("pubsub#deliver_notifications", yes(flags.deliver_notifications)),
-            Field::boolean("pubsub#deliver_payloads", yes(flags.deliver_payloads)),
-            Field::boolean("pubsub#notify_retract", yes(flags.notify_retract)),
-            Field::boolean("pubsub#notify_delete", yes(flags.notify_delete)),
-            Field::boolean("pubsub#notify_config", yes(flags.notify_config)),
         ];
+        let flags = FLAG_NAMES.into_iter().zip(self.flags.in_order());
+        fields.extend(flags.map(|(var, set)| Field::boolean(var, if set { "1" } else { "0" })));
         Form {
             kind: kind.into(),
             form_type: form_type.into(),

@@ -18,7 +18,7 @@ use crate::codec::Builder;
 
 /// Changes a node of the asker's and answers.
 fn change(
-    case: Case,
+    case: Box<Case>,
     node: &str,
     host: &mut dyn Host,
     edit: impl FnOnce(&mut Sheet, &dyn Host) -> Result<(), Fault> + Send + 'static,
@@ -32,7 +32,7 @@ fn change(
 
 /// Reads a node of the asker's and answers with what is made of it.
 fn show(
-    case: Case,
+    case: Box<Case>,
     node: &str,
     host: &mut dyn Host,
     write: impl FnOnce(&str, &Node, &Jid) -> Vec<u8> + Send + 'static,
@@ -48,7 +48,7 @@ fn show(
     Ok(())
 }
 
-pub fn create(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn create(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let named = request.main.attr("node").filter(|node| !node.is_empty());
     let node = match named {
         Some(_) => read!(case, request.node()).to_owned(),
@@ -87,7 +87,7 @@ fn created(node: &str) -> Vec<u8> {
     out
 }
 
-pub fn configuration(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn configuration(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     show(case, node, host, |name, node, _| {
         owned("configure", Some(name), |el| {
@@ -97,7 +97,7 @@ pub fn configuration(case: Case, request: &Request<'_>, host: &mut dyn Host) -> 
 }
 
 /// Section 8.3: what a new node is.
-pub fn default(case: Case, host: &mut dyn Host) -> Begun {
+pub fn default(case: Box<Case>, host: &mut dyn Host) -> Begun {
     read!(case, owner_only(&case));
     let config = Config::default();
     let body = owned("default", None, |el| config.form("form", NODE_CONFIG).write(el));
@@ -105,7 +105,7 @@ pub fn default(case: Case, host: &mut dyn Host) -> Begun {
     Ok(())
 }
 
-pub fn configure(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn configure(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     let form = read!(case, request.form(request.main, NODE_CONFIG)).map(super::Form::into_owned);
     change(case, node, host, move |sheet, _| {
@@ -122,7 +122,7 @@ pub fn configure(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begu
     })
 }
 
-pub fn delete(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn delete(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     change(case, node, host, |sheet, _| {
         sheet.node()?;
@@ -131,7 +131,7 @@ pub fn delete(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     })
 }
 
-pub fn purge(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn purge(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     change(case, node, host, |sheet, _| {
         let node = sheet.node()?;
@@ -144,7 +144,7 @@ pub fn purge(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     })
 }
 
-pub fn affiliations(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn affiliations(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     show(case, node, host, |name, node, owner| {
         owned("affiliations", Some(name), |el| {
@@ -160,7 +160,7 @@ pub fn affiliations(case: Case, request: &Request<'_>, host: &mut dyn Host) -> B
 }
 
 /// Section 8.9.2. The account itself is the owner, for ever, and the only one.
-pub fn affiliate(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn affiliate(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     let mut wanted = Vec::new();
     for child in request
@@ -195,7 +195,7 @@ pub fn affiliate(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begu
     })
 }
 
-pub fn subscriptions(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn subscriptions(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     show(case, node, host, |name, node, _| {
         owned("subscriptions", Some(name), |el| {
@@ -210,7 +210,7 @@ pub fn subscriptions(case: Case, request: &Request<'_>, host: &mut dyn Host) -> 
 }
 
 /// Section 8.8.2.
-pub fn set_subscriptions(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn set_subscriptions(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     let mut wanted = Vec::new();
     for child in request
@@ -242,7 +242,7 @@ pub fn set_subscriptions(case: Case, request: &Request<'_>, host: &mut dyn Host)
 }
 
 /// Section 5.7: what the asker may do with this account's nodes.
-pub fn my_affiliations(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn my_affiliations(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let only = request
         .main
         .attr("node")

@@ -153,19 +153,19 @@ impl Case {
 }
 
 /// What a request's reader gives: the work, under way, or why there is none.
-type Begun = Result<(), (Case, Fault)>;
+type Begun = Result<(), (Box<Case>, Fault)>;
 
 fn begin(
     ask: &Ask<'_>,
     ns: &'static str,
     host: &mut dyn Host,
-    run: fn(Case, &Request<'_>, &mut dyn Host) -> Begun,
+    run: fn(Box<Case>, &Request<'_>, &mut dyn Host) -> Begun,
 ) -> Outcome {
-    let case = Case {
+    let case = Box::new(Case {
         owner: ask.account(),
         who: ask.session().clone(),
         later: ask.later(),
-    };
+    });
     // Whether there is such an account is not asked: one that does not exist has no nodes, and says what one without says.
     let begun = match Request::read(ask.payload, ns) {
         Ok(request) => run(case, &request, host),

@@ -28,7 +28,7 @@ pub struct Publication {
 /// A form that outlives its stanza.
 pub type OwnedForm = Form<'static>;
 
-pub fn publish(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn publish(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     let (id, payload) = read!(case, only_item(request));
     let options = request.pubsub.child("publish-options", NS);
@@ -122,7 +122,7 @@ fn published_body(node: &str, id: &str) -> Vec<u8> {
     out
 }
 
-pub fn retract(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn retract(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     let ids = read!(case, request.item_ids());
     if ids.is_empty() {

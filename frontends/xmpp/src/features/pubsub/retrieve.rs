@@ -47,7 +47,7 @@ struct Selection {
     partial: bool,
 }
 
-pub fn items(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn items(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node()).to_owned();
     let wish = read!(case, Wish::read(request));
     let reads = vec![get(index_key(&case.owner)), get(node_key(&case.owner, &node))];
@@ -71,7 +71,7 @@ fn select(case: &Case, wish: &Wish, rows: &[Vec<Row>], host: &dyn Host) -> Resul
     wish.choose(&node.items)
 }
 
-fn fetch(case: Case, node: String, selection: Selection, paged: bool, host: &mut dyn Host) {
+fn fetch(case: Box<Case>, node: String, selection: Selection, paged: bool, host: &mut dyn Host) {
     let keys = selection
         .kept
         .iter()

@@ -26,10 +26,13 @@ pub struct Sheet {
     pub node: Option<Node>,
     /// What is to be said of it.
     pub events: Vec<Event>,
-    index: Vec<(String, u64)>,
+    index: Index,
     writes: Vec<BookWrite>,
     existed: bool,
 }
+
+/// The nodes of a user, with the bytes of their payloads.
+pub type Index = Vec<(String, u64)>;
 
 /// What is done with a sheet.
 pub type Edit<T> = Box<dyn FnOnce(&mut Sheet, &dyn Host) -> Result<T, Fault> + Send>;
@@ -84,25 +87,26 @@ pub fn in_turn<T: Send + 'static>(owner: &Jid, name: &str, edit: Edit<T>, done: 
 /// A node with its payloads, by the names of the items, oldest first.
 pub type Contents = (Node, Vec<(String, Bytes)>);
 
-/// Reads a node with everything in it; none if there is no such node.
-pub fn contents(
-    owner: &Jid,
-    name: &str,
-    then: Box<dyn FnOnce(Option<Contents>, &mut dyn Host) + Send>,
-    host: &mut dyn Host,
-) {
+/// Called once with a node that was read, or that there is none.
+pub type ThenContents = Done<Option<Contents>>;
+
+/// Reads a node with everything in it.
+pub fn contents(owner: &Jid, name: &str, then: ThenContents, host: &mut dyn Host) {
     let (owner, name) = (owner.clone(), name.to_owned());
     let reads = vec![get(index_key(&owner)), get(node_key(&owner, &name))];
     let found = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
-        let node = rows.ok().and_then(|rows| decode(&rows).ok()?.1);
-        let Some(node) = node else { return then(None, host) };
-        let reads = node
-            .items
-            .iter()
-            .map(|kept| get(item_key(&owner, &name, &kept.id)))
-            .collect();
+        let node = match rows.map_err(Fault::from).and_then(|rows| decode(&rows)) {
+            Ok((_, Some(node))) => node,
+            Ok((_, None)) => return then(Ok(None), host),
+            Err(fault) => return then(Err(fault), host),
+        };
+        let kept = node.items.iter();
+        let reads = kept.map(|kept| get(item_key(&owner, &name, &kept.id))).collect();
         let read = move |rows: Result<Vec<Vec<Row>>, Condition>, host: &mut dyn Host| {
-            let rows = rows.unwrap_or_default();
+            let rows = match rows {
+                Ok(rows) => rows,
+                Err(condition) => return then(Err(condition.into()), host),
+            };
             let payload = |rows: &Vec<Row>| {
                 let row = &rows.first()?.value;
                 let payload = row::decode_item(row).ok()?.1;
@@ -111,7 +115,7 @@ pub fn contents(
             let pairs = node.items.iter().zip(&rows);
             let items = pairs.filter_map(|(kept, rows)| Some((kept.id.clone(), payload(rows)?)));
             let items = items.collect();
-            then(Some((node, items)), host);
+            then(Ok(Some((node, items))), host);
         };
         host.look_up(reads, Box::new(read));
     };
@@ -263,7 +267,7 @@ impl Sheet {
 }
 
 /// The index and the node from the answers to a look-up of both.
-pub fn decode(rows: &[Vec<Row>]) -> Result<(Vec<(String, u64)>, Option<Node>), Fault> {
+pub fn decode(rows: &[Vec<Row>]) -> Result<(Index, Option<Node>), Fault> {
     let unreadable = |_| Fault::from(Condition::InternalServerError);
     let first = |at: usize| rows.get(at).and_then(|rows| rows.first()).map(|row| &row.value);
     let index = first(0)

@@ -11,7 +11,7 @@ use super::sheet::{self, Sheet};
 use super::{Begun, Case, Detail, Fault, NS, Reply, Request, SUBSCRIBERS_PER_NODE_MAX, read, retrieve};
 use crate::codec::Builder;
 
-pub fn subscribe(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn subscribe(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     let subscriber = read!(case, subscriber(request, &case.who));
     let (owner, name) = (case.owner.clone(), node.to_owned());
@@ -42,7 +42,7 @@ pub fn subscribe(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begu
     Ok(())
 }
 
-pub fn unsubscribe(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn unsubscribe(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let node = read!(case, request.node());
     let who = read!(case, subscriber(request, &case.who));
     let owner = case.owner.clone();
@@ -61,7 +61,7 @@ pub fn unsubscribe(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Be
 }
 
 /// The asker's own subscriptions, to one node or to all of the account's.
-pub fn mine(case: Case, request: &Request<'_>, host: &mut dyn Host) -> Begun {
+pub fn mine(case: Box<Case>, request: &Request<'_>, host: &mut dyn Host) -> Begun {
     let only = request
         .main
         .attr("node")

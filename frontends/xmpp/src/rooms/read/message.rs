@@ -4,22 +4,46 @@ use crosspoint_engine::envelope::{Condition, Envelope, MessageKind};
 use crosspoint_engine::rooms::RoomRequest;
 use crosspoint_engine::stable::StableId;
 
-use crate::codec::{CLIENT, Child, Frame, Scan};
+use crate::codec::{CLIENT, Child, Element, Frame, Scan};
 
 use super::super::form::DATA;
 use super::super::{RETRACT, USER, clean, invite, voice};
 use super::with_tree;
+
+const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 
 /// To an occupant everything is private but what is meant for all, which is refused (section 7.5). To the room only what is meant for
 /// all, and forms and invitations; other messages are typed wrongly (section 17.2).
 pub(super) fn read(envelope: &Envelope, kind: MessageKind) -> Result<RoomRequest, Condition> {
     match (kind, envelope.to.is_full()) {
         (MessageKind::Groupchat, true) => Err(Condition::BadRequest),
+        (MessageKind::Error, _) => returned(envelope),
         (_, true) => Ok(RoomRequest::Private),
         (MessageKind::Groupchat, false) => to_all(envelope),
-        (MessageKind::Error, false) => Err(Condition::UnexpectedRequest),
         (_, false) => to_room(envelope),
     }
+}
+
+/// What a client sends back. That nobody is there is for the room to know (section 18.1.2); the rest is for who has written to it.
+fn returned(envelope: &Envelope) -> Result<RoomRequest, Condition> {
+    const NOBODY_THERE: [&str; 6] = [
+        "gone",
+        "item-not-found",
+        "recipient-unavailable",
+        "redirect",
+        "remote-server-not-found",
+        "remote-server-timeout",
+    ];
+    with_tree(envelope, |stanza| {
+        let error = stanza.child("error", CLIENT);
+        let mut conditions = error.into_iter().flat_map(Element::children);
+        let nobody_there = conditions.any(|child| child.namespace() == STANZAS && NOBODY_THERE.contains(&child.name()));
+        match (nobody_there, envelope.to.is_full()) {
+            (true, _) => Ok(RoomRequest::Undelivered),
+            (false, true) => Ok(RoomRequest::Private),
+            (false, false) => Err(Condition::UnexpectedRequest),
+        }
+    })
 }
 
 /// Looks at the first-level children only: this is the road of every message in a room.

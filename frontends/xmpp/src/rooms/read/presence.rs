@@ -9,12 +9,13 @@ use crate::stanza::time;
 use super::super::MUC;
 use super::with_tree;
 
-/// Only available presence enters, and only unavailable presence leaves (section 17.3). The rest means nothing to a room.
+/// Only available presence enters, and only unavailable presence leaves (section 17.3); an error says that nobody is there any more. The
+/// rest means nothing to a room.
 pub(super) fn read(envelope: &Envelope, kind: PresenceKind) -> Result<RoomRequest, Condition> {
     match kind {
         PresenceKind::Available => available(envelope),
         PresenceKind::Unavailable => Ok(RoomRequest::Leave),
-        PresenceKind::Error => Err(Condition::UnexpectedRequest),
+        PresenceKind::Error => Ok(RoomRequest::Undelivered),
         PresenceKind::Probe
         | PresenceKind::Subscribe
         | PresenceKind::Subscribed

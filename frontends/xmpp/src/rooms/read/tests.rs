@@ -127,9 +127,33 @@ fn a_nickname_that_nobody_can_see_is_none() {
 #[test]
 fn presence_of_other_types_neither_enters_nor_leaves() {
     use PresenceKind::*;
-    for kind in [Probe, Subscribe, Subscribed, Unsubscribe, Unsubscribed, Error] {
+    for kind in [Probe, Subscribe, Subscribed, Unsubscribe, Unsubscribed] {
         assert!(asked(WITCH, Kind::Presence(kind), "<p:x/>").is_err(), "{kind:?}");
     }
+}
+
+#[test]
+fn a_client_that_is_not_there_any_more() {
+    let error = |condition: &str| {
+        format!(
+            "<body>Hi</body><error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+        )
+    };
+    let returned = |to: &str, condition: &str| asked(to, Kind::Message(MessageKind::Error), &error(condition));
+    for condition in [
+        "gone",
+        "item-not-found",
+        "recipient-unavailable",
+        "redirect",
+        "remote-server-timeout",
+    ] {
+        assert_eq!(returned(WITCH, condition), Ok(RoomRequest::Undelivered), "{condition}");
+        assert_eq!(returned(ROOM, condition), Ok(RoomRequest::Undelivered), "{condition}");
+    }
+    assert_eq!(returned(WITCH, "not-acceptable"), Ok(RoomRequest::Private));
+    assert_eq!(returned(ROOM, "not-acceptable"), Err(Condition::UnexpectedRequest));
+    let presence = asked(WITCH, Kind::Presence(PresenceKind::Error), "");
+    assert_eq!(presence, Ok(RoomRequest::Undelivered));
 }
 
 #[test]
