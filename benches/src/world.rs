@@ -95,7 +95,7 @@ impl World {
             table: SlotTable::even(count),
             limits: Limits {
                 // Time stands still: nobody's budget fills again.
-                room_envelopes_burst: u32::MAX,
+                room_deliveries_burst: u32::MAX,
                 room_joins_burst: u32::MAX,
                 ..Limits::DEFAULT
             },

@@ -63,10 +63,10 @@ pub struct Limits {
     pub room_invitations: usize,
     /// Changes of affiliations and roles by one query.
     pub room_changes: usize,
-    /// Envelopes of one occupant to its room in a second...
-    pub room_envelopes_per_second: u32,
-    /// ...and how many may come at once.
-    pub room_envelopes_burst: u32,
+    /// Deliveries that one account may cause in the rooms of one shard in a second...
+    pub room_deliveries_per_second: u32,
+    /// ...and how many at once.
+    pub room_deliveries_burst: u32,
     /// How often one account may enter rooms of one shard in a minute...
     pub room_joins_per_minute: u32,
     /// ...and how often at once.
@@ -114,8 +114,8 @@ impl Limits {
         room_avatar_bytes: 96 * 1024,
         room_invitations: 16,
         room_changes: 256,
-        room_envelopes_per_second: 100,
-        room_envelopes_burst: 500,
+        room_deliveries_per_second: 100_000,
+        room_deliveries_burst: 500_000,
         room_joins_per_minute: 120,
         room_joins_burst: 300,
         parked_per_room: 4_096,
@@ -136,6 +136,11 @@ impl Limits {
         if self.queue_page_bytes as usize > self.outbox_hard_bytes - self.outbox_soft_bytes {
             return Err(
                 "a page of offline messages (queue_page_bytes) must fit between the outbox's soft and hard bounds",
+            );
+        }
+        if self.occupants_per_room > self.room_deliveries_burst as usize {
+            return Err(
+                "room_deliveries_burst must not be below occupants_per_room: nobody could speak in a full room",
             );
         }
         if self.queue_page_records as u64 > self.queue_records {

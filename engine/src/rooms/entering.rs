@@ -9,7 +9,6 @@ use bytes::Bytes;
 use super::room::{Asker, How};
 use super::{Affiliation, Audience, Head, Join, Notice, Occupant, Place, Role, Room, Stage, Status};
 use crate::envelope::{Condition, Kind, MessageKind};
-use crate::guard::Bucket;
 use crate::jid::Jid;
 
 impl Room {
@@ -41,7 +40,6 @@ impl Room {
             role,
             occupant_id: stage.occupant_id(&self.address, &asker.envelope.from.to_bare()).into(),
             shows: asker.envelope.content.clone(),
-            pace: Bucket::default(),
         });
         self.roll += 1;
         self.welcome(place, asker, join, created, stage);

@@ -57,7 +57,7 @@ pub struct RoomSpeech {
 }
 
 /// So many a second, and so many at once.
-fn rate(per_second: u32, burst: u32) -> Rate {
+pub(crate) fn rate(per_second: u32, burst: u32) -> Rate {
     let count = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
     Rate::per_second(count(per_second), count(burst))
 }

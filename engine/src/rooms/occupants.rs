@@ -9,7 +9,6 @@ use std::collections::HashMap;
 
 use super::{Affiliation, OccupantView, Role, Seat};
 use crate::envelope::Content;
-use crate::guard::Bucket;
 use crate::jid::Jid;
 
 /// Names an occupant while it is one.
@@ -32,8 +31,6 @@ pub struct Occupant {
     pub occupant_id: Box<str>,
     /// The presence that it last sent.
     pub shows: Content,
-    /// How much it may still say.
-    pub pace: Bucket,
 }
 
 impl Occupant {

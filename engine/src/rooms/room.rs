@@ -17,8 +17,8 @@ use crate::envelope::{Condition, Envelope, Kind, MessageKind, PresenceKind};
 use crate::jid::Jid;
 use crate::limits::Limits;
 
-/// What a request costs whose answer grows with the room.
-const LONG_ANSWER_COST: u32 = 20;
+/// What an invitation costs, in deliveries: it goes to somebody who has not asked for it, and may have to be kept for him.
+const INVITATION_COST: usize = 1_000;
 
 /// What a room is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,9 +238,7 @@ impl Room {
                 .and_then(|place| self.occupants.get(place))
                 .map_or(Role::None, |occupant| occupant.role),
         };
-        if let Some(place) = place {
-            self.charge(place, &request, stage)?;
-        }
+        stage.charge(&envelope.from, self.cost(&request))?;
         match request {
             RoomRequest::Join(join) => self.enter(asker, &join, stage),
             RoomRequest::Show => self.show(asker, stage),
@@ -261,27 +259,28 @@ impl Room {
         }
     }
 
-    /// One occupant's work must not starve the others: what it asks for costs, and leaving is free.
-    fn charge(&mut self, place: Place, request: &RoomRequest, stage: &dyn Stage) -> Result<(), Condition> {
+    /// What a request makes for others to do, in deliveries, about. One account's work must not starve the rest of the shard; what ends
+    /// something is free.
+    fn cost(&self, request: &RoomRequest) -> u32 {
+        let occupants = self.occupants.len();
         let cost = match request {
-            RoomRequest::Leave | RoomRequest::Undelivered => return Ok(()),
-            // Answered by as much as there are occupants or affiliations.
-            RoomRequest::Join(_) | RoomRequest::Query(RoomQuery::Affiliates(_) | RoomQuery::Roles(_)) => {
-                LONG_ANSWER_COST
-            }
-            RoomRequest::Invite(invitations) => u32::try_from(invitations.len()).unwrap_or(u32::MAX),
-            _ => 1,
+            RoomRequest::Leave | RoomRequest::Undelivered => 0,
+            RoomRequest::Private | RoomRequest::Decline(_) | RoomRequest::Relay { .. } | RoomRequest::AskVoice => 1,
+            RoomRequest::Invite(invitations) => invitations.len().saturating_mul(INVITATION_COST),
+            // Who enters again is told of everybody; who enters pays by how often he does.
+            RoomRequest::Join(_)
+            | RoomRequest::Say { .. }
+            | RoomRequest::Show
+            | RoomRequest::Subject(_)
+            | RoomRequest::AnswerVoice(_) => occupants,
+            RoomRequest::Query(query) => match query {
+                RoomQuery::Affiliates(_) | RoomQuery::GetConfig => self.affiliations.len(),
+                RoomQuery::Change(changes) => changes.len().saturating_mul(occupants),
+                RoomQuery::Info | RoomQuery::ReservedNick | RoomQuery::GetRegistration => 1,
+                _ => occupants,
+            },
         };
-        let limits = stage.limits();
-        let rate = super::rate(limits.room_envelopes_per_second, limits.room_envelopes_burst);
-        let now = stage.now().ms;
-        let Some(occupant) = self.occupants.get_mut(place) else {
-            return Ok(());
-        };
-        occupant
-            .pace
-            .take(rate, cost, now)
-            .map_err(|_| Condition::ResourceConstraint)
+        u32::try_from(cost).unwrap_or(u32::MAX)
     }
 
     /// Tells occupants of the presence of one of them.

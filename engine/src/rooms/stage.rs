@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::{Notice, Place, Room, RoomAnswer};
-use crate::envelope::{Codec, Kind};
+use crate::envelope::{Codec, Condition, Kind};
 use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::session::Now;
@@ -54,6 +54,12 @@ pub trait Stage {
 
     /// The bounds.
     fn limits(&self) -> &Limits;
+
+    /// Takes so many deliveries from what an account may cause.
+    ///
+    /// # Errors
+    /// It has caused enough for now.
+    fn charge(&mut self, account: &Jid, deliveries: u32) -> Result<(), Condition>;
 
     /// XEP-0421: what tells this account apart in this room, and nothing else.
     fn occupant_id(&self, room: &Jid, account: &Jid) -> String;

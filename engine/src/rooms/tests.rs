@@ -1,12 +1,15 @@
 //! A room without a shard: the tables of XEP-0045, and what holds after any requests.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::{
     Affiliated, Affiliation, Audience, Change, ConfigChange, Head, HistoryWish, Invitation, Join, Notice, Place, Role,
-    Room, RoomAnswer, RoomConfig, RoomQuery, RoomRequest, Seat, Stage, Target, VoiceRequest,
+    Room, RoomAnswer, RoomConfig, RoomQuery, RoomRequest, Seat, Stage, Target, VoiceRequest, rate,
 };
 use crate::envelope::{Codec, Condition, Envelope, Kind, MessageKind, PresenceKind, QueryKind};
+use crate::guard::Bucket;
 use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::session::Now;
@@ -24,6 +27,7 @@ pub(super) struct Log {
     pub(super) answers: Vec<String>,
     pub(super) hidden: Vec<(StableId, Option<Jid>)>,
     kept: u64,
+    budgets: BTreeMap<String, Bucket>,
     written: Vec<Jid>,
 }
 
@@ -36,7 +40,8 @@ pub(super) fn log() -> Log {
             room_subject_bytes: 16,
             room_text_bytes: 32,
             room_nick_bytes: 16,
-            room_envelopes_burst: 1_000_000,
+            room_deliveries_per_second: 1,
+            room_deliveries_burst: u32::MAX,
             ..Limits::DEFAULT
         },
         now_ms: 0,
@@ -44,6 +49,7 @@ pub(super) fn log() -> Log {
         answers: Vec::new(),
         hidden: Vec::new(),
         kept: 0,
+        budgets: BTreeMap::new(),
         written: Vec::new(),
     }
 }
@@ -79,6 +85,17 @@ impl Stage for Log {
 
     fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn charge(&mut self, account: &Jid, deliveries: u32) -> Result<(), Condition> {
+        let rate = rate(
+            self.limits.room_deliveries_per_second,
+            self.limits.room_deliveries_burst,
+        );
+        let bucket = self.budgets.entry(account.bare_str().to_owned()).or_default();
+        bucket
+            .take(rate, deliveries, self.now_ms)
+            .map_err(|_| Condition::ResourceConstraint)
     }
 
     fn occupant_id(&self, _room: &Jid, account: &Jid) -> String {
@@ -332,17 +349,22 @@ fn a_list_of_changes_is_made_as_a_whole_or_not_at_all() {
     assert!(log.told.is_empty() && log.answers.is_empty() && room.unsaved.is_empty());
 }
 
+/// What one account says costs it as many deliveries as it causes, over all its sessions; leaving is free.
 #[test]
-fn one_occupants_requests_are_paced_and_leaving_is_free() {
+fn what_one_account_has_delivered_is_bounded_and_leaving_is_free() {
     let (mut room, mut log) = court();
-    log.limits.room_envelopes_burst = 10;
-    let say = |room: &mut Room, log: &mut Log| asks(room, log, "stranger", "", RoomRequest::Say { retracts: None });
-    let outcomes: Vec<_> = (0..11).map(|_| say(&mut room, &mut log)).collect();
-    assert!(outcomes[..9].iter().all(Result::is_ok), "{outcomes:?}");
-    assert_eq!(outcomes[10], Err(Condition::ResourceConstraint));
-    log.now_ms += 1000;
-    assert_eq!(say(&mut room, &mut log), Ok(()));
-    while say(&mut room, &mut log).is_ok() {}
+    join(&mut room, &mut log, "stranger/2").unwrap();
+    (log.limits.room_deliveries_burst, log.budgets) = (90, BTreeMap::new());
+    let say = |room: &mut Room, log: &mut Log, who: &str| asks(room, log, who, "", RoomRequest::Say { retracts: None });
+    for number in 0..10 {
+        let who = if number % 2 == 0 { "stranger" } else { "stranger/2" };
+        assert_eq!(say(&mut room, &mut log, who), Ok(()), "nine are in: {number}");
+    }
+    assert_eq!(say(&mut room, &mut log, "stranger"), Err(Condition::ResourceConstraint));
+    assert_eq!(say(&mut room, &mut log, "member"), Ok(()), "somebody else");
+    log.now_ms += 9_000;
+    assert_eq!(say(&mut room, &mut log, "stranger/2"), Ok(()));
+    assert_eq!(say(&mut room, &mut log, "stranger"), Err(Condition::ResourceConstraint));
     assert_eq!(asks(&mut room, &mut log, "stranger", "", RoomRequest::Leave), Ok(()));
 }
 
@@ -359,13 +381,13 @@ fn invitations_do_not_amplify() {
     let asked = asks(&mut room, &mut log, "member", "", RoomRequest::Invite(all));
     assert_eq!(asked, Err(Condition::ResourceConstraint));
     assert_eq!(log.written, []);
-    log.limits.room_envelopes_burst = 20;
+    (log.limits.room_deliveries_burst, log.budgets) = (20_000, BTreeMap::new());
     let mut sent = 0;
     for _ in 0..100 {
         let two = vec![invitation("a"), invitation("b")];
         sent += u32::from(asks(&mut room, &mut log, "member", "", RoomRequest::Invite(two)).is_ok());
     }
-    assert!((1..=10).contains(&sent), "{sent}");
+    assert_eq!(sent, 10);
 }
 
 #[test]

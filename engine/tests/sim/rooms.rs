@@ -325,8 +325,8 @@ fn invitations_are_bounded_and_reach_who_is_away() {
         assert_eq!(heard(world, juliet, "hall#: invited by romeo").len(), 1);
         // One who is not in reaches nobody through the room but those who are.
         world.type_in(juliet, "decline #hall nurse");
-        world.type_in(juliet, "invite #hall nurse");
         world.type_in(juliet, "decline #hall romeo");
+        world.type_in(juliet, "invite #hall nurse");
         world.settle();
         assert_eq!(world.pending("nurse"), 0);
         assert_eq!(heard(world, romeo, "hall#: declined by juliet").len(), 1);
@@ -379,27 +379,40 @@ fn one_users_work_in_a_room_is_bounded_and_nobody_elses_suffers() {
         found(world, romeo, "hall", "Hall");
         let juliet = world.enter("juliet", "balcony", false);
         join(world, juliet, "hall", "juliet");
-        for number in 0..80 {
+        for _ in 0..3 {
+            world.type_in(juliet, "invite #hall nurse");
+        }
+        world.settle();
+        assert_eq!(
+            world.pending("nurse"),
+            1,
+            "an invitation costs as much as a thousand deliveries"
+        );
+        for number in 0..200 {
             world.type_in(juliet, &format!("say #hall flood{number}"));
         }
         world.settle();
         let passed = heard(world, romeo, "hall#/juliet: says").len();
-        assert!((50..=62).contains(&passed), "{passed}");
-        assert_eq!(heard(world, juliet, "error hall# flood").len(), 80 - passed);
+        assert!((150..=165).contains(&passed), "two are in: {passed}");
+        assert_eq!(heard(world, juliet, "error hall# flood").len(), 200 - passed);
         world.type_in(romeo, "say #hall calm");
         world.settle();
         assert_eq!(heard(world, juliet, "hall#/romeo: says").len(), 1);
-        // Leaving is free, and entering again and again is not.
+        // Entering again and again is as bounded, for who has said nothing.
+        let nurse = world.enter("nurse", "kitchen", false);
         for _ in 0..30 {
-            world.type_in(juliet, "part #hall");
-            world.type_in(juliet, "join #hall/juliet");
+            world.type_in(nurse, "join #hall/nurse");
+            world.type_in(nurse, "part #hall");
         }
         world.settle();
-        let entered = heard(world, romeo, "hall#/juliet: Participant").len();
+        let entered = heard(world, romeo, "hall#/nurse: Participant").len();
         assert!((15..=22).contains(&entered), "{entered}");
-        assert!(!heard(world, juliet, "refused hall#/juliet ResourceConstraint").is_empty());
-        let nurse = world.enter("nurse", "kitchen", false);
-        join(world, nurse, "hall", "nurse");
+        assert_eq!(
+            heard(world, nurse, "refused hall#/nurse ResourceConstraint").len(),
+            30 - entered
+        );
+        let mercutio = world.enter("mercutio", "street", false);
+        join(world, mercutio, "hall", "mercutio");
     });
 }
 

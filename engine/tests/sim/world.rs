@@ -39,8 +39,9 @@ pub const LIMITS: Limits = Limits {
     carrier_soft_bytes: 600,
     carrier_hard_bytes: 30_000,
     passenger_unread_bytes: 200,
-    room_envelopes_per_second: 1,
-    room_envelopes_burst: 60,
+    occupants_per_room: 10,
+    room_deliveries_per_second: 1,
+    room_deliveries_burst: 1_320,
     room_joins_per_minute: 1,
     room_joins_burst: 20,
     ..Limits::DEFAULT

@@ -99,7 +99,6 @@ proptest! {
     #[test]
     fn a_room_keeps_its_invariants(requests in proptest::collection::vec(a_request(), 1..60)) {
         let mut log = log();
-        log.limits.room_envelopes_burst = u32::MAX;
         let config = RoomConfig::new(&log.limits, true);
         let mut room = Room::founded(jid("hall@rooms.lit"), &session("owner"), config);
         room.locked = false;
@@ -120,7 +119,6 @@ proptest! {
     #[test]
     fn occupants_know_who_is_in(requests in proptest::collection::vec(a_request(), 1..60)) {
         let mut log = log();
-        log.limits.room_envelopes_burst = u32::MAX;
         let config = RoomConfig::new(&log.limits, true);
         let mut room = Room::founded(jid("hall@rooms.lit"), &session("owner"), config);
         room.locked = false;

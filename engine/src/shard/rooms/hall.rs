@@ -18,10 +18,10 @@ use super::recent::Recent;
 use crate::guard::{Budgets, Rate};
 use crate::jid::Jid;
 use crate::limits::Limits;
-use crate::rooms::Room;
+use crate::rooms::{Room, rate};
 use crate::slots::UserKey;
 
-/// Accounts that entered rooms lately and are told apart.
+/// Accounts that entered rooms or spoke in them lately and are told apart.
 const KNOCKING_ACCOUNTS_MAX: usize = 8192;
 
 /// Place in the table of rooms, and which of its successive rooms.
@@ -116,6 +116,7 @@ pub(super) struct Halls {
     /// Rooms that do not stay, by who made them.
     founders: HashMap<Jid, usize>,
     knocks: Option<Budgets>,
+    deliveries: Option<Budgets>,
 }
 
 impl Halls {
@@ -225,6 +226,13 @@ impl Halls {
             let rate = Rate::per_minute(count(limits.room_joins_per_minute), count(limits.room_joins_burst));
             Budgets::new(rate, KNOCKING_ACCOUNTS_MAX, 0)
         })
+    }
+
+    /// How much accounts have rooms deliver.
+    pub(super) fn deliveries(&mut self, limits: &Limits) -> &mut Budgets {
+        let (per_second, burst) = (limits.room_deliveries_per_second, limits.room_deliveries_burst);
+        self.deliveries
+            .get_or_insert_with(|| Budgets::new(rate(per_second, burst), KNOCKING_ACCOUNTS_MAX, 0))
     }
 
     pub(super) fn founded_by(&self, account: &Jid) -> usize {

@@ -13,7 +13,7 @@ use super::super::ledger::{Outcome, Waiting};
 use super::super::{Shard, Ticket};
 use super::fan::{Fan, Rolls, Seated, Targets, Variant, class};
 use super::recent::Recent;
-use crate::envelope::{Codec, Content, Envelope, Hints, Kind, MessageKind, QueryKind};
+use crate::envelope::{Codec, Condition, Content, Envelope, Hints, Kind, MessageKind, QueryKind};
 use crate::jid::Jid;
 use crate::limits::Limits;
 use crate::rooms::{
@@ -278,6 +278,16 @@ impl Stage for Performance<'_> {
 
     fn limits(&self) -> &Limits {
         &self.shard.setup.limits
+    }
+
+    fn charge(&mut self, account: &Jid, deliveries: u32) -> Result<(), Condition> {
+        if deliveries == 0 {
+            return Ok(());
+        }
+        let now = self.shard.now.ms;
+        let budgets = self.shard.rooms.halls.deliveries(&self.shard.setup.limits);
+        let taken = budgets.take(account.bare_str(), deliveries, now);
+        taken.map_err(|_| Condition::ResourceConstraint)
     }
 
     fn occupant_id(&self, room: &Jid, account: &Jid) -> String {
