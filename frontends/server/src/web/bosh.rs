@@ -171,6 +171,12 @@ impl Bosh {
         self.sessions.borrow_mut().insert(sid.clone(), live.clone());
         let ticket = live.ask(http);
         live.carry_out(out);
+        self.attend(sid, live);
+        Some(ticket)
+    }
+
+    /// Reads the session's stream to its end, and forgets it.
+    fn attend(self: &Rc<Self>, sid: String, live: Rc<Live>) {
         let (bosh, clock) = (self.clone(), self.clock);
         rt::spawn_guarded(
             async move {
@@ -179,7 +185,6 @@ impl Bosh {
             },
             |panic| tracing::error!(panic = panic.0, "a panic in a BOSH session was caught"),
         );
-        Some(ticket)
     }
 
     fn tick(&self) {

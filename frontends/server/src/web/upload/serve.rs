@@ -140,15 +140,8 @@ fn judge(store: &Store, now_ms: u64, request: &Request<Incoming>) -> Judged {
             "this place was good for a few minutes, which are over",
         ));
     }
-    let length = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    match length {
-        None => return Err((StatusCode::LENGTH_REQUIRED, "the length has to be said")),
-        Some(length) if length > place.size => {
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, "the place is for a smaller file"));
-        }
-        Some(length) if length < place.size => return Err((StatusCode::BAD_REQUEST, "the place is for a larger file")),
-        Some(_) => {}
-    }
+    let length = header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    check_length(length, place.size)?;
     let facts = Facts {
         owner: place.owner,
         bytes: place.size,
@@ -160,6 +153,15 @@ fn judge(store: &Store, now_ms: u64, request: &Request<Incoming>) -> Judged {
         name,
     };
     Ok((place, facts))
+}
+
+fn check_length(said: Option<u64>, wanted: u64) -> Result<(), (StatusCode, &'static str)> {
+    match said {
+        None => Err((StatusCode::LENGTH_REQUIRED, "the length has to be said")),
+        Some(said) if said > wanted => Err((StatusCode::PAYLOAD_TOO_LARGE, "the place is for a smaller file")),
+        Some(said) if said < wanted => Err((StatusCode::BAD_REQUEST, "the place is for a larger file")),
+        Some(_) => Ok(()),
+    }
 }
 
 /// A place in use. Dropped with nothing to show, it leaves no part behind, and may be tried again.
