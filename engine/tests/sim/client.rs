@@ -786,7 +786,9 @@ impl Frontend for LineFront {
             "count" => {
                 let of = user.clone();
                 let begin = move |granted: Result<(), _>, host: &mut dyn Host| {
-                    granted.expect("few wait");
+                    if granted.is_err() {
+                        return then(granted, host);
+                    }
                     let key = Bytes::from(format!("{user}\0count"));
                     let write = key.clone();
                     let read = move |rows: Result<Vec<crosspoint_engine::service::Row>, _>, host: &mut dyn Host| {
@@ -795,11 +797,11 @@ impl Frontend for LineFront {
                         let put = BookWrite::Put {
                             table: Table::Setting,
                             key: write,
-                            value: vec![before + 1].into(),
+                            value: vec![before.wrapping_add(1)].into(),
                         };
                         let written = move |result, host: &mut dyn Host| {
                             host.end_turn(&user);
-                            LineFront::tell(session, format!("count-{}", before + 1), host);
+                            LineFront::tell(session, format!("count-{}", before.wrapping_add(1)), host);
                             then(result, host);
                         };
                         host.write(vec![put], Box::new(written));

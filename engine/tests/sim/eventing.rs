@@ -133,6 +133,21 @@ fn changes_in_turns_lose_nothing() {
     });
 }
 
+#[test]
+fn more_turns_than_may_wait_are_refused_and_the_others_are_taken() {
+    let mut world = World::new(1);
+    let romeo = world.enter("romeo", "orchard", false);
+    let waiting = crosspoint_engine::shard::TURNS_WAITING_MAX;
+    world.type_in(romeo, &vec!["count"; waiting + 50].join("\n"));
+    world.settle();
+    let taken = world.heard_of(romeo, "Result count").len();
+    let refused = world.heard_of(romeo, "Error count").len();
+    assert_eq!(taken + refused, waiting + 50, "each is answered");
+    assert!(refused > 0 && taken > waiting, "{taken} taken, {refused} refused");
+    world.type_in(romeo, "count");
+    world.until(romeo, "Result count");
+}
+
 /// An account that leaves while a change is under way takes the change with it.
 #[test]
 fn what_an_account_was_changing_when_it_left_is_gone_with_it() {
