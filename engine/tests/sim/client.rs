@@ -156,16 +156,16 @@ impl LineSession {
                 cx.actions.push(Action::Route { envelope, seq: None });
             }
             // To rooms; see `speech.rs`.
-            "join" | "shows" => self.to_room(line, first, Kind::Presence(PresenceKind::Available), cx),
-            "part" => self.to_room(line, first, Kind::Presence(PresenceKind::Unavailable), cx),
-            "say" | "subject" => self.to_room(second, first, Kind::Message(MessageKind::Groupchat), cx),
-            "murmur" => self.to_room(second, first, Kind::Message(MessageKind::Chat), cx),
+            "join" | "shows" => self.tell_room(line, first, Kind::Presence(PresenceKind::Available), cx),
+            "part" => self.tell_room(line, first, Kind::Presence(PresenceKind::Unavailable), cx),
+            "say" | "subject" => self.tell_room(second, first, Kind::Message(MessageKind::Groupchat), cx),
+            "murmur" => self.tell_room(second, first, Kind::Message(MessageKind::Chat), cx),
             "invite" | "decline" | "voice" | "grant" => {
-                self.to_room(line, first, Kind::Message(MessageKind::Normal), cx);
+                self.tell_room(line, first, Kind::Message(MessageKind::Normal), cx);
             }
-            "room" => self.to_room(line, first, Kind::Query(QueryKind::Set), cx),
-            "ask" => self.to_room(line, first, Kind::Query(QueryKind::Get), cx),
-            "rooms" => self.to_room(line, "#", Kind::Query(QueryKind::Get), cx),
+            "room" => self.tell_room(line, first, Kind::Query(QueryKind::Set), cx),
+            "ask" => self.tell_room(line, first, Kind::Query(QueryKind::Get), cx),
+            "rooms" => self.tell_room(line, "#", Kind::Query(QueryKind::Get), cx),
             "skim" => cx.actions.push(Action::ReadsArchive),
             "names" => self.names = true,
             // To be forgotten when it has been delivered.
@@ -224,7 +224,7 @@ impl LineSession {
         }
     }
 
-    fn to_room(&mut self, id: &str, to: &str, kind: Kind, cx: &mut Context<'_>) {
+    fn tell_room(&mut self, id: &str, to: &str, kind: Kind, cx: &mut Context<'_>) {
         let to = match to {
             "#" => ROOMS.parse().expect("a good name"),
             to => address(to),

@@ -1,7 +1,5 @@
 //! Asking for a place for a file (XEP-0363), with a store that says what it was asked.
 
-// One of several who share it; none needs all of it.
-#[allow(dead_code)]
 mod features_support;
 
 use std::sync::{Arc, Mutex};
