@@ -354,12 +354,12 @@ fn a_message_that_a_moderator_hides_is_shown_to_nobody_again() {
         world.type_in(romeo, &format!("say #hall retract={second}"));
         world.settle();
         assert_eq!(heard(world, juliet, &format!("hall#: moderated {first}")).len(), 1);
-        world.type_in(juliet, &format!("room #hall read"));
+        world.type_in(juliet, "room #hall read");
         world.settle();
         assert_eq!(heard(world, juliet, "read m2,m3").len(), 1, "{:?}", world.heard(juliet));
         world.type_in(juliet, &format!("say #hall retract={second}"));
         world.settle();
-        world.type_in(juliet, &format!("room #hall read"));
+        world.type_in(juliet, "room #hall read");
         world.settle();
         assert_eq!(heard(world, juliet, "read m3").len(), 1, "{:?}", world.heard(juliet));
         let nurse = world.enter("nurse", "kitchen", false);
