@@ -72,6 +72,17 @@ pub(super) fn occupant_id(secret: &[u8], room: &Jid, account: &Jid) -> String {
     text
 }
 
+/// The same, with what a person has written in other words.
+fn restated<'a>(notice: &Notice<'a>, content: &'a Content) -> Notice<'a> {
+    let mut notice = notice.clone();
+    match &mut notice {
+        Notice::Presence { about, .. } => about.shows = content,
+        Notice::Said { content: said, .. } => *said = content,
+        _ => {}
+    }
+    notice
+}
+
 impl Performance<'_> {
     fn speech(&self, codec: Codec) -> Option<RoomSpeech> {
         self.shard.speech(codec)
@@ -101,48 +112,7 @@ impl Performance<'_> {
             (None, Notice::Presence { .. }) => (Bytes::new(), Content::default()),
             (None, _) => return None,
         };
-        let notice = match notice.clone() {
-            Notice::Presence {
-                mut about,
-                statuses,
-                actor,
-                reason,
-                new_nick,
-                destroyed,
-            } => {
-                about.shows = &content;
-                return Some((
-                    id,
-                    (speech.write)(
-                        &Notice::Presence {
-                            about,
-                            statuses,
-                            actor,
-                            reason,
-                            new_nick,
-                            destroyed,
-                        },
-                        viewer,
-                    )?,
-                ));
-            }
-            Notice::Said {
-                occupant_id,
-                record,
-                room,
-                private,
-                stamp_ms,
-                ..
-            } => Notice::Said {
-                content: &content,
-                occupant_id,
-                record,
-                room,
-                private,
-                stamp_ms,
-            },
-            other => other,
-        };
+        let notice = restated(notice, &content);
         Some((id, (speech.write)(&notice, viewer)?))
     }
 
