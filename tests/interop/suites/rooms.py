@@ -2,10 +2,10 @@
 
 from interop import conference
 
-from . import rooms_entering, rooms_lasting, rooms_owning, rooms_ranks, rooms_talking
+from . import rooms_bots, rooms_entering, rooms_lasting, rooms_owning, rooms_ranks, rooms_talking
 from .rooms_entering import stage
 
-assert rooms_lasting and rooms_owning and rooms_ranks and rooms_talking and rooms_entering
+assert rooms_bots and rooms_lasting and rooms_owning and rooms_ranks and rooms_talking and rooms_entering
 
 
 def run(server, only=()):
