@@ -5,17 +5,18 @@ import asyncio
 from interop import servers
 from interop.conference import Company
 from interop.people import WAIT_SECONDS
+from interop.programs import eventually
 from interop.stage import expect, expect_equal
 
 from .rooms_entering import play
 
-MESSAGES = 150
-CUTS = 4
-# How much of the bot's work lies between two cuts.
-BETWEEN = MESSAGES * 2 // (CUTS + 1)
+# Rounds of one message to the bot and one to the room. In each part of them, the first few reach a bot that is there, and
+# the rest is said while it is cut off.
+CUTS, PART, THERE = 5, 30, 10
+ROUNDS = CUTS * PART
 
 
-@play("mam-of-people", seconds=60)
+@play(seconds=60)
 async def one_logs_in_chats_joins_a_room_and_reloads_its_history(server):
     async with Company(server) as company:
         romeo, juliet = await company.online("romeo"), await company.online("juliet")
@@ -51,37 +52,53 @@ async def archived(person, archive=None):
 
 
 class Bot:
-    """Answers what it hears, in the chat and in the room, and comes back by itself when its connection ends."""
+    """Answers what it hears, in the chat and in the room."""
 
     def __init__(self, client, room):
         self.client, self.room = client, room
         self.heard = {"chat": [], "groupchat": []}
-        self.resumed = self.restarted = self.cuts = 0
+        self.resumed = self.restarted = 0
+        self.online, self.may_come_back = True, True
         client.add_event_handler("session_resumed", self.came_back)
-        client.add_event_handler("session_start", self.began_again)
-        client.add_event_handler("disconnected", self.reconnect)
+        client.add_event_handler("session_start", self.began_anew)
+        client.add_event_handler("disconnected", self.gone)
         client.add_event_handler("message", self.answer)
 
     def came_back(self, _):
         self.resumed += 1
+        self.online = True
 
-    def began_again(self, _):
+    def began_anew(self, _):
         self.restarted += 1
 
-    async def reconnect(self, _):
-        # The others go on talking meanwhile.
-        await asyncio.sleep(0.3)
-        self.client.connect(self.client.host_server.address, servers.XMPP_PORT)
+    def gone(self, _):
+        self.online = False
+        if self.may_come_back:
+            self.connect()
 
     def answer(self, message):
-        if not message["body"].startswith("ask "):
-            return
-        self.heard[message["type"]].append(message["body"])
-        to = self.room if message["type"] == "groupchat" else message["from"].bare
-        self.client.send_message(mto=to, mbody=message["body"].replace("ask", "answer"), mtype=message["type"])
-        if self.cuts < CUTS and sum(map(len, self.heard.values())) >= (self.cuts + 1) * BETWEEN:
-            self.cuts += 1
-            self.client.vanish()
+        if message["body"].startswith("ask "):
+            self.heard[message["type"]].append(message["body"])
+            to = self.room if message["type"] == "groupchat" else message["from"].bare
+            self.client.send_message(mto=to, mbody=message["body"].replace("ask", "answer"), mtype=message["type"])
+
+    async def cut(self):
+        """The connection ends in the middle of its work."""
+        already = self.count()
+        await eventually(lambda: self.online and self.count() > already, "the bot at work")
+        self.may_come_back = False
+        self.client.vanish()
+        await eventually(lambda: not self.online, "the bot cut off")
+
+    def count(self):
+        return sum(map(len, self.heard.values()))
+
+    def come_back(self):
+        self.may_come_back = True
+        self.connect()
+
+    def connect(self):
+        self.client.connect(self.client.host_server.address, servers.XMPP_PORT)
 
 
 @play(seconds=90)
@@ -98,33 +115,30 @@ async def a_bot_that_is_cut_off_again_and_again_loses_nothing(server):
         await client.come_in(room, "bot")
         await romeo.saw(room, "bot")
         bot = Bot(client, room)
-        for number in range(MESSAGES):
+        for number in range(ROUNDS):
             romeo.send_message(mto=client.boundjid.bare, mbody="ask %d" % number, mtype="chat")
             romeo.say(room, "ask %d" % number)
-            await asyncio.sleep(0.02)
+            if number % PART == THERE - 1:
+                await bot.cut()
+            elif number % PART == PART - 1:
+                await romeo.settled()
+                bot.come_back()
         answers = {kind: await collected(romeo, kind) for kind in bot.heard}
-        asked = ["ask %d" % number for number in range(MESSAGES)]
-        wanted = ["answer %d" % number for number in range(MESSAGES)]
         for kind in bot.heard:
-            expect_equal(bot.heard[kind], asked, "what the bot heard by %s, once and in order" % kind)
-            expect_equal(answers[kind], wanted, "what it answered by %s, once and in order" % kind)
-        expect_equal((bot.cuts, bot.resumed, bot.restarted), (CUTS, CUTS, 0), "cut, resumed, begun anew")
+            expect_equal(bot.heard[kind], ["ask %d" % number for number in range(ROUNDS)], "what the bot heard by " + kind)
+            expect_equal(answers[kind], ["answer %d" % number for number in range(ROUNDS)], "what it answered by " + kind)
+        expect_equal((bot.resumed, bot.restarted), (CUTS, 0), "resumed and begun anew")
         expect(not [one for one in romeo.presences if one["from"] == room + "/bot" and one["type"] == "unavailable"],
                "nobody saw it leave")
-        return "%d resumptions, %d messages each way" % (bot.resumed, 2 * MESSAGES)
+        return "%d resumptions, %d messages each way" % (bot.resumed, 2 * ROUNDS)
 
 
 async def collected(person, kind):
-    """The answers that came, when the last one has; in the order in which they came."""
-    last = "answer %d" % (MESSAGES - 1)
+    """The answers of a kind, when the last one has come; in the order in which they came."""
+    last = "answer %d" % (ROUNDS - 1)
 
     def texts():
         return [one["body"] for one in person.inbox if one["type"] == kind and one["body"].startswith("answer ")]
-
-    async def wait():
-        async with person.happened:
-            while last not in texts():
-                await person.happened.wait()
-    await asyncio.wait_for(wait(), 4 * WAIT_SECONDS)
+    await eventually(lambda: last in texts(), lambda: "the last answer; there are %d" % len(texts()))
     await person.settled()
     return texts()
