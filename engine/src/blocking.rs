@@ -41,10 +41,13 @@ pub struct BlockList {
 
 impl BlockList {
     /// Does an entry match this address?
+    #[inline]
     pub fn blocks(&self, jid: &Jid) -> bool {
-        if self.entries.is_none() {
-            return false;
-        }
+        // Nearly all lists are empty, and every envelope is held against some.
+        self.entries.is_some() && self.matches(jid)
+    }
+
+    fn matches(&self, jid: &Jid) -> bool {
         self.has(jid.as_str())
             || jid.is_full() && self.has(jid.bare_str())
             || jid.bare_str() != jid.domain() && self.has(jid.domain())

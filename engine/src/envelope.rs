@@ -264,6 +264,22 @@ impl Envelope {
         })
     }
 
+    /// The same for somebody else.
+    #[must_use]
+    pub fn for_another(&self, to: Jid) -> Envelope {
+        Envelope {
+            from: self.from.clone(),
+            to,
+            kind: self.kind,
+            id: self.id.clone(),
+            content: self.content.clone(),
+            hints: self.hints,
+            error: self.error,
+            stamp_ms: self.stamp_ms,
+            stable: self.stable,
+        }
+    }
+
     /// The answer to a query, with the given content.
     pub fn answer(&self, content: Content) -> Envelope {
         Envelope {

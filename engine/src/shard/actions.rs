@@ -112,7 +112,8 @@ impl Shard {
         {
             return self.refuse_session(id, routed, Condition::NotAuthorized);
         }
-        if self.is_room(&routed.envelope.to) {
+        let to = &routed.envelope.to;
+        if !to.same_domain(&self.setup.domain) && self.is_room(to) {
             return self.room_from(id, user, routed);
         }
         match routed.envelope.kind {

@@ -40,6 +40,13 @@ pub(super) struct Inquiries {
     deadlines: VecDeque<(u64, u64)>,
 }
 
+impl Inquiries {
+    /// Whether some are still to be sent.
+    pub(super) fn are_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+}
+
 impl Shard {
     /// Sends a query, and calls `then` once with what came of it.
     pub(super) fn begin_inquiry(&mut self, mut query: Envelope, then: ThenAnswer) {

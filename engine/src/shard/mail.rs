@@ -22,7 +22,7 @@ pub enum Item {
     /// An envelope whose addressee lives here.
     Route(Routed),
     /// An envelope whose room lives here, and where its sender's session is.
-    Room(Routed, Seat),
+    Room(Box<(Routed, Seat)>),
     /// What a room says to sessions that live here.
     Fan(Box<Fan>),
     /// Where an occupant of a room that lives here is by now.
@@ -103,6 +103,9 @@ pub enum Item {
     /// Farewell to everybody.
     Drain,
 }
+
+// Every envelope that crosses shards is moved as one, some times: larger ones are copied the long way.
+const _: () = assert!(size_of::<Item>() <= size_of::<Routed>());
 
 impl Item {
     /// What a shard is at when it takes this in.
@@ -222,7 +225,7 @@ impl super::Shard {
     pub(super) fn take_mail(&mut self, item: Item) {
         match item {
             Item::Route(routed) => self.arrive(routed),
-            Item::Room(routed, seat) => self.room_arrived(routed, seat),
+            Item::Room(errand) => self.room_arrived(errand.0, errand.1),
             Item::Fan(fan) => self.fan_out(*fan),
             Item::RoomNews(news) => self.room_news(*news),
             Item::RoomListed(listing) => self.room_listed(*listing),

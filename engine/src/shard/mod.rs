@@ -420,7 +420,7 @@ impl Shard {
                     self.spare_batches.push(batch);
                 }
             }
-            if self.take_notice() || self.tell_waiting() || self.send_inquiry() || self.tell_roster_change() {
+            if self.has_errand() && self.run_errand_of_frontends() {
                 continue;
             }
             if self.accepted.is_empty() {

@@ -31,8 +31,21 @@ pub(super) enum Notice {
 }
 
 impl Shard {
+    /// Whether front-ends are to be told or have asked for anything. Looked at after every call, so no more than looked at.
+    #[inline]
+    pub(super) fn has_errand(&self) -> bool {
+        let told = self.wakes.are_due() || !self.roster_changes.is_empty();
+        !self.notices.is_empty() || self.inquiries.are_unsent() || told
+    }
+
+    /// Does one of these; false if there is none.
+    #[inline(never)]
+    pub(super) fn run_errand_of_frontends(&mut self) -> bool {
+        self.take_notice() || self.tell_waiting() || self.send_inquiry() || self.tell_roster_change()
+    }
+
     /// Takes one notice; false if there is none.
-    pub(super) fn take_notice(&mut self) -> bool {
+    fn take_notice(&mut self) -> bool {
         let Some(notice) = self.notices.pop_front() else {
             return false;
         };

@@ -88,7 +88,7 @@ impl Shard {
             self.note_presence(id, &envelope);
         }
         for to in directed {
-            self.tell(uid, Envelope { to, ..envelope.clone() });
+            self.tell(uid, envelope.for_another(to));
         }
     }
 
@@ -108,20 +108,18 @@ impl Shard {
     pub(super) fn broadcast(&mut self, uid: UserId, envelope: &Envelope) {
         let Some(user) = self.users.get(uid) else { return };
         let own: Vec<SessionId> = user.available().map(|(resource, _)| resource.session).collect();
-        let subscribers: Vec<Jid> = user
-            .present()
-            .map(|present| present.roster.subscribers().cloned().collect())
-            .unwrap_or_default();
-        let bare = user.address.clone();
-        let mine = Envelope {
-            to: bare,
-            ..envelope.clone()
-        };
+        let mut subscribers: Vec<Jid> = Vec::new();
+        if let Some(present) = user.present() {
+            // At once and not by doubling: rosters are long, and most of what is on them is a subscriber.
+            subscribers.reserve_exact(present.roster.len());
+            subscribers.extend(present.roster.subscribers().cloned());
+        }
+        let mine = envelope.for_another(user.address.clone());
         for session in own {
             self.deliver(session, &mine, Form::Plain, None);
         }
         for to in subscribers {
-            self.tell(uid, Envelope { to, ..envelope.clone() });
+            self.tell(uid, envelope.for_another(to));
         }
     }
 

@@ -14,7 +14,7 @@ impl Shard {
     /// Sends an envelope on its way to its addressee.
     pub(super) fn dispatch(&mut self, routed: Routed) {
         let to = &routed.envelope.to;
-        if to.domain() != self.setup.domain.domain() {
+        if !to.same_domain(&self.setup.domain) {
             if self.is_rooms_domain(to) {
                 return self.send_to_room(routed, None);
             }
@@ -42,8 +42,8 @@ impl Shard {
 
     /// An envelope whose addressee lives here.
     pub(super) fn arrive(&mut self, routed: Routed) {
-        let domain = routed.envelope.to.domain();
-        if domain != self.setup.domain.domain() && self.is_service(domain) {
+        let to = &routed.envelope.to;
+        if !to.same_domain(&self.setup.domain) && self.is_service(to.domain()) {
             return self.arrive_at_service(routed);
         }
         if routed.envelope.to.node().is_none() {
@@ -85,11 +85,7 @@ impl Shard {
             && !from.same_bare(&user.address);
         // What comes back from here, says who may hear nobody why.
         let answers = routed.envelope.error.is_some();
-        if !answers
-            && self
-                .service
-                .parts(from, &routed.envelope.to, self.setup.domain.domain())
-        {
+        if !answers && self.service.parts(from, &routed.envelope.to, &self.setup.domain) {
             return self.refuse_blocked(routed);
         }
         if blocked && from.domain() != from.as_str() {

@@ -43,6 +43,13 @@ pub(super) struct Wakes {
     told: VecDeque<Waiting>,
 }
 
+impl Wakes {
+    /// Whether front-ends are to be told something.
+    pub(super) fn are_due(&self) -> bool {
+        !self.told.is_empty()
+    }
+}
+
 impl Shard {
     /// A message for this user waits, and nobody is there to take it.
     pub(super) fn waits_for_user(&mut self, uid: UserId, envelope: &Envelope) {

@@ -88,7 +88,7 @@ impl Shard {
 
     pub(super) fn is_rooms_domain(&self, address: &Jid) -> bool {
         let rooms = self.setup.rooms.as_ref();
-        rooms.is_some_and(|rooms| rooms.domain.domain() == address.domain())
+        rooms.is_some_and(|rooms| rooms.domain.same_domain(address))
     }
 
     /// A bound session addresses a room.
@@ -150,7 +150,7 @@ impl Shard {
         let home = self.home_of(UserKey::of(&routed.envelope.to));
         match home == self.id {
             true => self.room_arrived(routed, seat),
-            false => self.outgoing.lanes[usize::from(home)].push(Item::Room(routed, seat)),
+            false => self.outgoing.lanes[usize::from(home)].push(Item::Room(Box::new((routed, seat)))),
         }
     }
 

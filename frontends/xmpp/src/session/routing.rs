@@ -113,20 +113,34 @@ impl Established {
             false => run.share(stanza.body().as_bytes()),
             true => self.honest_body(stanza, scanner, run),
         };
-        let publication = survey.assisted.then(|| self.displayed(stanza, scanner, &to)).flatten();
         actions.push(Action::Route {
             envelope: self.envelope(stanza, Kind::Message(kind), to, body, survey.hints(kind), run),
             seq: None,
         });
-        actions.extend(publication.map(|envelope| Action::Route { envelope, seq: None }));
+        if survey.assisted {
+            self.displayed(stanza, scanner, run, actions)?;
+        }
         Ok(())
     }
 
     /// What a message says to the own clients beside the addressee (XEP-0490 section 3.4).
-    fn displayed(&self, stanza: &Stanza<'_>, scanner: &Scanner, to: &Jid) -> Option<Envelope> {
-        let child = scanner.children(stanza).find(|child| mds::is_assisted(child))?;
-        let displayed = scanner.child_tree(stanza, &child).ok()?;
-        mds::publication(&self.address, to, &displayed)
+    #[cold]
+    fn displayed(
+        &self,
+        stanza: &Stanza<'_>,
+        scanner: &Scanner,
+        run: &mut Run<'_>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Condition> {
+        let to = match stanza.to {
+            Some(to) => run.address(to)?,
+            None => self.address.to_bare(),
+        };
+        let child = scanner.children(stanza).find(|child| mds::is_assisted(child));
+        let displayed = child.and_then(|child| scanner.child_tree(stanza, &child).ok());
+        let publication = displayed.and_then(|displayed| mds::publication(&self.address, &to, &displayed));
+        actions.extend(publication.map(|envelope| Action::Route { envelope, seq: None }));
+        Ok(())
     }
 
     fn query(

@@ -11,19 +11,20 @@
 //! - Everything is bounded: hashes known, hashes asked for, sessions that wait for one.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Content, Envelope, Kind, PresenceKind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
-use memchr::memmem;
 
-use super::{caps, xml};
+use super::xml;
 use crate::codec::{Builder, CLIENT, Element};
 
 mod info;
+mod mark;
+
+use mark::Mark;
 
 /// Hashes of one shard that are known.
 pub const KNOWN_MAX: usize = 2_048;
@@ -31,34 +32,15 @@ pub const KNOWN_MAX: usize = 2_048;
 pub const ASKING_MAX: usize = 1_024;
 /// Sessions that wait for one hash.
 pub const WAITING_MAX: usize = 4_096;
-/// Longest hash or node that is looked at, in bytes.
-pub const CAPS_BYTES_MAX: usize = 1_024;
 
 /// The nodes that a client wants events of, sorted.
 type Wanted = Arc<[String]>;
-
-/// What a presence says of its client's capabilities.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Mark {
-    node: String,
-    ver: String,
-    /// Whether it is a hash that we can check.
-    sha1: bool,
-}
 
 /// A session with capabilities. There is one for every client: of the mark it keeps a hash, by which the session's own next mark
 /// is told from this one, and nothing else depends on it.
 struct Known {
     mark: u64,
     wanted: Option<Wanted>,
-}
-
-impl Mark {
-    fn hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        Hash::hash(self, &mut hasher);
-        hasher.finish()
-    }
 }
 
 struct Asking {
@@ -93,22 +75,24 @@ impl Interests {
             self.sessions.remove(&presence.from);
             return None;
         }
-        let Some(mark) = mark(&presence.content) else {
+        let Some(shown) = mark::of(&presence.content) else {
             self.sessions.remove(&presence.from);
             return None;
         };
+        let hash = shown.hash();
         if self
             .sessions
             .get(&presence.from)
-            .is_some_and(|known| known.mark == mark.hash())
+            .is_some_and(|known| known.mark == hash)
         {
             return None;
         }
+        let mark = shown.into_mark();
         let session = presence.from.detached();
         let found = mark.sha1.then(|| self.known.get(&mark.ver).cloned()).flatten();
         let before = self.sessions.remove(&session).and_then(|known| known.wanted);
         let known = Known {
-            mark: mark.hash(),
+            mark: hash,
             wanted: before,
         };
         self.sessions.insert(session.clone(), known);
@@ -226,23 +210,6 @@ impl Interests {
             self.asking.insert(self.last_key, Asking { mark, whom, waiting });
         }
     }
-}
-
-/// `<c/>` in a presence (section 4).
-fn mark(content: &Content) -> Option<Mark> {
-    memmem::find(&content.body, caps::NS.as_bytes())?;
-    let stanza = xml::stanza(content).ok()?;
-    let stanza = xml::parse(&stanza).ok()?;
-    let c = stanza.child("c", caps::NS)?;
-    let (node, ver) = (c.attr("node")?, c.attr("ver")?);
-    if node.len() + ver.len() > CAPS_BYTES_MAX {
-        return None;
-    }
-    Some(Mark {
-        node: node.to_owned(),
-        ver: ver.to_owned(),
-        sha1: c.attr("hash") == Some("sha-1"),
-    })
 }
 
 fn info_query(mark: &Mark) -> Vec<u8> {
