@@ -3,9 +3,12 @@
 //
 //     node sasl2_client.mjs SERVICE DOMAIN USER PASSWORD
 
+import { webcrypto } from "node:crypto";
 import { client, xml } from "@xmpp/client";
 
 const [service, domain, username, password] = process.argv.slice(2);
+// The node of Debian 12 does not show it unasked.
+globalThis.crypto ??= webcrypto;
 const say = (what, more = {}) => console.log(JSON.stringify({ what, ...more }));
 const xmpp = client({ service, domain, username, password, resource: "xmppjs" });
 let connections = 0;
