@@ -390,6 +390,10 @@ class Ejabberd(Server):
              "-mnesia", "dir", '"%s"' % (self.folder / "spool"), "-s", "ejabberd"],
             self.folder / "server.log", env=env, cwd=self.folder)
 
+    def ready(self):
+        """It opens one port after the other."""
+        return super().ready() and process.accepts(self.address, ADMIN_PORT)
+
     def components(self):
         """The listener of components, if there are any."""
         hosts = ", ".join('"{name}": {{password: "{secret}"}}'.format_map(one) for one in self.settings.get("components", []))
