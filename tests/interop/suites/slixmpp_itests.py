@@ -38,6 +38,8 @@ OTHERS = {
 
 def run(server, only=()):
     page = prepare(server) if server.name == "crosspoint" else None
+    if server.name == "prosody":
+        server.settings["modules"] = servers.PROSODY_MODULES + ' "mam"; "pep";'
     server.start()
     accounts = [("itest%d" % number, "secret-itest%d" % number) for number in (1, 2)]
     server.add_accounts(accounts)
