@@ -283,6 +283,14 @@ fn the_form_has_the_fields_of_the_specification() {
     assert!(answer.contains("<open/></validate>"), "{answer}");
 }
 
+/// profanity asks nobody but the domain whether there is an archive, and reads none if it is not told so there.
+#[test]
+fn the_archive_is_announced_by_the_account_and_by_the_domain() {
+    let stage = stage();
+    assert!(stage.features.account_features().contains(&"urn:xmpp:mam:2"));
+    assert!(stage.features.domain_features().contains(&"urn:xmpp:mam:2"));
+}
+
 #[test]
 fn an_installation_without_an_archive_does_not_speak_of_it() {
     let mut stage = Stage::with(&FeatureConfig {
@@ -290,6 +298,7 @@ fn an_installation_without_an_archive_does_not_speak_of_it() {
         ..FeatureConfig::default()
     });
     assert!(!stage.features.account_features().contains(&"urn:xmpp:mam:2"));
+    assert!(!stage.features.domain_features().contains(&"urn:xmpp:mam:2"));
     let answer = stage.ask(JULIET, JULIETS, "set", "<query xmlns='urn:xmpp:mam:2'/>");
     assert_eq!(answer, "error ServiceUnavailable");
 }

@@ -88,7 +88,7 @@ def fetch_page_package(package, version):
     call("npm", "pack", "--silent", "%s@%s" % (package, version), cwd=folder)
     archive = next(folder.glob("*.tgz"))
     with tarfile.open(archive) as tar:
-        tar.extractall(folder / "unpacked", filter="data")
+        extract(tar, folder / "unpacked")
     (folder / "unpacked" / "package").rename(folder / version)
 
 
@@ -125,7 +125,12 @@ def unpack(folder):
         with tarfile.open(archive) as tar:
             names = tar.getnames()
             rooted = len({name.split("/")[0] for name in names}) == 1
-            tar.extractall(folder if rooted else inside, filter="data")
+            extract(tar, folder if rooted else inside)
+
+
+def extract(tar, folder):
+    """Unpacks what stays inside the folder; Debian 12's Python does not know how to see to that."""
+    tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
 
 
 def fresh(folder):

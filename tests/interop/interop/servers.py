@@ -230,6 +230,10 @@ class Prosody(Server):
         "too_many_attempts_end_the_stream": "Prosody sets no limit by default",
         "unsubscribing_ends_presence": "Prosody sends no unavailable presence on unsubscribe (RFC 6121, 3.3.3)",
         "wss": "this Prosody is asked for HTTP in the clear only",
+        "a_terminal_that_was_never_there_finds_the_history_in_the_archive":
+            "profanity looks at the domain, where Prosody does not announce the archive",
+        "a_bot_that_is_cut_off_again_and_again_loses_nothing":
+            "now and then Prosody drops a stream that was resumed before it noticed the end of the one before",
         "ranges": "this Prosody gives files away whole",
         "host-meta": "this Prosody has no module for it",
         "upload-html": "Prosody keeps the type of a page, and relies on its headers",

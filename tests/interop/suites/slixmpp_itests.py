@@ -1,15 +1,18 @@
 """slixmpp's own integration tests, from its source distribution, with the library as it was installed.
 
 They find their server by DNS, so the name of the test domain is answered here: SRV records for both ports, and the
-server's loopback address. Tests of services that Crosspoint does not have are listed with the reason.
+server's loopback address. What they need beside accounts is set up here: a component, uploads, and a page that says that
+there is no outage. A test that cannot apply is listed with the reason.
 """
 
 import asyncio
+import http.server
 import os
 import pathlib
 import signal
 import socket
 import sys
+import threading
 import unittest
 import warnings
 
@@ -21,14 +24,20 @@ from interop.stage import Tally
 
 TEST_SECONDS = 40
 INAPPLICABLE = {
-    "test_component": "no external components (XEP-0114)",
-    "test_httpupload": "no HTTP upload (XEP-0363)",
     "test_moderate": "the test looks for an element of XEP-0425's version 0.2, its library for version 0.3",
-    "test_sos": "no service outage status (XEP-0455)",
+}
+COMPONENT = {"name": "itests." + servers.DOMAIN, "secret": "secret-itests"}
+STATUS_PORT = 5290
+# What only Crosspoint is set up for.
+OTHERS = {
+    "test_component": "this suite gives it no component",
+    "test_httpupload": "this suite gives it no uploads",
+    "test_sos": "it has no service outage status (XEP-0455)",
 }
 
 
 def run(server, only=()):
+    page = prepare(server) if server.name == "crosspoint" else None
     server.start()
     accounts = [("itest%d" % number, "secret-itest%d" % number) for number in (1, 2)]
     server.add_accounts(accounts)
@@ -38,11 +47,35 @@ def run(server, only=()):
     asyncio.run(befriend(server, *accounts))
     os.environ["CI_MUC_SERVER"] = server.rooms
     os.environ["SSL_CERT_FILE"] = str(server.certificate)
+    # The test of components runs where it believes its own project's machine to be.
+    os.environ["CI"] = "woodpecker"
     answer_names(server)
     try:
         return perform(server, only)
     finally:
         server.stop()
+        if page:
+            page.shutdown()
+
+
+def prepare(server):
+    """Before the start: what the tests need beside accounts. Gives back the page about outages."""
+    server.settings["components"] = [COMPONENT]
+    server.serve_web()
+    page = http.server.ThreadingHTTPServer((server.address, STATUS_PORT), NoOutage)
+    threading.Thread(target=page.serve_forever, daemon=True).start()
+    server.settings["environment"]["CROSSPOINT_XMPP_OUTAGE_STATUS"] = "http://%s:%d/status.json" % page.server_address
+    return page
+
+
+class NoOutage(http.server.BaseHTTPRequestHandler):
+    """The page that XEP-0455 leads to, when all is well."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b"{}")
 
 
 async def befriend(server, first, second):
@@ -80,9 +113,10 @@ def perform(server, only):
     folder = install.slixmpp_source() / "itests"
     sys.path.insert(0, str(alone(folder)))
     warnings.simplefilter("ignore")
+    inapplicable = INAPPLICABLE if server.name == "crosspoint" else {**INAPPLICABLE, **OTHERS}
     for file in sorted(folder.glob("test_*.py")):
-        if file.stem in INAPPLICABLE:
-            tally.note("skip", file.stem, INAPPLICABLE[file.stem])
+        if file.stem in inapplicable:
+            tally.note("skip", file.stem, inapplicable[file.stem])
         elif not only or any(word in file.stem for word in only):
             perform_module(tally, server, file.stem)
     return tally.close()
@@ -99,7 +133,11 @@ def alone(folder):
 
 
 def perform_module(tally, server, name):
-    suite = __import__("itests." + name, fromlist=["suite"]).suite
+    module = __import__("itests." + name, fromlist=["suite"])
+    if name == "test_component":
+        module.CI_JID, module.CI_SECRET = COMPONENT["name"], COMPONENT["secret"]
+        module.CI_SERVER, module.CI_PORT = server.domain, servers.COMPONENT_PORT
+    suite = module.suite
     signal.signal(signal.SIGALRM, too_long)
     for test in suite:
         title = "%s.%s" % (name, test.id().rpartition(".")[2])

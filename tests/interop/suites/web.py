@@ -78,6 +78,23 @@ async def xmpp_js_talks_and_resumes_over_websocket_in_tls(server, **_):
     expect_talk(await node(server, "xmpp_js.mjs", server.web_url("wss") + "/xmpp-websocket"))
 
 
+@play(seconds=60)
+async def xmpp_js_meets_in_a_room_and_reads_both_archives(server, **_):
+    room = "square-%d@%s" % (os.getpid(), server.rooms)
+    told = await node(server, "xmpp_js_room.mjs", server.web_url("ws") + "/xmpp-websocket", room=room)
+    alone = ["alone %d" % line for line in range(6)]
+    in_room = ["in the room %d" % line for line in range(7)]
+    expect("201" in told["made"], "a new room: %s" % told["made"])
+    expect_equal(told["heard"], alone[:5] + in_room, "what Juliet heard, cut off and back, once and in order")
+    expect(not told["left"], "nobody saw her leave")
+    expect_equal([body for _, body in told["own"]], alone, "her archive, read by a client that knows nothing")
+    writers = [writer.partition("@")[0].rstrip("0123456789") for writer, _ in told["own"]]
+    expect_equal(writers, ["romeo"] * 5 + ["juliet"], "who wrote it")
+    expect_equal(told["shown"], in_room, "what the room shows to who enters")
+    nicknames = [room + "/" + ("Juliet" if line in (0, 6) else "Romeo") for line in range(7)]
+    expect_equal(told["inRoom"], [list(pair) for pair in zip(nicknames, in_room)], "the archive of the room")
+
+
 def expect_strophe(told):
     expect_equal(told, {"inOrder": True, "back": ["done"]}, "told")
 

@@ -2,7 +2,7 @@
 
 A server need not deliver a query to the resource of somebody who does not share presence with the asker (RFC 6121,
 section 8.5.3.1). The tests that ask each other such queries take that for granted, so for them the clients of one test
-share presence, by directed presence.
+share presence, by directed presence. The tests of the server's commands get the last account, which administers the server.
 """
 
 import os
@@ -10,6 +10,7 @@ import os
 import aioxmpp
 from aioxmpp.e2etest.provision import StaticPasswordProvisioner
 
+COMMANDING = "TestAdHocClient"
 SHARING = ("tests/ibb/", "tests/ping/", "tests/version/")
 
 
@@ -19,6 +20,16 @@ class FreshAccounts(StaticPasswordProvisioner):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self.present = []
+
+    async def _make_client(self, logger):
+        if COMMANDING not in os.environ.get("PYTEST_CURRENT_TEST", ""):
+            return await super()._make_client(logger)
+        used = self._StaticPasswordProvisioner__nused_accounts
+        self._StaticPasswordProvisioner__nused_accounts = -1
+        try:
+            return await super()._make_client(logger)
+        finally:
+            self._StaticPasswordProvisioner__nused_accounts = used
 
     async def get_connected_client(self, *arguments, **options):
         client = await super().get_connected_client(*arguments, **options)

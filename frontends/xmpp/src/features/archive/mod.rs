@@ -51,7 +51,8 @@ pub const QUERY_ID_BYTES_MAX: usize = 256;
 pub(super) const FEATURE: Feature = Feature {
     xeps: &[Xep::new(59, "1.0"), Xep::new(313, "1.1.3"), Xep::new(359, "0.7.0")],
     enabled: |config| config.archive,
-    domain: &[],
+    // Clients like profanity look here, and nowhere else.
+    domain: &[NS],
     account: &[NS, EXTENDED, GROUPCHAT_FIELD, STABLE_IDS],
     handlers: &[
         Handler {
