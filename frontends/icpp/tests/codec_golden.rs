@@ -347,10 +347,11 @@ fn sync_and_history() {
         bound: 4,
         limit: 50,
         forwards: true,
+        room: true,
         with: "r@m.lit",
     };
     let golden = with_length(bytes(
-        "00000000 62 01 0000 03000000 00000000 0400000000000000 3200 01 00 0700 0000 \"r@m.lit\"",
+        "00000000 62 01 0000 03000000 00000000 0400000000000000 3200 01 01 0700 0000 \"r@m.lit\"",
     ));
     assert_eq!(written(request(Verb::History, 3), |out| history.write(out)), golden);
     assert_eq!(History::read(body(&golden)), Ok(history));
