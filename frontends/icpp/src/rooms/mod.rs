@@ -15,8 +15,6 @@ mod answer;
 mod config;
 pub(crate) mod listing;
 mod read;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use crosspoint_engine::envelope::{Codec, Content};

@@ -16,11 +16,11 @@ def octets(text):
     return b"".join(part.encode() if index % 2 else bytes.fromhex(part) for index, part in enumerate(parts))
 
 
-def room(name, verb, text, **fields):
+def room(title, verb, text, **fields):
     """A line of GOLDEN about the room `g`."""
     length = (16 + len(octets(text))).to_bytes(4, "little")
     body = rooms.Word(Verb(verb), room="g", **fields).encode()
-    return name, Frame(Verb(verb), body), "%s %02X 00 0000 00000000 00000000 %s" % (length.hex(), verb, text)
+    return title, Frame(Verb(verb), body), "%s %02X 00 0000 00000000 00000000 %s" % (length.hex(), verb, text)
 
 
 # (name, frame, its bytes). The first four bytes are the length of the whole.
