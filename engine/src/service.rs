@@ -91,11 +91,6 @@ pub trait Frontend: Send {
         false
     }
 
-    /// What came of [`Host::ask`]; `None` if nobody answered in time.
-    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
-        let _ = (key, answer, host);
-    }
-
     /// A message waits for a user of this shard whom nobody listens for, or for a session whose client sleeps. Told once in a
     /// while, not for each message.
     fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
@@ -428,10 +423,6 @@ pub trait Host {
 
     /// The turn of this user that was last given is over.
     fn end_turn(&mut self, user: &Jid);
-
-    /// Sends a query, from the domain or from a bare address at home here, to a session at home here. The shard gives it an
-    /// identifier; the answer comes by [`Frontend::on_answer`] with this key. False, and nothing is sent, if too many are open.
-    fn ask(&mut self, query: Envelope, key: u64) -> bool;
 
     /// Sends a query to anybody, in the name of the domain or of a bare address at home here. It gets an identifier of its own.
     fn inquire(&mut self, query: Envelope, then: ThenAnswer);

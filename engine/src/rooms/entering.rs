@@ -14,6 +14,9 @@ use crate::jid::Jid;
 impl Room {
     pub(super) fn enter(&mut self, asker: Asker<'_>, join: &Join, stage: &mut dyn Stage) -> Result<(), Condition> {
         let nick = asker.envelope.to.resource().ok_or(Condition::JidMalformed)?;
+        if join.founds && !self.locked {
+            return Err(Condition::Conflict);
+        }
         if let Some(place) = asker.place {
             self.sit(place, asker);
             if self

@@ -51,6 +51,8 @@ pub struct Join {
     pub password: Option<String>,
     /// What it would like to be shown of what was said.
     pub history: HistoryWish,
+    /// It wants to make this room: `Conflict` if there is one already.
+    pub founds: bool,
 }
 
 /// XEP-0045 section 7.2.13. All that is set applies; the room's own bound applies always.

@@ -206,10 +206,6 @@ impl Host for Shard {
         self.finish_turn(user);
     }
 
-    fn ask(&mut self, query: Envelope, key: u64) -> bool {
-        self.ask_session(query, key)
-    }
-
     fn inquire(&mut self, query: Envelope, then: ThenAnswer) {
         self.begin_inquiry(query, then);
     }

@@ -19,12 +19,12 @@ use crate::service::ThenAnswer;
 
 /// Inquiries of one shard that are not over.
 pub const INQUIRIES_MAX: usize = 16_384;
-/// Those and the ones that ended in the last [`INQUIRY_MS`], as far as they are remembered.
+/// Those and the ones that ended in the last [`INQUIRY_MS`], which are forgotten when there are more than this.
 const DEADLINES_MAX: usize = 4 * INQUIRIES_MAX;
 /// How long an answer may take, in milliseconds.
 pub const INQUIRY_MS: u64 = 60_000;
-/// What their identifiers begin with.
-const PREFIX: &str = "inq-";
+/// What their identifiers begin with. Answers to a bare address under another identifier are nobody's at home.
+pub const INQUIRY_PREFIX: &str = "inq-";
 
 struct Inquiry {
     whom: Jid,
@@ -45,21 +45,32 @@ impl Inquiries {
     pub(super) fn are_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
+
+    /// Questions that are answered quickly leave their deadlines behind: these go in one sweep, so that who asks a lot keeps
+    /// nobody from asking.
+    fn add(&mut self, number: u64, inquiry: Inquiry, until_ms: u64) {
+        if self.deadlines.len() >= DEADLINES_MAX {
+            let open = &self.open;
+            self.deadlines.retain(|(_, number)| open.contains_key(number));
+        }
+        self.open.insert(number, inquiry);
+        self.deadlines.push_back((until_ms, number));
+    }
 }
 
 impl Shard {
     /// Sends a query, and calls `then` once with what came of it.
     pub(super) fn begin_inquiry(&mut self, mut query: Envelope, then: ThenAnswer) {
-        if self.inquiries.open.len() >= INQUIRIES_MAX || self.inquiries.deadlines.len() >= DEADLINES_MAX {
+        if self.inquiries.open.len() >= INQUIRIES_MAX {
             return then(Err(Condition::ResourceConstraint), self);
         }
         let mut number = [0; 8];
         self.random.fill(&mut number);
         let number = u64::from_le_bytes(number);
-        query.id = Bytes::from(format!("{PREFIX}{:x}-{number:x}", self.id));
+        query.id = Bytes::from(format!("{INQUIRY_PREFIX}{:x}-{number:x}", self.id));
         let whom = query.to.detached();
-        self.inquiries.open.insert(number, Inquiry { whom, then });
-        self.inquiries.deadlines.push_back((self.now.ms + INQUIRY_MS, number));
+        self.inquiries
+            .add(number, Inquiry { whom, then }, self.now.ms + INQUIRY_MS);
         self.inquiries.unsent.push_back(query);
     }
 
@@ -110,7 +121,7 @@ impl Shard {
 }
 
 fn read_id(id: &[u8]) -> Option<(u16, u64)> {
-    let (shard, number) = str::from_utf8(id).ok()?.strip_prefix(PREFIX)?.split_once('-')?;
+    let (shard, number) = str::from_utf8(id).ok()?.strip_prefix(INQUIRY_PREFIX)?.split_once('-')?;
     Some((
         u16::from_str_radix(shard, 16).ok()?,
         u64::from_str_radix(number, 16).ok()?,
@@ -120,6 +131,27 @@ fn read_id(id: &[u8]) -> Option<(u16, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each is open for as long as those that came before it allow, and none of them keeps its deadline for longer than needed.
+    #[test]
+    fn inquiries_that_ended_early_leave_room_for_others() {
+        let mut inquiries = Inquiries::default();
+        let inquiry = || Inquiry {
+            whom: Jid::parse("juliet@capulet.lit").expect("an address"),
+            then: Box::new(|_, _| ()),
+        };
+        inquiries.add(0, inquiry(), INQUIRY_MS);
+        for number in 1..=3 * DEADLINES_MAX as u64 {
+            inquiries.add(number, inquiry(), INQUIRY_MS);
+            inquiries.open.remove(&number);
+            assert!(inquiries.deadlines.len() <= DEADLINES_MAX);
+        }
+        assert_eq!(
+            inquiries.deadlines.front(),
+            Some(&(INQUIRY_MS, 0)),
+            "who still waits is not forgotten"
+        );
+    }
 
     #[test]
     fn an_identifier_names_shard_and_inquiry() {

@@ -14,7 +14,6 @@ mod accounts;
 mod actions;
 mod administration;
 mod allows;
-mod asks;
 mod attached;
 mod badges;
 mod blocks;
@@ -76,9 +75,8 @@ use crate::wheel::Wheel;
 
 pub use accounts::KeyRequest;
 pub use administration::{Errand, Told};
-pub use asks::{ASK_MS, ASK_PREFIX, ASKS_MAX};
 pub use badges::BADGE_BYTES_MAX;
-pub use inquiries::{INQUIRIES_MAX, INQUIRY_MS};
+pub use inquiries::{INQUIRIES_MAX, INQUIRY_MS, INQUIRY_PREFIX};
 pub use mail::{Adopt, Item, KeyReply, Outgoing, Routed, Ticket, Transport};
 pub use rooms::{Fan, Listing, RoomNews, RoomsSetup};
 pub use sessions::{Order, Refused};
@@ -86,7 +84,6 @@ pub use table::SessionId;
 pub use turns::TURNS_WAITING_MAX;
 pub use waiting::{QUIET_MAX, QUIET_MS};
 
-use asks::Asks;
 use inquiries::Inquiries;
 use ledger::Ledger;
 use notices::Notice;
@@ -221,7 +218,6 @@ pub struct Shard {
     /// What front-ends are to be told when none of them is at work.
     notices: VecDeque<Notice>,
     /// What front-ends have asked sessions.
-    asks: Asks,
     /// Who may change what a user keeps.
     turns: Turns,
     registrations: Budgets,
@@ -297,7 +293,6 @@ impl Shard {
             tokens: TokenDesk::default(),
             translation: None,
             notices: VecDeque::new(),
-            asks: Asks::default(),
             turns: Turns::default(),
             logins: LoginGuard::new(share_rates(seat.setup.logins, shards), seed),
             registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),
@@ -355,7 +350,6 @@ impl Shard {
     pub fn tick(&mut self) {
         self.expire_timers();
         self.tick_frontends();
-        self.expire_asks();
         self.expire_idle_users();
         self.continue_surveys();
         self.end_when_due();

@@ -1,4 +1,4 @@
-//! What front-ends are told of their users at home, and whom they choose for it: presence, probes, answers, events.
+//! What front-ends are told of their users at home, and whom they choose for it: presence, probes, events.
 //!
 //! Invariant: a notice is taken when no front-end is at work, so a front-end is never re-entered, whatever it sends.
 
@@ -20,12 +20,6 @@ pub(super) enum Notice {
     Probe(Envelope),
     /// An event for those sessions of a user that want it.
     Event(Envelope),
-    /// What came of a question.
-    Answer {
-        codec: Codec,
-        key: u64,
-        answer: Option<Envelope>,
-    },
     /// Whoever waited for a turn has it.
     Turn(Turn),
 }
@@ -63,9 +57,6 @@ impl Shard {
                 self.lend_writer(codec, |front, shard| front.on_probe(probe, shard));
             }
             Notice::Event(event) => self.hand_out(&event),
-            Notice::Answer { codec, key, answer } => {
-                self.lend_writer(codec, |front, shard| front.on_answer(key, answer, shard));
-            }
             Notice::Turn(turn) => turn(self),
         }
         true

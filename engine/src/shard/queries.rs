@@ -35,7 +35,7 @@ impl Shard {
             self.accept(routed.ticket);
             return match asks {
                 true => self.serve(routed.envelope),
-                false => self.answer_to_server(routed.envelope),
+                false => self.inquiry_answered(routed.envelope),
             };
         };
         let target = user.resource(name).filter(|resource| {
@@ -50,12 +50,6 @@ impl Shard {
             }
             None => self.refuse_routed(routed, Condition::ServiceUnavailable),
         }
-    }
-
-    /// An answer to the domain or to a bare address: to whatever the server has asked there. Each knows its own identifiers.
-    pub(super) fn answer_to_server(&mut self, answer: Envelope) {
-        self.answer_arrived(answer.clone());
-        self.inquiry_answered(answer);
     }
 
     /// The front-end answers on behalf of the user or the server.

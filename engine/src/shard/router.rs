@@ -162,7 +162,7 @@ impl Shard {
             }
             Kind::Query(QueryKind::Result | QueryKind::Error) => {
                 self.accept(routed.ticket);
-                self.answer_to_server(routed.envelope);
+                self.inquiry_answered(routed.envelope);
             }
             Kind::Message(MessageKind::Headline) | Kind::Presence(_) => self.accept(routed.ticket),
             _ => self.refuse_routed(routed, Condition::ServiceUnavailable),

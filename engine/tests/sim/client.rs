@@ -564,8 +564,6 @@ pub struct LineFront {
     pub patience_ms: Option<u64>,
     /// Sessions that want events.
     pub wanting: Vec<Jid>,
-    /// Who has asked last.
-    pub wonders: Option<Jid>,
 }
 
 impl LineFront {
@@ -661,14 +659,6 @@ impl Frontend for LineFront {
     fn on_subscribed(&mut self, user: &Jid, contact: &Jid, host: &mut dyn Host) {
         let contact = contact.node().unwrap_or_default();
         LineFront::tell(user.clone(), format!("sees-{contact}"), host);
-    }
-
-    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
-        let answered = answer.map_or("nobody".to_owned(), |answer| {
-            answer.from.resource().unwrap_or("-").to_owned()
-        });
-        let to = self.wonders.clone().expect("somebody has asked");
-        LineFront::tell(to, format!("answered-{key}-{answered}"), host);
     }
 
     /// The nurse is told of everybody.
@@ -771,11 +761,6 @@ impl Frontend for LineFront {
                     event.hints = Hints::EVENT;
                     host.send(event);
                 }
-                then(Ok(()), host);
-            }
-            "wonder" => {
-                self.wonders = Some(session.clone());
-                assert!(host.ask(Envelope::neutral(user, session, Kind::Query(QueryKind::Get)), 7));
                 then(Ok(()), host);
             }
             "badge" => {

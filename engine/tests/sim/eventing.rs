@@ -1,4 +1,4 @@
-//! Plays about what front-ends are told and may ask: events, questions, turns, badges.
+//! Plays about what front-ends are told and may ask: events, turns, badges.
 
 use super::play;
 use super::presence::become_friends;
@@ -58,56 +58,6 @@ fn whoever_is_let_in_is_named_to_the_front_end() {
         assert!(
             world.heard_of(juliet, "message verona.lit sees-").is_empty(),
             "she does not see him"
-        );
-    });
-}
-
-#[test]
-fn a_question_is_answered_by_whom_it_was_asked_and_by_nobody_else() {
-    play(|world| {
-        let romeo = world.enter("romeo", "orchard", false);
-        let street = world.enter("romeo", "street", false);
-        let paris = world.enter("mercutio", "hall", false);
-        world.type_in(romeo, "wonder");
-        world.until(romeo, "Get ask-1");
-        for line in [street, paris] {
-            world.type_in(line, "answer ask-1 romeo");
-        }
-        world.settle();
-        assert!(
-            world.heard_of(romeo, "message verona.lit answered").is_empty(),
-            "they were not asked"
-        );
-        world.type_in(romeo, "answer ask-2 romeo");
-        world.type_in(romeo, "answer ask-1 romeo");
-        world.type_in(romeo, "answer ask-1 romeo");
-        world.settle();
-        assert_eq!(
-            world.heard_of(romeo, "message verona.lit answered"),
-            ["message verona.lit answered-7-orchard"],
-            "once"
-        );
-    });
-}
-
-#[test]
-fn a_question_that_nobody_answers_is_closed_in_time() {
-    play(|world| {
-        let romeo = world.enter("romeo", "orchard", false);
-        world.type_in(romeo, "wonder");
-        world.until(romeo, "Get ask-1");
-        world.pass(crosspoint_engine::shard::ASK_MS + 1_000);
-        world.settle();
-        assert_eq!(
-            world.heard_of(romeo, "message verona.lit answered"),
-            ["message verona.lit answered-7-nobody"]
-        );
-        world.type_in(romeo, "answer ask-1 romeo");
-        world.settle();
-        assert_eq!(
-            world.heard_of(romeo, "message verona.lit answered").len(),
-            1,
-            "too late"
         );
     });
 }

@@ -139,13 +139,45 @@ fn a_service_answers_what_the_domain_asks_and_nobody_else_can() {
 }
 
 #[test]
+fn a_session_answers_what_its_own_account_asks_and_nobody_else_can() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let street = world.enter("romeo", "street", false);
+        let mercutio = world.enter("mercutio", "hall", false);
+        world.type_in(romeo, "inquire romeo/orchard");
+        world.until(romeo, "Get inq-");
+        let asked = world.heard_of(romeo, "Get inq-").pop().expect("it was asked");
+        let id = asked.split(' ').nth(1).expect("an identifier").to_owned();
+        for line in [street, mercutio] {
+            world.type_in(line, &format!("answer {id} romeo"));
+        }
+        world.type_in(romeo, "answer inq-0-0 romeo");
+        world.settle();
+        assert!(world.heard_of(romeo, "Result").is_empty(), "they were not asked");
+        world.type_in(romeo, &format!("answer {id} romeo"));
+        world.type_in(romeo, &format!("answer {id} romeo"));
+        world.settle();
+        assert_eq!(
+            world.heard_of(romeo, "Result"),
+            ["Result inquired Ok((Query(Result), None))"],
+            "once"
+        );
+    });
+}
+
+#[test]
 fn a_question_that_nobody_answers_ends() {
     play(|world| {
-        let _service = world.service("capulet.lit");
+        let service = world.service("capulet.lit");
         let juliet = world.enter("juliet", "balcony", false);
         world.type_in(juliet, "inquire here capulet.lit");
         world.settle();
         world.pass(INQUIRY_MS + 200);
         world.until(juliet, "Result inquired Err(RemoteServerTimeout)");
+        let asked = world.heard_of(service, "got").pop().expect("it was asked");
+        let id = asked.rsplit(' ').next().expect("an identifier").to_owned();
+        world.type_in(service, &format!("answer capulet.lit verona.lit {id}"));
+        world.settle();
+        assert_eq!(world.heard_of(juliet, "Result").len(), 1, "too late");
     });
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Envelope};
+use crosspoint_engine::rooms::RoomSpeech;
 use crosspoint_engine::service::{Cipher, Frontend, Host, Translator};
 use crosspoint_engine::session::{Context, Peer, Session};
 
@@ -15,7 +16,7 @@ use crate::config::IcppConfig;
 use crate::session::IcppSession;
 use crate::trunk::TrunkSession;
 use crate::trunk::nodes::NODES_MAX;
-use crate::{neutral, queries};
+use crate::{neutral, queries, rooms};
 
 /// The ICPP front-end of one shard.
 pub struct IcppFront {
@@ -96,6 +97,10 @@ impl Frontend for IcppFront {
 
     fn translator(&self) -> Translator {
         neutral::to_neutral
+    }
+
+    fn room_speech(&self) -> Option<RoomSpeech> {
+        Some(rooms::SPEECH)
     }
 
     fn on_query(&mut self, query: Envelope, host: &mut dyn Host) {

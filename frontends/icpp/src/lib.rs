@@ -28,6 +28,8 @@ mod queries;
 #[cfg(feature = "front")]
 pub mod redirect;
 #[cfg(feature = "front")]
+mod rooms;
+#[cfg(feature = "front")]
 pub mod session;
 #[cfg(feature = "front")]
 pub mod ticket;

@@ -9,15 +9,18 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Envelope, Kind};
-use crosspoint_engine::jid::{JID_BYTES_MAX, Jid};
+use crosspoint_engine::envelope::{Codec, Content, Envelope, Kind};
+use crosspoint_engine::jid::JID_BYTES_MAX;
 use crosspoint_engine::neutral::{Activity, Neutral, Receipt};
+use crosspoint_engine::stable::StableId;
 use sha2::{Digest as _, Sha256};
 
 use crate::codec::ext::{self, Exts};
 use crate::codec::message::{ROOM_BYTES, kind, note, receipt, tag};
+use crate::codec::rooms::{Body, tag as room_tag};
 use crate::codec::{FRAME_BYTES, MessageId, Verb, ulid};
 use crate::parts::Parts;
+use crate::rooms;
 
 /// Longest text of another protocol that is told here, and longest subject or thread: a frame must hold them. What is cut ends in [`CUT`].
 const TEXT_BYTES_MAX: usize = (FRAME_BYTES - 2 * ROOM_BYTES) as usize;
@@ -45,6 +48,9 @@ fn fitting(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
 
 /// A message of a client's in neutral words; `None` if nothing of it has any.
 pub fn to_neutral(envelope: &Envelope) -> Option<Envelope> {
+    if let Some((verb, by_server)) = rooms::head(&envelope.content) {
+        return of_rooms(verb, by_server, envelope);
+    }
     if !matches!(envelope.kind, Kind::Message(_)) {
         return None;
     }
@@ -58,6 +64,44 @@ pub fn to_neutral(envelope: &Envelope) -> Option<Envelope> {
         content: said.pack(),
         ..envelope.clone()
     })
+}
+
+/// The same of what is written with the verbs of rooms.
+fn of_rooms(verb: Verb, by_server: bool, envelope: &Envelope) -> Option<Envelope> {
+    let neutral = |content| {
+        Some(Envelope {
+            content,
+            ..envelope.clone()
+        })
+    };
+    if let Some((_, body)) = rooms::told(&envelope.content) {
+        return neutral(Content {
+            codec: Codec::Neutral,
+            head: Bytes::new(),
+            body,
+        });
+    }
+    let body = Body::answer(&envelope.content.body).ok()?;
+    match (envelope.kind, verb) {
+        (Kind::Presence(_), _) => neutral(rooms::shown(&body).pack()),
+        // Those who have no words for it are told in plain ones.
+        (Kind::Message(_), Verb::Invite) if by_server => {
+            let by = body.text(room_tag::BY).unwrap_or_default();
+            let mut text = format!("{by} invites you to the room {}.", envelope.from.bare_str());
+            for (before, tag) in [(" ", room_tag::REASON), (" Its password: ", room_tag::PASSWORD)] {
+                if let Some(more) = body.text(tag) {
+                    text.push_str(before);
+                    text.push_str(more);
+                }
+            }
+            let said = Neutral {
+                text: Some(text.into()),
+                ..Neutral::default()
+            };
+            neutral(said.pack())
+        }
+        _ => None,
+    }
 }
 
 fn say<'p>(parts: &Parts<'p>) -> Neutral<'p> {
@@ -84,7 +128,11 @@ fn say<'p>(parts: &Parts<'p>) -> Neutral<'p> {
             };
             said.receipt = reference().map(|id| (what, id));
         }
-        Verb::Recall => said.retracts = reference(),
+        Verb::Recall => {
+            // In a room, others know a message by its identity in the archive.
+            let record = message.text_extension(tag::RECORD_REF).map(Cow::Borrowed);
+            said.retracts = record.or_else(reference);
+        }
         Verb::Edit => {
             said.replaces = reference();
             said.text = text(parts);
@@ -130,10 +178,16 @@ pub(crate) struct Spoken<'n> {
     pub(crate) payload: Cow<'n, str>,
 }
 
-/// A neutral message as a frame. `kind` is that of a DELIVER.
-pub(crate) fn from_neutral<'n>(envelope: &Envelope, said: Neutral<'n>, kind: u16) -> Spoken<'n> {
-    let (id, foreign) = message_id(&envelope.from, &envelope.id, &envelope.content.body);
-    let mut extensions = Vec::new();
+/// A neutral message as a frame. `kind` is that of a DELIVER; `own` are extensions that its room has added.
+pub(crate) fn from_neutral<'n>(envelope: &Envelope, said: Neutral<'n>, kind: u16, own: &[u8]) -> Spoken<'n> {
+    // In a room many write under one bare address; who stays the same whatever he is called.
+    let occupant = Exts::new(own).find(tag::OCCUPANT_ID).unwrap_or_default();
+    let author = [envelope.from.bare_str().as_bytes(), occupant].concat();
+    let (id, foreign) = message_id(&author, &envelope.id, &envelope.content.body);
+    let mut extensions = own.to_vec();
+    if let (false, Some(record)) = (own.is_empty(), said.retracts.as_deref().and_then(StableId::parse)) {
+        ext::write(&mut extensions, tag::RECORD_REF, &record.text());
+    }
     if let Some(foreign) = foreign {
         ext::write(&mut extensions, tag::FOREIGN_ID, foreign);
     }
@@ -145,10 +199,10 @@ pub(crate) fn from_neutral<'n>(envelope: &Envelope, said: Neutral<'n>, kind: u16
         ext::write(&mut extensions, tag::RECEIPT_WANTED, &[]);
     }
     let (verb, reference) = match (&said.retracts, &said.replaces, &said.receipt) {
-        (Some(id), _, _) => (Verb::Recall, Some((&envelope.from, id))),
-        (None, Some(id), _) => (Verb::Edit, Some((&envelope.from, id))),
+        (Some(id), _, _) => (Verb::Recall, Some((&*author, id))),
+        (None, Some(id), _) => (Verb::Edit, Some((&*author, id))),
         // What has happened to a message of the addressee's.
-        (None, None, Some((_, id))) => (Verb::Receipt, Some((&envelope.to, id))),
+        (None, None, Some((_, id))) => (Verb::Receipt, Some((envelope.to.bare_str().as_bytes(), id))),
         _ if said.text.is_none() && said.subject.is_none() && said.activity.is_some() => (Verb::Note, None),
         _ => (Verb::Deliver, None),
     };
@@ -177,12 +231,12 @@ pub(crate) fn from_neutral<'n>(envelope: &Envelope, said: Neutral<'n>, kind: u16
 }
 
 /// The message id of another protocol's identifier, and that identifier if it is no message id in text.
-fn message_id<'t>(author: &Jid, text: &'t [u8], otherwise: &[u8]) -> (MessageId, Option<&'t [u8]>) {
+fn message_id<'t>(author: &[u8], text: &'t [u8], otherwise: &[u8]) -> (MessageId, Option<&'t [u8]>) {
     if let Some(id) = ulid::parse(text) {
         return (id, None);
     }
     let mut hash = Sha256::new();
-    for part in [author.bare_str().as_bytes(), &[0], text, &[0]] {
+    for part in [author, &[0], text, &[0]] {
         hash.update(part);
     }
     if text.is_empty() {
@@ -198,7 +252,12 @@ fn message_id<'t>(author: &Jid, text: &'t [u8], otherwise: &[u8]) -> (MessageId,
 
 /// The extensions of a message that was written by a client, without those that only the server may say.
 pub(crate) fn honest(extensions: &[u8]) -> Option<Vec<u8>> {
-    let forged = |tag| matches!(tag, tag::COPY | tag::CONDITION | tag::FOREIGN_ID | tag::VERB);
+    let forged = |tag| {
+        matches!(
+            tag,
+            tag::COPY | tag::CONDITION | tag::FOREIGN_ID | tag::VERB | tag::OCCUPANT_ID | tag::RECORD
+        )
+    };
     if !Exts::new(extensions).flatten().any(|ext| forged(ext.tag)) {
         return None;
     }
@@ -276,7 +335,7 @@ mod tests {
         for (verb, kind, extensions, payload) in table {
             let sent = envelope(verb, kind, extensions, payload);
             let neutral = to_neutral(&sent).unwrap();
-            let back = from_neutral(&neutral, Neutral::read(&neutral.content.body), kind::CHAT);
+            let back = from_neutral(&neutral, Neutral::read(&neutral.content.body), kind::CHAT, &[]);
             let verb = if verb == Verb::Send { Verb::Deliver } else { verb };
             assert_eq!((back.verb, back.kind, back.id), (verb, kind, ID));
             assert_eq!(back.payload.as_bytes(), payload);
@@ -309,14 +368,14 @@ mod tests {
             text: Some("Hi".into()),
             ..Neutral::default()
         };
-        let hello = from_neutral(&foreign("abc", &said), said, kind::CHAT);
+        let hello = from_neutral(&foreign("abc", &said), said, kind::CHAT, &[]);
         assert_eq!(Exts::new(&hello.extensions).find(tag::FOREIGN_ID), Some(&b"abc"[..]));
         let said = Neutral {
             text: Some("Ho".into()),
             replaces: Some("abc".into()),
             ..Neutral::default()
         };
-        let edit = from_neutral(&foreign("abd", &said), said, kind::CHAT);
+        let edit = from_neutral(&foreign("abd", &said), said, kind::CHAT, &[]);
         assert_eq!(Exts::new(&edit.extensions).find(tag::REF), Some(&hello.id[..]));
         let receipt: &[(u16, &[u8])] = &[(tag::REF, &hello.id), (tag::FOREIGN_REF, b"abc")];
         let neutral = to_neutral(&envelope(Verb::Receipt, receipt::DELIVERED, receipt, b"")).unwrap();

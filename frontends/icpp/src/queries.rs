@@ -1,4 +1,4 @@
-//! What clients ask of the server: contacts, black list, history. Answered at the user's home.
+//! What clients ask of the server: contacts, black list, history, rooms. Answered at the user's home.
 //!
 //! A query's content is a verb and the frame's body (`parts.rs`); so is an answer's, and the session writes the header.
 //!
@@ -16,13 +16,17 @@ use crate::codec::sync::{History, Synced};
 use crate::codec::{Flags, Verb};
 use crate::limits::Limits;
 use crate::parts;
+use crate::rooms::listing;
 use crate::session::outbound;
 
 /// Answers a query.
 pub(crate) fn on_query(query: Envelope, limits: &Limits, host: &mut dyn Host) {
     let own = query.from.same_bare(&query.to);
     let outcome = match parts::query_head(&query.content) {
+        // The room has asked for this.
+        Some((Verb::History, _)) if is_room(&query.to, host) => listing::history(&query, limits, host),
         _ if !own => Err(Condition::NotAllowed),
+        Some((Verb::Rooms, _)) => listing::rooms(&query, limits, host),
         Some((Verb::Roster, _)) => roster(&query, host),
         Some((Verb::Block, _)) => block(&query, limits, host),
         Some((Verb::Allow, _)) => allow(&query, limits, host),
@@ -35,13 +39,13 @@ pub(crate) fn on_query(query: Envelope, limits: &Limits, host: &mut dyn Host) {
     }
 }
 
-/// A page of what was said: the messages, then where the next page begins.
-fn history(query: &Envelope, limits: &Limits, host: &mut dyn Host) -> Result<(), Condition> {
-    let asked = History::read(&query.content.body).map_err(|_| Condition::BadRequest)?;
-    let with = match asked.with {
-        "" => None,
-        with => Some(Jid::parse(with).map_err(|_| Condition::JidMalformed)?),
-    };
+fn is_room(address: &Jid, host: &dyn Host) -> bool {
+    let domain = host.rooms_domain().map(Jid::domain);
+    address.node().is_some() && domain == Some(address.domain())
+}
+
+/// Which page is wanted: where, which way, how many messages at most.
+pub(crate) fn page_of(asked: &History<'_>, limits: &Limits) -> (Span, Direction, u32) {
     let (span, direction) = match (asked.forwards, asked.bound) {
         (true, bound) => (Span::ALL.after(bound), Direction::Forward),
         (false, 0) => (Span::ALL, Direction::Backward),
@@ -51,13 +55,24 @@ fn history(query: &Envelope, limits: &Limits, host: &mut dyn Host) -> Result<(),
         0 => limits.history_page,
         limit => limit.min(limits.history_page),
     };
+    (span, direction, limit.into())
+}
+
+/// A page of what was said: the messages, then where the next page begins.
+fn history(query: &Envelope, limits: &Limits, host: &mut dyn Host) -> Result<(), Condition> {
+    let asked = History::read(&query.content.body).map_err(|_| Condition::BadRequest)?;
+    let with = match asked.with {
+        "" => None,
+        with => Some(Jid::parse(with).map_err(|_| Condition::JidMalformed)?),
+    };
+    let (span, direction, limit) = page_of(&asked, limits);
     let (query, bound) = (query.clone(), asked.bound);
     let user = query.to.to_bare();
     let then: ThenHistory = Box::new(move |page, host| match page {
         Ok(page) => send_history(&query, &page, with.as_ref(), bound, host),
         Err(condition) => host.refuse(query, condition),
     });
-    host.history(&user, span, direction, limit.into(), then);
+    host.history(&user, span, direction, limit, then);
     Ok(())
 }
 
@@ -74,11 +89,16 @@ fn send_history(query: &Envelope, page: &HistoryPage, with: Option<&Jid>, bound:
             answer(query, Verb::Items, Flags::MORE, body, host);
         }
     }
+    send_synced(query, page.edge, bound, page.complete, host);
+}
+
+/// The end of a page.
+pub(crate) fn send_synced(query: &Envelope, edge: u64, bound: u64, complete: bool, host: &mut dyn Host) {
     let synced = Synced {
         // The session knows it.
         epoch: 0,
-        offset: if page.edge == 0 { bound } else { page.edge },
-        more: !page.complete,
+        offset: if edge == 0 { bound } else { edge },
+        more: !complete,
     };
     let mut body = Vec::new();
     synced.write(&mut body);
@@ -86,7 +106,7 @@ fn send_history(query: &Envelope, page: &HistoryPage, with: Option<&Jid>, bound:
 }
 
 /// Sends an answer, or one part of it.
-fn answer(query: &Envelope, verb: Verb, flags: Flags, body: Vec<u8>, host: &mut dyn Host) {
+pub(crate) fn answer(query: &Envelope, verb: Verb, flags: Flags, body: Vec<u8>, host: &mut dyn Host) {
     host.send(query.answer(parts::query(verb, flags, body)));
 }
 
@@ -138,7 +158,7 @@ fn contact_address(contact: &Contact<'_>, user: &Jid) -> Result<Jid, Condition> 
 }
 
 /// An answer's frame is closed when it has grown to this. The largest contact, some 36 KiB, still fits behind it.
-const FRAME_BYTES_ENOUGH: usize = 16 * 1024;
+pub(crate) const FRAME_BYTES_ENOUGH: usize = 16 * 1024;
 const _: () = assert!(
     FRAME_BYTES_ENOUGH + 8 + JID_BYTES_MAX + NAME_BYTES_MAX + GROUPS_MAX * (2 + GROUP_BYTES_MAX)
         < crate::codec::FRAME_BYTES as usize

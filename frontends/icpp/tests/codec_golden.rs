@@ -6,6 +6,7 @@ use crosspoint_icpp::codec::elsewhere::{Drain, Node, Open, Reason, Redirect};
 use crosspoint_icpp::codec::hello::{Auth, Authed, Hello, Welcome};
 use crosspoint_icpp::codec::message::{kind, tag};
 use crosspoint_icpp::codec::presence::{Presence, Show, Subscription};
+use crosspoint_icpp::codec::rooms::{Body, Listed, Member, UNSAID, tag as tags, write_text};
 use crosspoint_icpp::codec::sync::{History, Sync, Synced};
 use crosspoint_icpp::codec::{Code, Flags, Frame, Header, Message, Refusal, Scan, Verb, ext, scan, write_frame};
 
@@ -347,10 +348,11 @@ fn sync_and_history() {
         bound: 4,
         limit: 50,
         forwards: true,
+        room: true,
         with: "r@m.lit",
     };
     let golden = with_length(bytes(
-        "00000000 62 01 0000 03000000 00000000 0400000000000000 3200 01 00 0700 0000 \"r@m.lit\"",
+        "00000000 62 01 0000 03000000 00000000 0400000000000000 3200 01 01 0700 0000 \"r@m.lit\"",
     ));
     assert_eq!(written(request(Verb::History, 3), |out| history.write(out)), golden);
     assert_eq!(History::read(body(&golden)), Ok(history));
@@ -460,6 +462,209 @@ fn trunks() {
     let mut cursor = Cursor::new(body(&golden));
     assert_eq!(Node::read(&mut cursor), Ok(node));
     assert!(cursor.is_empty());
+}
+
+#[test]
+fn what_a_client_says_to_rooms() {
+    let table: [(Verb, u8, &[(u16, &[u8])], &str); 7] = [
+        (
+            Verb::Create,
+            0x50,
+            &[(tags::ROOM, b"g@r.lit"), (tags::NICK, b"romeo")],
+            "0180 0700 \"g@r.lit\" 0200 0500 \"romeo\"",
+        ),
+        (
+            Verb::Join,
+            0x51,
+            &[
+                (tags::ROOM, b"g@r.lit"),
+                (tags::NICK, b"romeo"),
+                (tags::PASSWORD, b"rose"),
+                (tags::SHOW, &[3]),
+                (tags::STATUS, b"out"),
+                (tags::HISTORY_MESSAGES, &[5, 0, 0, 0]),
+                (tags::HISTORY_SINCE, &[1, 2, 3, 4, 5, 6, 7, 8]),
+            ],
+            "0180 0700 \"g@r.lit\" 0200 0500 \"romeo\" 0300 0400 \"rose\" 0500 0100 03 0600 0300 \"out\" 0f00 0400 05000000 \
+             1200 0800 0102030405060708",
+        ),
+        (Verb::Leave, 0x52, &[(tags::ROOM, b"g@r.lit")], "0180 0700 \"g@r.lit\""),
+        (
+            Verb::Show,
+            0x53,
+            &[(tags::ROOM, b"g@r.lit"), (tags::NICK, b"r"), (tags::SHOW, &[5])],
+            "0180 0700 \"g@r.lit\" 0200 0100 \"r\" 0500 0100 05",
+        ),
+        (
+            Verb::Invite,
+            0x54,
+            &[
+                (tags::ROOM, b"g@r.lit"),
+                (tags::TO, b"a@b"),
+                (tags::TO, b"c@d"),
+                (tags::REASON, b"x"),
+            ],
+            "0180 0700 \"g@r.lit\" 1700 0300 \"a@b\" 1700 0300 \"c@d\" 0400 0100 \"x\"",
+        ),
+        (
+            Verb::Decline,
+            0x55,
+            &[(tags::ROOM, b"g@r.lit"), (tags::TO, b"a@b")],
+            "0180 0700 \"g@r.lit\" 1700 0300 \"a@b\"",
+        ),
+        (
+            Verb::Voice,
+            0x56,
+            &[(tags::ROOM, b"g@r.lit"), (tags::NICK, b"v"), (tags::ALLOW, &[1])],
+            "0180 0700 \"g@r.lit\" 0200 0100 \"v\" 1d00 0100 01",
+        ),
+    ];
+    for (verb, number, extensions, body) in table {
+        rooms_frame(Header::push(verb, 0), number, extensions, body);
+    }
+}
+
+#[test]
+fn what_a_room_says() {
+    let table: [(Verb, u8, &[(u16, &[u8])], &str); 4] = [
+        (
+            Verb::Occupant,
+            0x57,
+            &[
+                (tags::ROOM, b"g@r.lit"),
+                (tags::NICK, b"r"),
+                (tags::AFFILIATION, &[4]),
+                (tags::ROLE, &[3]),
+                (tags::OCCUPANT_ID, b"id"),
+                (tags::REAL, b"a@b/c"),
+                (tags::CODES, &[110, 0, 201, 0]),
+                (tags::DESTROYED, b""),
+            ],
+            "0180 0700 \"g@r.lit\" 0200 0100 \"r\" 0700 0100 04 0800 0100 03 0900 0200 \"id\" 0a00 0500 \"a@b/c\" \
+             0b00 0400 6e00 c900 1400 0000",
+        ),
+        (
+            Verb::Subject,
+            0x58,
+            &[
+                (tags::ROOM, b"g@r.lit"),
+                (tags::SUBJECT, b"s"),
+                (tags::STAMP, &[9, 0, 0, 0, 0, 0, 0, 0]),
+            ],
+            "0180 0700 \"g@r.lit\" 1500 0100 \"s\" 1600 0800 0900000000000000",
+        ),
+        (
+            Verb::Notice,
+            0x59,
+            &[
+                (tags::ROOM, b"g@r.lit"),
+                (tags::ACCOUNT, b"a@b"),
+                (tags::AFFILIATION, &[2]),
+            ],
+            "0180 0700 \"g@r.lit\" 1e00 0300 \"a@b\" 0700 0100 02",
+        ),
+        (
+            Verb::Refused,
+            0x5a,
+            &[
+                (tags::ROOM, b"g@r.lit"),
+                (tags::VERB, &[0x51]),
+                (tags::CONDITION, &[36, 0]),
+            ],
+            "0180 0700 \"g@r.lit\" 1900 0100 51 0e00 0200 2400",
+        ),
+    ];
+    for (verb, number, extensions, body) in table {
+        rooms_frame(Header::push(verb, 0), number, extensions, body);
+    }
+}
+
+#[test]
+fn what_is_asked_of_a_room() {
+    let table: [(Verb, u8, &[(u16, &[u8])], &str); 3] = [
+        (
+            Verb::Members,
+            0x5b,
+            &[(tags::ROOM, b"g@r.lit"), (tags::AFFILIATION, &[0])],
+            "0180 0700 \"g@r.lit\" 0700 0100 00",
+        ),
+        (
+            Verb::Configure,
+            0x5d,
+            &[
+                (tags::ROOM, b"g@r.lit"),
+                (tags::OP, &[1]),
+                (tags::NAME, b"G"),
+                (tags::PERSISTENT, &[1]),
+                (tags::ENTRY_PASSWORD, b""),
+                (tags::PRIVATE_MESSAGES, &[0]),
+                (tags::OCCUPANTS_MAX, &[16, 0, 0, 0]),
+                (tags::OWNER, b"a@b"),
+                (tags::OWNER, b"c@d"),
+            ],
+            "0180 0700 \"g@r.lit\" 1c00 0100 01 2000 0100 \"G\" 2300 0100 01 2600 0000 2c00 0100 00 2e00 0400 10000000 \
+             3100 0300 \"a@b\" 3100 0300 \"c@d\"",
+        ),
+        (
+            Verb::Destroy,
+            0x5e,
+            &[(tags::ROOM, b"g@r.lit"), (tags::ALTERNATIVE, b"h@r.lit")],
+            "0180 0700 \"g@r.lit\" 1300 0700 \"h@r.lit\"",
+        ),
+    ];
+    for (verb, number, extensions, body) in table {
+        rooms_frame(request(verb, 3), number, extensions, body);
+    }
+    let member = Member {
+        affiliation: UNSAID,
+        role: 0,
+        address: "a@b",
+        nick: "v",
+        reason: "why",
+    };
+    let golden = with_length(bytes(
+        "00000000 5c 01 0000 03000000 00000000 0180 0700 \"g@r.lit\" 1a00 0f00 ff 00 0300 0100 0300 \"a@b\" \"v\" \"why\"",
+    ));
+    let frame = written(request(Verb::Change, 3), |out| {
+        write_text(out, tags::ROOM, "g@r.lit");
+        member.write(out);
+    });
+    assert_eq!(frame, golden);
+    let read = Body::read(Verb::Change, body(&golden)).unwrap();
+    assert_eq!(read.members().collect::<Vec<_>>(), [member]);
+    let listed = Listed {
+        occupants: 7,
+        address: "g@r.lit",
+        name: "G",
+    };
+    let golden = with_length(bytes(
+        "00000000 5f 02 0000 03000000 00000000 3300 0500 \"r.lit\" 1b00 1000 07000000 0700 0100 \"g@r.lit\" \"G\"",
+    ));
+    let frame = written(answer(Verb::Rooms, 3), |out| {
+        write_text(out, tags::DOMAIN, "r.lit");
+        listed.write(out);
+    });
+    assert_eq!(frame, golden);
+    let read = Body::read(Verb::Rooms, body(&golden)).unwrap();
+    assert_eq!(read.listed().collect::<Vec<_>>(), [listed]);
+}
+
+/// A frame of extensions is these bytes, and they are read as these extensions.
+fn rooms_frame(header: Header, number: u8, extensions: &[(u16, &[u8])], text: &str) {
+    let (flags, id) = (header.flags.0, header.id);
+    let golden = with_length(bytes(&format!(
+        "00000000 {number:02x} {flags:02x} 0000 {id:02x}000000 00000000 {text}"
+    )));
+    let frame = written(header, |out| {
+        for (tag, value) in extensions {
+            ext::write(out, *tag, value);
+        }
+    });
+    assert_eq!(frame, golden);
+    let verb = Verb::from_number(number).unwrap();
+    let read = Body::read(verb, body(&golden)).unwrap();
+    let read: Vec<(u16, &[u8])> = read.extensions().map(|ext| (ext.tag, ext.value)).collect();
+    assert_eq!(read, extensions);
 }
 
 /// A verb without a line in this file would not be held to the document.

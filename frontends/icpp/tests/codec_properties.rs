@@ -5,6 +5,7 @@ use crosspoint_icpp::codec::cursor::Cursor;
 use crosspoint_icpp::codec::elsewhere::{Drain, Node, Open, Redirect};
 use crosspoint_icpp::codec::hello::{Auth, Authed, Hello, Welcome};
 use crosspoint_icpp::codec::presence::{Presence, Subscription};
+use crosspoint_icpp::codec::rooms::{Body, Member, tag};
 use crosspoint_icpp::codec::sync::{History, Sync, Synced};
 use crosspoint_icpp::codec::{
     Fault, Flags, HEADER_BYTES, Header, Message, Opening, PREFACE, Refusal, Scan, Verb, ext, preface, scan, ulid,
@@ -32,6 +33,18 @@ fn read_all(body: &[u8]) {
     );
     let _ = Redirect::read(body).map(|redirect| redirect.urls().count());
     let _ = (Drain::read(body), Open::read(body));
+    for verb in Verb::ALL {
+        let _ = Body::read(*verb, body).map(|body| {
+            let lists = body.members().count() + body.listed().count() + body.texts(tag::TO).count();
+            let numbers = (
+                body.u8(tag::ROLE),
+                body.u16(tag::LIMIT),
+                body.u32(tag::TOTAL),
+                body.u64(tag::STAMP),
+            );
+            (lists, numbers, body.codes().count(), body.text(tag::ROOM))
+        });
+    }
     let mut cursor = Cursor::new(body);
     while Presence::read(&mut cursor).is_ok() && !cursor.is_empty() {}
     let mut cursor = Cursor::new(body);
@@ -102,6 +115,21 @@ proptest! {
         prop_assert_eq!(Message::read(&body), Ok(message));
         for length in 0..body.len() - payload.len() {
             prop_assert!(Message::read(&body[..length]).is_err());
+        }
+    }
+
+    /// What is said of an occupant is read as the same, and nothing shorter is.
+    #[test]
+    fn members_come_back(affiliation in any::<u8>(), role in any::<u8>(), address in "[a-z@.é]{0,40}", nick in "\\PC{0,20}", reason in "\\PC{0,40}") {
+        let member = Member { affiliation, role, address: &address, nick: &nick, reason: &reason };
+        let mut body = Vec::new();
+        ext::write(&mut body, tag::ROOM, b"garden@rooms.lit");
+        member.write(&mut body);
+        let read = Body::read(Verb::Change, &body).unwrap();
+        prop_assert_eq!(read.members().collect::<Vec<_>>(), vec![member]);
+        for length in 0..body.len() {
+            let cut = Body::read(Verb::Change, &body[..length]);
+            prop_assert!(cut.is_err() || cut.unwrap().members().next().is_none());
         }
     }
 

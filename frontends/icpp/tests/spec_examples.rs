@@ -1,7 +1,8 @@
 //! The examples of SPEC.md are what they say they are.
 
 use crosspoint_icpp::codec::hello::{Auth, Authed, Hello, Welcome};
-use crosspoint_icpp::codec::message::{receipt, tag};
+use crosspoint_icpp::codec::message::{kind, receipt, tag};
+use crosspoint_icpp::codec::rooms::{self, Body};
 use crosspoint_icpp::codec::sync::Synced;
 use crosspoint_icpp::codec::{Message, PREFACE, Refusal, Scan, Verb, scan};
 
@@ -41,9 +42,16 @@ fn every_example_is_what_its_title_says() {
     }
     use Verb::*;
     let expected = [
-        Hello, Welcome, Auth, Authed, Sync, Synced, Presence, Send, Accepted, Deliver, Receipt, Ping, Pong, Bye,
+        Hello, Welcome, Auth, Authed, Sync, Synced, Presence, Send, Accepted, Deliver, Receipt, Ping, Pong, Bye, Join,
+        Occupant, Send, Deliver, Change, Change, Leave,
     ];
     assert_eq!(verbs, expected);
+}
+
+fn room(verb: Verb, body: &[u8]) -> Body<'_> {
+    let read = Body::read(verb, body).unwrap();
+    assert_eq!(read.text(rooms::tag::ROOM), Some("garden@rooms.lit"));
+    read
 }
 
 fn is_good(verb: Verb, body: &[u8]) {
@@ -55,8 +63,15 @@ fn is_good(verb: Verb, body: &[u8]) {
         Verb::Synced => assert!(!Synced::read(body).unwrap().more),
         Verb::Send | Verb::Deliver => {
             let message = Message::read(body).unwrap();
-            assert_eq!((message.to, message.payload), ("juliet@c.lit", &b"But, soft!"[..]));
-            assert!(message.extension(tag::RECEIPT_WANTED).is_some());
+            assert_eq!(message.payload, b"But, soft!");
+            if message.kind == kind::GROUPCHAT {
+                let room = if verb == Verb::Send { message.to } else { message.from };
+                assert!(room.starts_with("garden@rooms.lit"));
+                assert_eq!(message.text_extension(tag::RECORD).is_some(), verb == Verb::Deliver);
+            } else {
+                assert_eq!(message.to, "juliet@c.lit");
+                assert!(message.extension(tag::RECEIPT_WANTED).is_some());
+            }
         }
         Verb::Receipt => {
             let message = Message::read(body).unwrap();
@@ -65,6 +80,13 @@ fn is_good(verb: Verb, body: &[u8]) {
                 (receipt::DELIVERED, true)
             );
         }
+        Verb::Join => assert_eq!(room(verb, body).u32(rooms::tag::HISTORY_MESSAGES), Some(0)),
+        Verb::Occupant => assert_eq!(room(verb, body).codes().collect::<Vec<_>>(), [110]),
+        Verb::Change if !body.is_empty() => {
+            let kicked = room(verb, body).members().next().unwrap();
+            assert_eq!((kicked.role, kicked.nick, kicked.reason), (0, "tybalt", "enough"));
+        }
+        Verb::Leave => drop(room(verb, body)),
         Verb::Bye => assert_eq!(Refusal::read(body).unwrap().retry_after_ms, 1000),
         _ => {}
     }

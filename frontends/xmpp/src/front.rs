@@ -89,10 +89,6 @@ impl Frontend for XmppFront {
         event.content.codec == Codec::Xmpp && self.features.wants(session, event)
     }
 
-    fn on_answer(&mut self, key: u64, answer: Option<Envelope>, host: &mut dyn Host) {
-        self.features.on_answer(key, answer.as_ref(), host);
-    }
-
     fn room_speech(&self) -> Option<RoomSpeech> {
         Some(rooms::SPEECH)
     }

@@ -2,7 +2,9 @@
 
 mod features_support;
 
-use crosspoint_engine::envelope::{Codec, Content, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
+use crosspoint_engine::envelope::{
+    Codec, Condition, Content, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind,
+};
 use crosspoint_engine::service::Table;
 use crosspoint_xmpp::features;
 use features_support::{Stage, jid};
@@ -573,7 +575,7 @@ mod telling {
         stage.send(JULIET, JULIETS, "set", "", &publish("n", "1", &[]));
         stage.host.settle_one();
         stage.host.settle_one();
-        stage.host.failure = Some(crosspoint_engine::envelope::Condition::InternalServerError);
+        stage.host.failure = Some(Condition::InternalServerError);
         assert_eq!(to(&mut stage), [""; 0]);
         assert_eq!(
             features_support::show(&stage.host.sent.remove(0)),
@@ -763,11 +765,11 @@ mod interest {
     }
 
     fn answer(stage: &mut Stage, info: &str) {
-        let (key, query) = stage.host.asked.remove(0);
+        let query = stage.host.inquiry().expect("somebody is asked");
         assert_eq!(query.from, query.to.to_bare(), "the client's own account asks");
         let mut answer = query.answer(content(info));
         answer.kind = Kind::Query(QueryKind::Result);
-        stage.features.on_answer(key, Some(&answer), &mut stage.host);
+        stage.host.end_inquiry(Ok(answer));
     }
 
     fn event(node: &str) -> Envelope {
@@ -789,7 +791,7 @@ mod interest {
         for session in [JULIET, "juliet@capulet.example/chamber", ROMEO] {
             stage.features.on_presence(&presence(session, &ver), &mut stage.host);
         }
-        assert_eq!(stage.host.asked.len(), 1, "one question for all");
+        assert_eq!(stage.host.inquiries_open(), 1, "one question for all");
         assert!(!wants(&stage, JULIET, "n"), "nothing is known yet");
         answer(&mut stage, INFO);
         for session in [JULIET, "juliet@capulet.example/chamber", ROMEO] {
@@ -798,7 +800,7 @@ mod interest {
         stage
             .features
             .on_presence(&presence("nurse@capulet.example/hall", &ver), &mut stage.host);
-        assert!(stage.host.asked.is_empty() && wants(&stage, "nurse@capulet.example/hall", "n"));
+        assert!(stage.host.inquiries_open() == 0 && wants(&stage, "nurse@capulet.example/hall", "n"));
         let mut gone = presence(JULIET, &ver);
         gone.kind = Kind::Presence(PresenceKind::Unavailable);
         stage.features.on_presence(&gone, &mut stage.host);
@@ -815,7 +817,8 @@ mod interest {
         answer(&mut stage, &INFO.replace("n+notify", "m+notify"));
         assert!(wants(&stage, ROMEO, "m"), "of itself a client says what it likes");
         assert!(!wants(&stage, JULIET, "m") && !wants(&stage, JULIET, "n"));
-        assert_eq!(stage.host.asked[0].1.to, jid(JULIET), "the next one is asked");
+        let next = stage.host.inquiry().expect("the next one is asked");
+        assert_eq!(next.to, jid(JULIET));
         answer(&mut stage, INFO);
         assert!(wants(&stage, JULIET, "n") && !wants(&stage, ROMEO, "n"));
         stage
@@ -830,11 +833,27 @@ mod interest {
         let ver = ver(&["n+notify"]);
         stage.features.on_presence(&presence(ROMEO, &ver), &mut stage.host);
         stage.features.on_presence(&presence(JULIET, &ver), &mut stage.host);
-        let (key, _) = stage.host.asked.remove(0);
-        stage.features.on_answer(key, None, &mut stage.host);
+        stage.host.end_inquiry(Err(Condition::RemoteServerTimeout));
         assert!(!wants(&stage, ROMEO, "n"));
         answer(&mut stage, INFO);
         assert!(wants(&stage, JULIET, "n"));
+    }
+
+    /// A refusal by the switch itself comes at once, while the question is asked.
+    #[test]
+    fn when_too_much_is_asked_already_nobody_else_is_and_the_next_presence_asks_again() {
+        let mut stage = Stage::new();
+        let ver = ver(&["n+notify"]);
+        for session in [ROMEO, JULIET] {
+            stage.features.on_presence(&presence(session, &ver), &mut stage.host);
+        }
+        stage.host.end_inquiry(Err(Condition::ResourceConstraint));
+        assert_eq!(stage.host.inquiries_open(), 0);
+        stage
+            .features
+            .on_presence(&presence("nurse@capulet.example/hall", &ver), &mut stage.host);
+        answer(&mut stage, INFO);
+        assert!(wants(&stage, "nurse@capulet.example/hall", "n"));
     }
 
     #[test]
@@ -846,12 +865,10 @@ mod interest {
                 .features
                 .on_presence(&presence(&session, &format!("unknown{number}")), &mut stage.host);
         }
-        assert_eq!(stage.host.asked.len(), features::CAPS_ASKING_MAX);
-        stage
-            .host
-            .asked
-            .drain(..)
-            .for_each(|(key, _)| stage.features.on_answer(key, None, &mut FakeHost::new()));
+        assert_eq!(stage.host.inquiries_open(), features::CAPS_ASKING_MAX);
+        for _ in 0..features::CAPS_ASKING_MAX {
+            stage.host.end_inquiry(Err(Condition::RemoteServerTimeout));
+        }
         let first = ver(&["n0+notify"]);
         for number in 0..=features::CAPS_KNOWN_MAX {
             let feature = format!("n{number}+notify");
@@ -860,7 +877,7 @@ mod interest {
             answer(&mut stage, &INFO.replace("n+notify", &feature));
         }
         stage.features.on_presence(&presence(ROMEO, &first), &mut stage.host);
-        assert_eq!(stage.host.asked.len(), 1, "the oldest was forgotten");
+        assert_eq!(stage.host.inquiries_open(), 1, "the oldest was forgotten");
     }
 
     #[test]
@@ -893,6 +910,4 @@ mod interest {
             "another presence with the same hash asks nobody"
         );
     }
-
-    use features_support::FakeHost;
 }

@@ -238,7 +238,7 @@ fn an_answer_to_a_question_of_the_server_goes_on_and_others_do_not() {
     let mut client = Client::bound();
     client.send("<iq type='result' id='push1'/><iq type='result' id='push2' to='romeo@montague.lit'/>");
     assert!(client.routed().is_empty());
-    client.send("<iq type='result' id='ask-1' to='romeo@montague.lit'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    client.send("<iq type='result' id='inq-0-1' to='romeo@montague.lit'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
     let routed = client.routed();
     assert_eq!(routed.len(), 1);
     assert_eq!(routed[0].kind, Kind::Query(QueryKind::Result));

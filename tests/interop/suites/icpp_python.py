@@ -2,10 +2,10 @@
 
 from interop.stage import Tally
 
-from . import icpp_python_crash, icpp_python_hostile, icpp_python_xmpp
+from . import icpp_python_crash, icpp_python_hostile, icpp_python_rooms, icpp_python_xmpp
 from .icpp_python_people import stage
 
-assert icpp_python_crash and icpp_python_hostile and icpp_python_xmpp
+assert icpp_python_crash and icpp_python_hostile and icpp_python_rooms and icpp_python_xmpp
 
 
 def run(server, only=()):

@@ -70,6 +70,30 @@ fn entering_is_refused_as_the_table_says() {
     }
 }
 
+/// Who wants to make a room wants no other's, nor his own of before.
+#[test]
+fn a_room_that_is_there_cannot_be_made() {
+    let founds = || {
+        RoomRequest::Join(Join {
+            founds: true,
+            ..Join::default()
+        })
+    };
+    for (who, nick) in [("new", "new"), ("owner", "owner")] {
+        let (mut room, mut log) = court();
+        let refused = asks(&mut room, &mut log, who, nick, founds());
+        assert_eq!(refused, Err(Condition::Conflict), "{who}");
+    }
+    let (mut room, mut log) = court();
+    room.locked = true;
+    asks(&mut room, &mut log, "owner", "", RoomRequest::Leave).unwrap();
+    assert_eq!(
+        asks(&mut room, &mut log, "owner", "owner", founds()),
+        Ok(()),
+        "it was just made"
+    );
+}
+
 #[test]
 fn who_may_enter_enters() {
     let (mut room, mut log) = court();

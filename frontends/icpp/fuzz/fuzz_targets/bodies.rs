@@ -6,8 +6,9 @@ use crosspoint_icpp::codec::cursor::Cursor;
 use crosspoint_icpp::codec::elsewhere::{Drain, Node, Open, Redirect};
 use crosspoint_icpp::codec::hello::{Auth, Authed, Hello, Welcome};
 use crosspoint_icpp::codec::presence::{Presence, Subscription};
+use crosspoint_icpp::codec::rooms::Body;
 use crosspoint_icpp::codec::sync::{History, Sync, Synced};
-use crosspoint_icpp::codec::{Message, Refusal, preface, scan};
+use crosspoint_icpp::codec::{Message, Refusal, Verb, preface, scan};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -23,6 +24,9 @@ fuzz_target!(|data: &[u8]| {
     let _ = (Sync::read(data), Synced::read(data), History::read(data).is_ok(), Refusal::read(data).is_ok());
     let _ = Redirect::read(data).map(|redirect| redirect.urls().count());
     let _ = (Drain::read(data), Open::read(data).is_ok(), Subscription::read(data).is_ok());
+    for verb in Verb::ALL {
+        let _ = Body::read(*verb, data).map(|body| body.members().count() + body.listed().count() + body.codes().count());
+    }
     let mut cursor = Cursor::new(data);
     while Presence::read(&mut cursor).is_ok() && !cursor.is_empty() {}
     let mut cursor = Cursor::new(data);

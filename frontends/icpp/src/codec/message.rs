@@ -81,6 +81,12 @@ pub mod tag {
     pub const STATE: u16 = 0x000B;
     /// In ITEMS: the verb that it was, if it was not DELIVER.
     pub const VERB: u16 = 0x000C;
+    /// From a room: the same for all sessions of its writer's account there.
+    pub const OCCUPANT_ID: u16 = 0x000D;
+    /// From a room: its identity in the room's archive.
+    pub const RECORD: u16 = 0x000E;
+    /// The same of the message that is meant.
+    pub const RECORD_REF: u16 = 0x000F;
 }
 
 /// The body of a message, borrowed.
@@ -176,9 +182,15 @@ impl<'a> Message<'a> {
 /// Whether an extension of a message is known, and has its shape.
 fn known(ext: Ext<'_>) -> Result<bool, Fault> {
     match ext.tag {
-        tag::SUBJECT | tag::THREAD | tag::CONTENT_TYPE | tag::FALLBACK | tag::FOREIGN_ID | tag::FOREIGN_REF => {
-            text(ext.value).map(|_| true)
-        }
+        tag::SUBJECT
+        | tag::THREAD
+        | tag::CONTENT_TYPE
+        | tag::FALLBACK
+        | tag::FOREIGN_ID
+        | tag::FOREIGN_REF
+        | tag::OCCUPANT_ID
+        | tag::RECORD
+        | tag::RECORD_REF => text(ext.value).map(|_| true),
         tag::RECEIPT_WANTED if ext.value.is_empty() => Ok(true),
         tag::REF if ext.value.len() == 16 => Ok(true),
         tag::COPY | tag::STATE | tag::VERB if ext.value.len() == 1 => Ok(true),

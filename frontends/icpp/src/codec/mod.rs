@@ -1,7 +1,7 @@
 //! The codec: bytes to borrowed frames, and back. SPEC.md is its law; the tests hold every layout to bytes.
 //!
 //! Reading order: `header` (frames), `verb`, `fault`, `ext` (tagged values), `message` (the hot path), then a file for each
-//! family of bodies: `hello`, `presence`, `contacts`, `sync`, `refusal`, `elsewhere`. `ulid` is for other protocols' sake.
+//! family of bodies: `hello`, `presence`, `contacts`, `sync`, `refusal`, `elsewhere`, `rooms`. `ulid` is for other protocols' sake.
 //!
 //! Invariants: no I/O, no clock, no allocation but what the output needs to grow; whatever a peer sends is a frame, a partial frame or a [`Fault`].
 
@@ -15,6 +15,7 @@ pub mod hello;
 pub mod message;
 pub mod presence;
 mod refusal;
+pub mod rooms;
 pub mod sync;
 pub mod ulid;
 mod verb;

@@ -49,11 +49,7 @@ impl Synced {
     pub fn read(body: &[u8]) -> Result<Synced, Fault> {
         let mut cursor = Cursor::new(body);
         let (epoch, offset) = (cursor.u64()?, cursor.u64()?);
-        let more = match cursor.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Fault::Malformed),
-        };
+        let more = flag(cursor.u8()?)?;
         cursor.zero(7)?;
         cursor.end()?;
         Ok(Synced { epoch, offset, more })
@@ -67,7 +63,7 @@ impl Synced {
     }
 }
 
-/// Asks for what was said: `0 u64 bound   8 u16 limit   10 u8 direction   11 zero   12 u16 with   14 zero   16 with`.
+/// Asks for what was said: `0 u64 bound   8 u16 limit   10 u8 direction   11 u8 room   12 u16 with   14 zero   16 with`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History<'a> {
     /// Exclusive; 0 for the newest, or the oldest.
@@ -76,6 +72,8 @@ pub struct History<'a> {
     pub limit: u16,
     /// Towards newer ones.
     pub forwards: bool,
+    /// What was said in the room of that address, not by the user and to him.
+    pub room: bool,
     /// With whom, a bare address; empty for all.
     pub with: &'a str,
 }
@@ -85,12 +83,8 @@ impl<'a> History<'a> {
     pub fn read(body: &'a [u8]) -> Result<History<'a>, Fault> {
         let mut cursor = Cursor::new(body);
         let (bound, limit) = (cursor.u64()?, cursor.u16()?);
-        let forwards = match cursor.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Fault::Malformed),
-        };
-        cursor.zero(1)?;
+        let forwards = flag(cursor.u8()?)?;
+        let room = flag(cursor.u8()?)?;
         let with = cursor.u16()?;
         cursor.zero(2)?;
         let with = cursor.text(with.into())?;
@@ -99,6 +93,7 @@ impl<'a> History<'a> {
             bound,
             limit,
             forwards,
+            room,
             with,
         })
     }
@@ -107,9 +102,17 @@ impl<'a> History<'a> {
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bound.to_le_bytes());
         out.extend_from_slice(&self.limit.to_le_bytes());
-        out.extend_from_slice(&[u8::from(self.forwards), 0]);
+        out.extend_from_slice(&[u8::from(self.forwards), u8::from(self.room)]);
         out.extend_from_slice(&(self.with.len() as u16).to_le_bytes());
         out.extend_from_slice(&[0, 0]);
         out.extend_from_slice(self.with.as_bytes());
+    }
+}
+
+fn flag(byte: u8) -> Result<bool, Fault> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Fault::Malformed),
     }
 }

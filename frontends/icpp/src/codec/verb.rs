@@ -87,6 +87,38 @@ verbs! {
     Block = 0x41;
     /// The white list.
     Allow = 0x42;
+    /// Makes a room and enters it.
+    Create = 0x50;
+    /// Enters a room, or asks for everything anew.
+    Join = 0x51;
+    /// Leaves it.
+    Leave = 0x52;
+    /// Another status there, or another nickname.
+    Show = 0x53;
+    /// An invitation.
+    Invite = 0x54;
+    /// An invitation is declined.
+    Decline = 0x55;
+    /// A voice is asked for, or granted.
+    Voice = 0x56;
+    /// An occupant is there, has changed, or leaves.
+    Occupant = 0x57;
+    /// The room's subject.
+    Subject = 0x58;
+    /// Something else about the room.
+    Notice = 0x59;
+    /// The room has refused what was said to it.
+    Refused = 0x5A;
+    /// Lists of occupants and affiliations.
+    Members = 0x5B;
+    /// Changes affiliations and roles.
+    Change = 0x5C;
+    /// How the room is run.
+    Configure = 0x5D;
+    /// Ends it.
+    Destroy = 0x5E;
+    /// The list of public rooms.
+    Rooms = 0x5F;
     /// Asks for what waited.
     Sync = 0x60;
     /// That was all of it.
@@ -111,6 +143,33 @@ impl Verb {
                 | Verb::Unsubscribe
                 | Verb::Approve
                 | Verb::Deny
+        ) || self.is_of_rooms_from_client()
+    }
+
+    /// Whether it is what a client says to a room, and no request.
+    #[must_use]
+    pub fn is_of_rooms_from_client(self) -> bool {
+        matches!(
+            self,
+            Verb::Create | Verb::Join | Verb::Leave | Verb::Show | Verb::Invite | Verb::Decline | Verb::Voice
+        )
+    }
+
+    /// Whether it is what a room tells a client, and no answer.
+    #[must_use]
+    pub fn is_of_rooms_from_server(self) -> bool {
+        matches!(
+            self,
+            Verb::Occupant | Verb::Subject | Verb::Notice | Verb::Refused | Verb::Invite | Verb::Decline | Verb::Voice
+        )
+    }
+
+    /// Whether its answers are extensions, which may come in several frames.
+    #[must_use]
+    pub fn is_cut(self) -> bool {
+        matches!(
+            self,
+            Verb::Members | Verb::Change | Verb::Configure | Verb::Destroy | Verb::Rooms
         )
     }
 
@@ -130,7 +189,7 @@ impl Verb {
                 | Verb::Roster
                 | Verb::Block
                 | Verb::Allow
-        )
+        ) || self.is_of_rooms_from_server()
     }
 
     /// Whether its body is that of messages (SPEC.md section 5).

@@ -22,6 +22,7 @@ use crate::queries;
 use super::Flow;
 use super::established::{Established, is_request};
 use super::inbound::Run;
+use super::rooms;
 use super::write::Place;
 
 /// Where the address of a PRESENCE begins in its frame.
@@ -39,7 +40,7 @@ pub(super) fn presence(session: &mut Established, frame: &Frame<'_>, run: &mut R
         _ => PresenceKind::Available,
     };
     let said = Neutral {
-        show: shown(presence.show),
+        show: shown_as(presence.show),
         status: Some(presence.status.into()).filter(|_| !presence.status.is_empty()),
         priority: presence.priority,
         ..Neutral::default()
@@ -66,7 +67,8 @@ pub(super) fn presence(session: &mut Established, frame: &Frame<'_>, run: &mut R
     Flow::Next
 }
 
-fn shown(show: Show) -> Option<Shown> {
+/// A show in neutral words.
+pub(crate) fn shown_as(show: Show) -> Option<Shown> {
     Some(match show {
         Show::Unavailable => return None,
         Show::Available => Shown::Available,
@@ -129,7 +131,10 @@ pub(super) fn query(
     }
     let shape = match verb {
         Verb::Roster => Roster::read(frame.body).map(|_| ()),
-        Verb::History => History::read(frame.body).map(|_| ()),
+        Verb::History => match History::read(frame.body) {
+            Ok(asked) if asked.room => return rooms::query(session, verb, frame, run, cx),
+            shape => shape.map(|_| ()),
+        },
         _ => List::read(frame.body).map(|_| ()),
     };
     if let Err(fault) = shape {

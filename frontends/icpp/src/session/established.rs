@@ -21,7 +21,7 @@ use super::inbound::{self, Run};
 use super::lifecycle::Returning;
 use super::unacked::{Inbound, Outbound};
 use super::write::Place;
-use super::{contacts, outbound};
+use super::{contacts, outbound, rooms};
 
 /// How long an acknowledgement that nobody waits for may wait for another frame, in milliseconds.
 const ACCEPTED_LATER_MS: u64 = 100;
@@ -170,6 +170,12 @@ impl Established {
                 contacts::subscription(self, verb, frame, config, cx)
             }
             Verb::Roster | Verb::Block | Verb::Allow | Verb::History => contacts::query(self, verb, frame, run, cx),
+            Verb::Create | Verb::Join | Verb::Leave | Verb::Show | Verb::Invite | Verb::Decline | Verb::Voice => {
+                rooms::push(self, verb, frame, config, run, cx)
+            }
+            Verb::Members | Verb::Change | Verb::Configure | Verb::Destroy | Verb::Rooms => {
+                rooms::query(self, verb, frame, run, cx)
+            }
             Verb::Sync => self.sync(frame, place, cx),
             Verb::State => self.state(frame, place, cx),
             Verb::Bye if !frame.body.is_empty() => Flow::Fail(Code::Malformed),

@@ -107,7 +107,9 @@ pub(super) fn message(
         return Flow::Fail(Code::Malformed);
     };
     let content = content(&message, frame, run);
-    let durable = reliable && hints.has(Hints::STORE);
+    // A room keeps what no addressee's log does.
+    let to_room = kind == MessageKind::Groupchat && !frame.header.flags.has(Flags::NOSTORE);
+    let durable = reliable && (hints.has(Hints::STORE) || to_room);
     let number = reliable.then(|| session.inbound.receive(!durable));
     cx.actions.push(Action::Route {
         envelope: Envelope {
@@ -137,6 +139,7 @@ fn classify(verb: Verb, message: &Message<'_>, flags: Flags) -> Option<(MessageK
         (Verb::Receipt, receipt::DELIVERED | receipt::DISPLAYED) if refers => (MessageKind::Chat, stored),
         (Verb::Edit | Verb::Recall, kind::CHAT) if refers => (MessageKind::Chat, stored),
         (Verb::Edit | Verb::Recall, kind::NORMAL) if refers => (MessageKind::Normal, stored),
+        (Verb::Edit | Verb::Recall, kind::GROUPCHAT) if refers => (MessageKind::Groupchat, Hints::NONE),
         _ => return None,
     };
     match found {

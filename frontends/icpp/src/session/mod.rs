@@ -6,13 +6,13 @@
 //!       └───────────── any fault: ERROR, Close ◀─────────────────────────────┘
 //! ```
 //! Reading order: here (the frame loop), `opening`, `login`, `established` (what a client in a session says), `inbound` (its messages),
-//! `outbound` (what it is told), `unacked` (counting), `lifecycle` (events, time, the end).
+//! `outbound` (what it is told), `rooms`, `unacked` (counting), `lifecycle` (events, time, the end).
 //!
 //! Invariants:
 //! - No I/O, no clock, no randomness of its own.
 //! - After `Close` nothing is pushed and nothing is read.
 
-mod contacts;
+pub(crate) mod contacts;
 mod deferred;
 mod established;
 mod inbound;
@@ -20,6 +20,7 @@ mod lifecycle;
 mod login;
 mod opening;
 pub(crate) mod outbound;
+mod rooms;
 mod unacked;
 mod write;
 

@@ -4,7 +4,8 @@
 //! - Every reliable frame is kept until the client acknowledges it.
 //! - While the client is away, or in the background, presence is kept back and typing is dropped.
 
-use crosspoint_engine::envelope::{Codec, Condition, Envelope, Hints, Kind, PresenceKind, QueryKind};
+use bytes::Bytes;
+use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Hints, Kind, PresenceKind, QueryKind};
 use crosspoint_engine::neutral::{self as words, Neutral};
 use crosspoint_engine::session::{Action, Context, Delivery, Form};
 use crosspoint_engine::store::RecordId;
@@ -16,15 +17,17 @@ use crate::codec::{Code, Flags, Header, Message, Refusal, Verb, write_frame};
 use crate::config::IcppConfig;
 use crate::neutral;
 use crate::parts::{self, Parts};
+use crate::queries;
 
 use super::Flow;
 use super::established::Established;
+use super::rooms;
 use super::write::Place;
 
 /// Milliseconds are shifted by this to make stamps (SPEC.md section 5).
 const STAMP_SHIFT: u32 = 20;
 /// Before the numbers of conditions (SPEC.md section 10).
-const CONDITIONS: u16 = 32;
+pub(super) const CONDITIONS: u16 = 32;
 
 impl Established {
     /// An envelope for this client.
@@ -35,6 +38,9 @@ impl Established {
         place: Place,
         cx: &mut Context<'_>,
     ) -> Flow {
+        if let Some(flow) = self.deliver_of_rooms(delivery, config, place, cx) {
+            return flow;
+        }
         match delivery.envelope.kind {
             Kind::Message(_) => self.deliver_message(delivery, config, place, cx),
             Kind::Presence(kind) => self.deliver_presence(kind, delivery.envelope, config, place, cx),
@@ -70,7 +76,13 @@ impl Established {
     }
 
     /// What stands in the outbox from `start` on is a reliable frame of a delivery.
-    fn keep(&mut self, start: usize, delivery: &Delivery<'_>, config: &IcppConfig, cx: &mut Context<'_>) -> Flow {
+    pub(super) fn keep(
+        &mut self,
+        start: usize,
+        delivery: &Delivery<'_>,
+        config: &IcppConfig,
+        cx: &mut Context<'_>,
+    ) -> Flow {
         let returns = delivery.record.is_none()
             && delivery.form == Form::Plain
             && delivery.envelope.hints.has(Hints::STORE)
@@ -145,7 +157,7 @@ impl Established {
         self.keep_frame(start, None, None, config, cx)
     }
 
-    fn tell_presence(
+    pub(super) fn tell_presence(
         &mut self,
         presence: &Presence<'_>,
         envelope: &Envelope,
@@ -173,7 +185,8 @@ impl Established {
                 .extend(refusal.map(|envelope| Action::Route { envelope, seq: None }));
             return;
         }
-        let ours = envelope.content.codec == Codec::Icpp && envelope.from.same_bare(&self.address);
+        // Nobody but a server writes an answer in this codec, and only to who has asked.
+        let ours = envelope.content.codec == Codec::Icpp;
         let id = envelope.id.as_ref().try_into().map(u32::from_le_bytes);
         let (true, Ok(id), false) = (ours, id, self.flags.away || self.flags.returning) else {
             return;
@@ -188,6 +201,9 @@ impl Established {
                 place.refuse_by(cx.outbox, id, ack, code);
             }
             (None, Some((verb, flags))) => {
+                if verb.is_cut() {
+                    return write_pieces(cx.outbox, verb, &envelope.content.body, id, ack, place);
+                }
                 let header = place.answer(verb, flags, id, ack);
                 let epoch = self.epoch;
                 write_frame(cx.outbox, header, |out| {
@@ -201,6 +217,18 @@ impl Established {
             }
             (None, None) => place.refuse(cx.outbox, id, ack, &Refusal::new(Code::Internal)),
         }
+    }
+}
+
+/// Writes an answer of a room, in as many frames as it takes.
+fn write_pieces(out: &mut Vec<u8>, verb: Verb, body: &[u8], id: u32, ack: u32, place: Place) {
+    let pieces = rooms::pieces(body, queries::FRAME_BYTES_ENOUGH);
+    let last = pieces.len() - 1;
+    for (index, piece) in pieces.into_iter().enumerate() {
+        let flags = if index < last { Flags::MORE } else { Flags::NONE };
+        write_frame(out, place.answer(verb, flags, id, ack), |out| {
+            out.extend_from_slice(piece)
+        });
     }
 }
 
@@ -246,9 +274,10 @@ fn with_parts<R>(envelope: &Envelope, use_them: impl FnOnce(&Parts<'_>) -> R) ->
         return None;
     };
     let kind = neutral::deliver_kind(message);
-    if envelope.content.codec == Codec::Neutral {
-        let said = Neutral::read(&envelope.content.body);
-        let spoken = neutral::from_neutral(envelope, said, kind);
+    let told = told(&envelope.content);
+    if let Some((own, body)) = &told {
+        let said = Neutral::read(body);
+        let spoken = neutral::from_neutral(envelope, said, kind, own);
         let came_back = kind == kind::ERROR;
         return Some(use_them(&Parts {
             verb: if came_back { Verb::Deliver } else { spoken.verb },
@@ -268,6 +297,14 @@ fn with_parts<R>(envelope: &Envelope, use_them: impl FnOnce(&Parts<'_>) -> R) ->
         (verb, _) => (verb, parts.kind),
     };
     Some(use_them(&Parts { verb, kind, ..parts }))
+}
+
+/// Neutral words, and the extensions that a room has put before them.
+fn told(content: &Content) -> Option<(&[u8], Bytes)> {
+    match content.codec {
+        Codec::Neutral => Some((&[], content.body.clone())),
+        _ => crate::rooms::told(content),
+    }
 }
 
 fn write_parts(
@@ -319,20 +356,27 @@ fn write_parts(
 }
 
 fn show(kind: PresenceKind, show: Option<words::Show>) -> Show {
-    match (kind, show) {
-        (PresenceKind::Unavailable, _) => Show::Unavailable,
-        (_, Some(words::Show::Chat)) => Show::Chat,
-        (_, Some(words::Show::Away)) => Show::Away,
-        (_, Some(words::Show::ExtendedAway)) => Show::ExtendedAway,
-        (_, Some(words::Show::DoNotDisturb)) => Show::DoNotDisturb,
-        (_, Some(words::Show::Available) | None) => Show::Available,
+    match kind {
+        PresenceKind::Unavailable => Show::Unavailable,
+        _ => show_of(show),
+    }
+}
+
+/// The number of a neutral show.
+pub(crate) fn show_of(show: Option<words::Show>) -> Show {
+    match show {
+        Some(words::Show::Chat) => Show::Chat,
+        Some(words::Show::Away) => Show::Away,
+        Some(words::Show::ExtendedAway) => Show::ExtendedAway,
+        Some(words::Show::DoNotDisturb) => Show::DoNotDisturb,
+        Some(words::Show::Available) | None => Show::Available,
     }
 }
 
 /// Most bytes of a status or note on the wire: others' protocols allow more than a frame holds.
 const NOTE_BYTES_MAX: usize = 4096;
 
-fn clip(text: &str) -> &str {
+pub(super) fn clip(text: &str) -> &str {
     let mut end = text.len().min(NOTE_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

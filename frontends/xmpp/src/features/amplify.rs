@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crosspoint_engine::envelope::Condition;
 use crosspoint_engine::guard::{Bucket, Rate};
@@ -30,13 +31,13 @@ const RATE: Rate = Rate::per_second(EVENTS_PER_S, EVENTS_BURST);
 /// What is paid for.
 const PAID: [&str; 4] = [pubsub::NS, pubsub::NS_OWNER, vcard::NS, private::NS];
 
-/// Who owes how much.
-#[derive(Default)]
-pub(super) struct Debts(HashMap<Jid, Bucket>);
+/// Who owes how much. One shard's alone; the lock is never contended.
+#[derive(Clone, Default)]
+pub(super) struct Debts(Arc<Mutex<HashMap<Jid, Bucket>>>);
 
 impl Debts {
     /// A change by this handler, of what belongs to the account, at the request of somebody.
-    pub fn pay(&mut self, handler: &Handler, who: &Jid, account: &Jid, host: &dyn Host) -> Result<(), Condition> {
+    pub fn pay(&self, handler: &Handler, who: &Jid, account: &Jid, host: &dyn Host) -> Result<(), Condition> {
         if handler.kind != crosspoint_engine::envelope::QueryKind::Set || !PAID.contains(&handler.ns) {
             return Ok(());
         }
@@ -45,17 +46,18 @@ impl Debts {
     }
 
     /// Whether so many contacts may be asked for something on behalf of this user.
-    pub fn take(&mut self, who: &Jid, events: usize, host: &dyn Host) -> Result<(), Condition> {
+    pub fn take(&self, who: &Jid, events: usize, host: &dyn Host) -> Result<(), Condition> {
         let now = host.now().ms;
         let who = who.to_bare();
-        if self.0.len() >= DEBTORS_MAX && !self.0.contains_key(&who) {
-            self.0.retain(|_, bucket| !bucket.is_full(now));
-            if self.0.len() >= DEBTORS_MAX {
+        let mut debts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if debts.len() >= DEBTORS_MAX && !debts.contains_key(&who) {
+            debts.retain(|_, bucket| !bucket.is_full(now));
+            if debts.len() >= DEBTORS_MAX {
                 return Err(Condition::ResourceConstraint);
             }
         }
         let events = u32::try_from(events).unwrap_or(u32::MAX).min(EVENTS_BURST.get());
-        let bucket = self.0.entry(who.detached()).or_default();
+        let bucket = debts.entry(who.detached()).or_default();
         bucket
             .take(RATE, events, now)
             .map_err(|_| Condition::ResourceConstraint)

@@ -260,6 +260,7 @@ impl Features {
         let account = enabled.iter().flat_map(|feature| feature.account).copied().collect();
         let disco = disco::Tables::new(config, domain, account);
         let handlers = enabled.iter().flat_map(|feature| feature.handlers).collect();
+        let debts = amplify::Debts::default();
         Features {
             facts: Facts {
                 config: config.clone(),
@@ -269,8 +270,8 @@ impl Features {
                 reporting: reporting::Reporting::new(config.reports_to.clone()),
             },
             handlers,
-            interests: interest::Interests::default(),
-            debts: amplify::Debts::default(),
+            interests: interest::Interests::new(debts.clone()),
+            debts,
         }
     }
 
@@ -327,17 +328,7 @@ impl Features {
 
     /// A session shows presence, or is gone.
     pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) {
-        if let Some(newcomer) = self.interests.on_presence(presence, host) {
-            self.welcome(&newcomer, host);
-        }
-    }
-
-    fn welcome(&mut self, newcomer: &interest::Newcomer, host: &mut dyn Host) {
-        let user = newcomer.session.to_bare();
-        let contacts = host.roster(&user).map_or(0, |roster| roster.subscriptions().count());
-        if self.debts.take(&user, 1 + contacts, host).is_ok() {
-            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
-        }
+        self.interests.on_presence(presence, host);
     }
 
     /// A user may see a contact from now on: those who want it get the contact's last items.
@@ -345,15 +336,8 @@ impl Features {
         for (session, _) in host.available(user) {
             let nodes = self.interests.of(&session);
             if !nodes.is_empty() {
-                pubsub::ask_for_last(&session, contact, nodes, host);
+                pubsub::ask_for_last(&session, contact, &nodes, host);
             }
-        }
-    }
-
-    /// What came of a question of the server's.
-    pub fn on_answer(&mut self, key: u64, answer: Option<&Envelope>, host: &mut dyn Host) {
-        for newcomer in self.interests.on_answer(key, answer, host) {
-            self.welcome(&newcomer, host);
         }
     }
 

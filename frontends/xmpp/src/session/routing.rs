@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Hints, Kind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, Context};
-use crosspoint_engine::shard::ASK_PREFIX;
+use crosspoint_engine::shard::INQUIRY_PREFIX;
 
 use crate::codec::{Child, Cut, Frame, Scan, ScanLimits, Scanner, Stanza, cut, reserialise};
 use crate::config::XmppConfig;
@@ -174,7 +174,7 @@ impl Established {
         } else if to
             .as_ref()
             .is_none_or(|to| *to == config.domain || to.as_str() == self.address.bare_str())
-            && !stanza.id.is_some_and(|id| id.raw().starts_with(ASK_PREFIX))
+            && !stanza.id.is_some_and(|id| id.raw().starts_with(INQUIRY_PREFIX))
         {
             // The answer to a push or a ping of ours: nobody waits for it. To a question, somebody does.
             return Ok(());

@@ -64,8 +64,6 @@ pub struct FakeHost {
     turns: HashMap<Jid, VecDeque<Then>>,
     /// What users show.
     pub badges: HashMap<Jid, Bytes>,
-    /// What was asked of sessions, with the keys of the questions.
-    pub asked: Vec<(u64, Envelope)>,
     inquiries: VecDeque<(Envelope, ThenAnswer)>,
     /// The next change or look-up fails like this.
     pub failure: Option<Condition>,
@@ -121,7 +119,6 @@ impl FakeHost {
             deferred: VecDeque::new(),
             turns: HashMap::new(),
             badges: HashMap::new(),
-            asked: Vec::new(),
             inquiries: VecDeque::new(),
             failure: None,
             sent: Vec::new(),
@@ -250,6 +247,11 @@ impl FakeHost {
     /// What has been asked of others, oldest first, and not answered.
     pub fn inquiry(&mut self) -> Option<Envelope> {
         self.inquiries.front().map(|(query, _)| query.clone())
+    }
+
+    /// How many inquiries are open.
+    pub fn inquiries_open(&self) -> usize {
+        self.inquiries.len()
     }
 
     /// The oldest inquiry ends like this, and the keeper does what follows.
@@ -525,11 +527,6 @@ impl Host for FakeHost {
             Some(next) => self.deferred.push_back(Box::new(move |host| next(Ok(()), host))),
             None => drop(self.turns.remove(user)),
         }
-    }
-
-    fn ask(&mut self, query: Envelope, key: u64) -> bool {
-        self.asked.push((key, query));
-        true
     }
 
     fn inquire(&mut self, query: Envelope, then: ThenAnswer) {

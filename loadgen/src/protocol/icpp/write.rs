@@ -148,6 +148,7 @@ pub fn history(count: u32, header: Header, out: &mut Vec<u8>) {
         bound: 0,
         limit: count.min(u16::MAX.into()) as u16,
         forwards: false,
+        room: false,
         with: "",
     };
     write_frame(out, header, |out| history.write(out));

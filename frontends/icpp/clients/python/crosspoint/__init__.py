@@ -4,10 +4,11 @@ from .client import Client, Pending
 from .errors import (AuthenticationFailed, Closed, Code, ConnectionLost, CrosspointError, Refused, WireError)
 from .events import (Bounced, Connected, Disconnected, Draining, Incoming, ListChanged, Notice, Page, Receipt,
                      RosterChanged, Subscription, Synchronized, Typing)
+from .rooms import Affiliation, Listed, Member, Role, Word
 from .wire import (Activity, Contact, Kind, ListOp, Message, Presence, ReceiptKind, Show, Subscribed, Verb)
 
 __version__ = "0.1.0"
-__all__ = ["Activity", "AuthenticationFailed", "Bounced", "Client", "Closed", "Code", "Connected", "ConnectionLost",
-           "Contact", "CrosspointError", "Disconnected", "Draining", "Incoming", "Kind", "ListChanged", "ListOp",
-           "Message", "Notice", "Page", "Pending", "Presence", "Receipt", "ReceiptKind", "Refused", "RosterChanged",
-           "Show", "Subscribed", "Subscription", "Synchronized", "Typing", "Verb", "WireError"]
+__all__ = ["Activity", "Affiliation", "AuthenticationFailed", "Bounced", "Client", "Closed", "Code", "Connected", "ConnectionLost",
+           "Contact", "CrosspointError", "Disconnected", "Draining", "Incoming", "Kind", "ListChanged", "ListOp", "Listed", "Member",
+           "Message", "Notice", "Page", "Pending", "Presence", "Receipt", "ReceiptKind", "Refused", "Role", "RosterChanged",
+           "Show", "Subscribed", "Subscription", "Synchronized", "Typing", "Verb", "WireError", "Word"]

@@ -19,6 +19,7 @@ import time
 from . import events, routes, scram, transport, wire
 from .errors import FINAL, AuthenticationFailed, Closed, ConnectionLost, CrosspointError, Refused, WireError
 from .inbox import Entry, bare
+from .rooms import Rooms
 from .session import (Accepted, Answer, Config, Draining, Ended, LoggedIn, Noticed, Phase, Redirected, Session,
                       Synchronized, receipt_for)
 from .state import open_state
@@ -65,6 +66,7 @@ class Client:
         self._step, self._drain_until = None, 0.0
         self._online, self._empty, self._closing = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._synchronized = asyncio.Event()
+        self.rooms = Rooms(self)
 
     # --- life ---
 
@@ -164,9 +166,9 @@ class Client:
         """Tells what we are doing, if we are connected; it may be lost."""
         self._push(Verb.NOTE, wire.Message(self._new_id(), to, kind=activity).encode())
 
-    async def history(self, peer="", *, bound=0, limit=50, newer=False):
-        """A page of what was said with that bare address, or with all: `events.Page`. Refused `unsupported` without an archive."""
-        *items, last = await self._ask(Verb.HISTORY, wire.History(bound, limit, newer, peer).encode())
+    async def history(self, peer="", *, bound=0, limit=50, newer=False, room=False):
+        """A page of what was said with that bare address, in that `room`, or with all: `events.Page`. Refused `unsupported` without an archive."""
+        *items, last = await self._ask(Verb.HISTORY, wire.History(bound, limit, newer, peer, room).encode())
         answer = wire.Synced.decode(last.body)
         return events.Page([wire.Message.decode(Verb.ITEMS, item.body) for item in items], answer.offset, answer.more)
 

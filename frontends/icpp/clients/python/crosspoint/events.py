@@ -117,6 +117,8 @@ class Page:
 
 def of_entry(verb, value):
     """The event of a reliable frame that is none of the messages."""
+    if verb in wire.ROOM_NOTICES:
+        return value
     if verb == Verb.RECEIPT:
         return Receipt(wire.ReceiptKind(value.kind), value.ref, value.sender)
     if verb == Verb.DELIVER:

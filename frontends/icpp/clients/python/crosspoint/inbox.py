@@ -109,6 +109,9 @@ class Inbox:
 def key_of(verb, message):
     """What tells one message from another (section 5). One that came back is not the one that was sent."""
     sender = bare(message.sender)
+    if message.occupant_id is not None:
+        # In a room all write under one bare address.
+        sender += "/" + message.occupant_id
     if verb == wire.Verb.DELIVER and message.kind == wire.Kind.ERROR:
         sender = "!" + sender
     return sender, message.id.hex()

@@ -12,7 +12,7 @@ import collections
 import dataclasses
 import enum
 
-from . import scram, wire
+from . import rooms, scram, wire
 from .errors import AuthenticationFailed, Code, ConnectionLost, Refused, WireError
 from .inbox import Inbox, key_of
 from .wire import Flag, Frame, Verb
@@ -475,6 +475,14 @@ class Session:
     def _on_subscription(self, frame):
         self._arrived(frame, wire.Subscription.decode(frame.body), "events", None)
 
+    def _on_room(self, frame):
+        self._arrived(frame, rooms.Word.decode(frame.verb, frame.body), "events", None)
+
+    def _on_room_answer(self, frame):
+        if not frame.flags & Flag.RESP:
+            raise WireError(Code.UNEXPECTED_VERB, "%s that was not asked for" % Verb(frame.verb).name)
+        self._answered(frame.id, frame, not frame.flags & Flag.MORE)
+
     def _on_list(self, frame):
         """ROSTER, BLOCK, ALLOW: an answer, or a push that counts."""
         if frame.flags & Flag.RESP:
@@ -609,7 +617,9 @@ class Session:
     def _foreign(self, message):
         """Whether it came to us from somebody else."""
         own = self.config.account
-        return message.kind != wire.Kind.ERROR and message.copy is None and message.sender.partition("/")[0] != own
+        if message.kind in (wire.Kind.ERROR, wire.Kind.GROUPCHAT):
+            return False
+        return message.copy is None and message.sender.partition("/")[0] != own
 
     def _reset_connection(self, now):
         self.now = self.began_at = self.heard_at = self.sent_at = self.pinged_at = now
@@ -632,6 +642,7 @@ HANDLERS = {
                    Verb.NOTE: Session._on_note, Verb.PRESENCES: Session._on_presences,
                    **dict.fromkeys(wire.SUBSCRIPTIONS, Session._on_subscription),
                    **dict.fromkeys(wire.LISTS, Session._on_list),
+                   **dict.fromkeys(wire.ROOM_NOTICES, Session._on_room), **dict.fromkeys(wire.ROOM_ANSWERS, Session._on_room_answer),
                    Verb.SYNCED: Session._on_synced, Verb.ITEMS: Session._on_items},
 }
 

@@ -62,6 +62,22 @@ class Verb(enum.IntEnum):
     ROSTER = 0x40
     BLOCK = 0x41
     ALLOW = 0x42
+    CREATE = 0x50
+    JOIN = 0x51
+    LEAVE = 0x52
+    SHOW = 0x53
+    INVITE = 0x54
+    DECLINE = 0x55
+    VOICE = 0x56
+    OCCUPANT = 0x57
+    SUBJECT = 0x58
+    NOTICE = 0x59
+    REFUSED = 0x5A
+    MEMBERS = 0x5B
+    CHANGE = 0x5C
+    CONFIGURE = 0x5D
+    DESTROY = 0x5E
+    ROOMS = 0x5F
     SYNC = 0x60
     SYNCED = 0x61
     HISTORY = 0x62
@@ -71,6 +87,9 @@ class Verb(enum.IntEnum):
 SUBSCRIPTIONS = frozenset((Verb.SUBSCRIBE, Verb.UNSUBSCRIBE, Verb.APPROVE, Verb.DENY))
 # The same for both directions but SEND and DELIVER; a server's ROSTER, BLOCK and ALLOW count too, without RESP.
 RELIABLE = frozenset((Verb.RECEIPT, Verb.EDIT, Verb.RECALL)) | SUBSCRIPTIONS
+# What rooms tell without being asked, which counts, and what they answer.
+ROOM_NOTICES = frozenset((Verb.OCCUPANT, Verb.SUBJECT, Verb.NOTICE, Verb.REFUSED, Verb.INVITE, Verb.DECLINE, Verb.VOICE))
+ROOM_ANSWERS = frozenset((Verb.MEMBERS, Verb.CHANGE, Verb.CONFIGURE, Verb.DESTROY, Verb.ROOMS))
 LISTS = frozenset((Verb.ROSTER, Verb.BLOCK, Verb.ALLOW))
 MESSAGES = frozenset((Verb.SEND, Verb.DELIVER, Verb.RECEIPT, Verb.NOTE, Verb.EDIT, Verb.RECALL, Verb.ITEMS))
 # Those that may carry DUP (section 3).
@@ -172,6 +191,7 @@ class Tag:
     URL, TARGET, REDIRECT_TICKET, REASON, AFTER, FROM = 1, 2, 3, 4, 5, 6
     SUBJECT, THREAD, CONTENT_TYPE, FALLBACK, RECEIPT_WANTED = 1, 2, 3, 4, 5
     REF, FOREIGN_ID, FOREIGN_REF, COPY, CONDITION, STATE = 0x8006, 7, 8, 9, 10, 11
+    OCCUPANT_ID, RECORD, RECORD_REF = 13, 14, 15
 
 
 def malformed(text):
@@ -491,11 +511,15 @@ class Message:
     copy: int | None = None
     condition: int | None = None
     state: int | None = None
+    occupant_id: str | None = None
+    record: str | None = None
+    record_ref: str | None = None
 
     FIXED: typing.ClassVar = struct.Struct("<16sQHHHH")
     TEXTS: typing.ClassVar = (
         (Tag.SUBJECT, "subject"), (Tag.THREAD, "thread"), (Tag.CONTENT_TYPE, "content_type"),
-        (Tag.FALLBACK, "fallback"), (Tag.FOREIGN_ID, "foreign_id"), (Tag.FOREIGN_REF, "foreign_ref"))
+        (Tag.FALLBACK, "fallback"), (Tag.FOREIGN_ID, "foreign_id"), (Tag.FOREIGN_REF, "foreign_ref"),
+        (Tag.OCCUPANT_ID, "occupant_id"), (Tag.RECORD, "record"), (Tag.RECORD_REF, "record_ref"))
     NUMBERS: typing.ClassVar = ((Tag.COPY, 1, "copy"), (Tag.CONDITION, 2, "condition"), (Tag.STATE, 1, "state"))
 
     @property
@@ -761,26 +785,27 @@ class Synced:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class History:
-    """`u64 bound | u16 limit | u8 direction | u8 0 | u16 with_len | u16 0 | with`"""
+    """`u64 bound | u16 limit | u8 direction | u8 room | u16 with_len | u16 0 | with`"""
 
     bound: int = 0
     limit: int = 50
     newer: bool = False
     peer: str = ""
+    room: bool = False
 
     def encode(self):
         peer = self.peer.encode()
-        return struct.pack("<QHBBHH", self.bound, self.limit, self.newer, 0, len(peer), 0) + peer
+        return struct.pack("<QHBBHH", self.bound, self.limit, self.newer, self.room, len(peer), 0) + peer
 
     @classmethod
     def decode(cls, body):
         if len(body) < 16:
             raise malformed("half a question")
-        bound, limit, direction, zero, with_len, more = struct.unpack_from("<QHBBHH", body)
-        _zero(zero, more)
-        if direction > 1 or len(body) != 16 + with_len:
+        bound, limit, direction, room, with_len, more = struct.unpack_from("<QHBBHH", body)
+        _zero(more)
+        if direction > 1 or room > 1 or len(body) != 16 + with_len:
             raise malformed("a question that is none")
-        return cls(bound, limit, bool(direction), text_of(body[16:]))
+        return cls(bound, limit, bool(direction), text_of(body[16:]), bool(room))
 
 
 # --- small parts ---

@@ -5,6 +5,7 @@ import re
 import unittest
 
 from crosspoint import wire
+from crosspoint.rooms import Member, Role, Word
 from crosspoint.wire import Message, Verb
 
 from .test_wire import BODIES, decode_body, frames_of
@@ -34,11 +35,15 @@ class Examples(unittest.TestCase):
             value = decode_body(frame)
             if value is not None and frame.verb in wire.MESSAGES | {Verb.SYNC, Verb.SYNCED}:
                 self.assertEqual(value.encode(), frame.body)
+            elif isinstance(value, Word):
+                self.assertEqual(Word.decode(frame.verb, value.encode()), value)
             elif value is not None:
                 self.assertEqual(BODIES[frame.verb](value.encode()), value)
 
     def test_they_mean_what_is_said(self):
-        frames = {frame.verb: frame for frame in self.frames()}
+        frames = {}
+        for frame in self.frames():
+            frames.setdefault(frame.verb, frame)
         hello = wire.Hello.decode(frames[Verb.HELLO].body)
         self.assertEqual((hello.account, hello.resource), ("romeo@m.lit", "orchard"))
         send = Message.decode(Verb.SEND, frames[Verb.SEND].body)
@@ -47,3 +52,8 @@ class Examples(unittest.TestCase):
         self.assertEqual((receipt.kind, receipt.ref, receipt.to), (1, send.id, "romeo@m.lit/orchard"))
         bye = wire.Fault.decode(frames[Verb.BYE].body)
         self.assertEqual((bye.code, bye.temporary, bye.fatal, bye.retry_after, bye.text), (17, True, True, 1000, "shutdown"))
+        join = Word.decode(Verb.JOIN, frames[Verb.JOIN].body)
+        self.assertEqual((join.room, join.nick, join.history_messages), ("garden@rooms.lit", "romeo", 0))
+        self.assertTrue(Word.decode(Verb.OCCUPANT, frames[Verb.OCCUPANT].body).is_self)
+        change = Word.decode(Verb.CHANGE, frames[Verb.CHANGE].body)
+        self.assertEqual(change.members, (Member(None, Role.NONE, "", "tybalt", "enough"),))

@@ -2,7 +2,7 @@
 
 import unittest
 
-from crosspoint import wire
+from crosspoint import rooms, wire
 from crosspoint.errors import Code, WireError
 from crosspoint.wire import Flag, Frame, Message, Verb
 
@@ -14,6 +14,13 @@ def octets(text):
     """Hex digits and 'text in quotes', separated by white space, as bytes."""
     parts = text.split("'")
     return b"".join(part.encode() if index % 2 else bytes.fromhex(part) for index, part in enumerate(parts))
+
+
+def room(title, verb, text, **fields):
+    """A line of GOLDEN about the room `g`."""
+    length = (16 + len(octets(text))).to_bytes(4, "little")
+    body = rooms.Word(Verb(verb), room="g", **fields).encode()
+    return title, Frame(Verb(verb), body), "%s %02X 00 0000 00000000 00000000 %s" % (length.hex(), verb, text)
 
 
 # (name, frame, its bytes). The first four bytes are the length of the whole.
@@ -96,6 +103,29 @@ GOLDEN = (
     ("items", Frame(Verb.ITEMS, Message(ID, "c", "a").encode(), Flag.RESP | Flag.MORE, 9),
      "32000000 63 0A 0000 09000000 00000000  000102030405060708090A0B0C0D0E0F 0000000000000000"
      "0100 0100 0000 0000  'c' 'a'"),
+    room("create", 0x50, "0180 0100 'g'  0200 0100 'r'", nick="r"),
+    room("join", 0x51, "0180 0100 'g'  0200 0100 'r'  0300 0100 'p'  0500 0100 03  0F00 0400 05000000  1200 0800 0201000000000000",
+         nick="r", password="p", show=3, history_messages=5, history_since=258),
+    room("leave", 0x52, "0180 0100 'g'  0600 0300 'bye'", status="bye"),
+    room("show", 0x53, "0180 0100 'g'  0200 0100 'r'  0500 0100 05", nick="r", show=5),
+    room("invite", 0x54, "0180 0100 'g'  0400 0100 'x'  1700 0300 'a@b'  1700 0300 'c@d'", reason="x", to=("a@b", "c@d")),
+    room("decline", 0x55, "0180 0100 'g'  1700 0300 'a@b'", to=("a@b",)),
+    room("voice", 0x56, "0180 0100 'g'  0200 0100 'v'  1D00 0100 01", nick="v", allow=1),
+    room("occupant", 0x57, "0180 0100 'g'  0200 0100 'r'  0700 0100 04  0800 0100 03  0900 0200 'id'  0A00 0500 'a@b/c'"
+         "0B00 0400 6E00 C900  1400 0000", nick="r", affiliation=4, role=3, occupant_id="id", real="a@b/c", codes=(110, 201),
+         destroyed=True),
+    room("subject", 0x58, "0180 0100 'g'  1500 0100 's'  1600 0800 0900000000000000", subject="s", stamp=9),
+    room("notice", 0x59, "0180 0100 'g'  0700 0100 02  1E00 0300 'a@b'", account="a@b", affiliation=2),
+    room("refused", 0x5A, "0180 0100 'g'  0E00 0200 2400  1900 0100 51", refused=0x51, condition=36),
+    room("members", 0x5B, "0180 0100 'g'  0700 0100 00", affiliation=0),
+    room("change", 0x5C, "0180 0100 'g'  1A00 0F00 FF 00 0300 0100 0300 'a@b' 'v' 'why'",
+         members=(rooms.Member(None, 0, "a@b", "v", "why"),)),
+    room("configure", 0x5D, "0180 0100 'g'  1C00 0100 01  2000 0100 'G'  2300 0100 01  2600 0000  2E00 0400 10000000"
+         "3100 0300 'a@b'  3100 0300 'c@d'", op=1, name="G", persistent=1, entry_password="", occupants_max=16,
+         owners=("a@b", "c@d")),
+    room("destroy", 0x5E, "0180 0100 'g'  1300 0100 'h'", alternative="h"),
+    room("rooms", 0x5F, "0180 0100 'g'  1B00 0A00 07000000 0100 0100 'g' 'G'  3400 0400 02000000",
+         listed=(rooms.Listed(7, "g", "G"),), total=2),
 )
 
 BODIES = {
@@ -109,6 +139,8 @@ BODIES = {
 
 def decode_body(frame):
     """The value in a frame's body, or None for a verb without a class of its own."""
+    if 0x50 <= frame.verb < 0x60:
+        return rooms.Word.decode(frame.verb, frame.body)
     if frame.verb in wire.MESSAGES:
         return Message.decode(frame.verb, frame.body)
     return BODIES[frame.verb](frame.body) if frame.verb in BODIES else None

@@ -77,6 +77,7 @@ fn hear(client: &Client, to: &mut String, incoming: Incoming) {
             note,
         } => println!("* {from} asks to see when you are here: /yes {from}   {note}"),
         Incoming::Subscription { from, asked, .. } => println!("* {from}: {asked:?}"),
+        Incoming::Room { verb, .. } => println!("* a room: {verb:?}"),
         Incoming::Delivered(_) | Incoming::Displayed(_) => {}
     }
 }

@@ -11,14 +11,15 @@
 //! - Everything is bounded: hashes known, hashes asked for, sessions that wait for one.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Codec, Content, Envelope, Kind, PresenceKind, QueryKind};
+use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, PresenceKind, QueryKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Host;
 
-use super::xml;
+use super::amplify::Debts;
+use super::{pubsub, xml};
 use crate::codec::{Builder, CLIENT, Element};
 
 mod info;
@@ -49,9 +50,16 @@ struct Asking {
     waiting: VecDeque<Jid>,
 }
 
-/// The interests of a shard's sessions.
-#[derive(Default)]
+/// The interests of a shard's sessions. Questions under way share them; the lock is one shard's alone and never contended, and
+/// no host is called under it.
+#[derive(Clone)]
 pub(super) struct Interests {
+    state: Arc<Mutex<State>>,
+    debts: Debts,
+}
+
+#[derive(Default)]
+struct State {
     sessions: HashMap<Jid, Known>,
     known: HashMap<String, Wanted>,
     /// Hashes in the order in which they became known.
@@ -61,23 +69,85 @@ pub(super) struct Interests {
 }
 
 /// A session that wants events which it did not want before.
-pub(super) struct Newcomer {
+struct Newcomer {
     /// Its full address.
-    pub session: Jid,
+    session: Jid,
     /// Of these nodes.
-    pub nodes: Vec<String>,
+    nodes: Vec<String>,
+}
+
+/// What follows from something that was learned.
+#[derive(Default)]
+struct Step {
+    newcomers: Vec<Newcomer>,
+    question: Option<(u64, Envelope)>,
 }
 
 impl Interests {
-    /// A session shows presence, or is gone.
-    pub fn on_presence(&mut self, presence: &Envelope, host: &mut dyn Host) -> Option<Newcomer> {
-        if presence.kind != Kind::Presence(PresenceKind::Available) {
-            self.sessions.remove(&presence.from);
-            return None;
+    /// Those of nobody. What newcomers have others asked for is paid for by these.
+    pub fn new(debts: Debts) -> Interests {
+        Interests {
+            state: Arc::default(),
+            debts,
         }
-        let Some(shown) = mark::of(&presence.content) else {
+    }
+
+    /// A session shows presence, or is gone.
+    pub fn on_presence(&self, presence: &Envelope, host: &mut dyn Host) {
+        let step = self.state().on_presence(presence);
+        self.take(step, host);
+    }
+
+    /// The nodes that a session wants events of.
+    pub fn of(&self, session: &Jid) -> Wanted {
+        let wanted = self
+            .state()
+            .sessions
+            .get(session)
+            .and_then(|known| known.wanted.clone());
+        wanted.unwrap_or_default()
+    }
+
+    /// Whether a session wants the events of a node.
+    pub fn wants(&self, session: &Jid, node: &str) -> bool {
+        let state = self.state();
+        let wanted = state.sessions.get(session).and_then(|known| known.wanted.as_ref());
+        wanted.is_some_and(|wanted| wanted.binary_search_by(|known| (**known).cmp(node)).is_ok())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, step: Step, host: &mut dyn Host) {
+        if let Some((key, query)) = step.question {
+            let interests = self.clone();
+            let then = move |answer: Result<Envelope, Condition>, host: &mut dyn Host| {
+                let step = interests.state().on_answer(key, answer);
+                interests.take(step, host);
+            };
+            host.inquire(query, Box::new(then));
+        }
+        for newcomer in step.newcomers {
+            self.welcome(&newcomer, host);
+        }
+    }
+
+    fn welcome(&self, newcomer: &Newcomer, host: &mut dyn Host) {
+        let user = newcomer.session.to_bare();
+        let contacts = host.roster(&user).map_or(0, |roster| roster.subscriptions().count());
+        if self.debts.take(&user, 1 + contacts, host).is_ok() {
+            pubsub::welcome(&newcomer.session, &newcomer.nodes, host);
+        }
+    }
+}
+
+impl State {
+    fn on_presence(&mut self, presence: &Envelope) -> Step {
+        let available = presence.kind == Kind::Presence(PresenceKind::Available);
+        let Some(shown) = available.then(|| mark::of(&presence.content)).flatten() else {
             self.sessions.remove(&presence.from);
-            return None;
+            return Step::default();
         };
         let hash = shown.hash();
         if self
@@ -85,7 +155,7 @@ impl Interests {
             .get(&presence.from)
             .is_some_and(|known| known.mark == hash)
         {
-            return None;
+            return Step::default();
         }
         let mark = shown.into_mark();
         let session = presence.from.detached();
@@ -97,58 +167,51 @@ impl Interests {
         };
         self.sessions.insert(session.clone(), known);
         match found {
-            Some(wanted) => self.learn(session, &mark, &wanted),
-            None => {
-                self.inquire(mark, session, host);
-                None
+            Some(wanted) => Step {
+                newcomers: Vec::from_iter(self.learn(session, &mark, &wanted)),
+                question: None,
+            },
+            None => Step {
+                newcomers: Vec::new(),
+                question: self.inquire(mark, session),
+            },
+        }
+    }
+
+    fn on_answer(&mut self, key: u64, answer: Result<Envelope, Condition>) -> Step {
+        let Some(Asking { mark, whom, waiting }) = self.asking.remove(&key) else {
+            return Step::default();
+        };
+        let hashed = match answer {
+            Ok(answer) => read_info(&answer),
+            // The switch asks too much already. The next who shows this hash is asked.
+            Err(Condition::ResourceConstraint) => return Step::default(),
+            Err(_) => None,
+        };
+        let mut step = Step::default();
+        if let Some(hashed) = hashed {
+            let wanted: Wanted = info::wanted(&hashed).into();
+            step.newcomers.extend(self.learn(whom, &mark, &wanted));
+            if mark.sha1 && info::ver(&hashed) == mark.ver {
+                self.remember(&mark.ver, &wanted);
+                let learned = waiting
+                    .into_iter()
+                    .filter_map(|session| self.learn(session, &mark, &wanted));
+                step.newcomers.extend(learned);
+                return step;
             }
         }
+        step.question = self.inquire_next(mark, waiting);
+        step
     }
 
-    /// What came of a question; the sessions that want something new.
-    pub fn on_answer(&mut self, key: u64, answer: Option<&Envelope>, host: &mut dyn Host) -> Vec<Newcomer> {
-        let Some(Asking {
-            mark,
-            whom,
-            mut waiting,
-        }) = self.asking.remove(&key)
-        else {
-            return Vec::new();
-        };
-        let hashed = answer.and_then(read_info);
-        let Some(hashed) = hashed else {
-            self.inquire_next(mark, waiting, host);
-            return Vec::new();
-        };
-        let wanted: Wanted = info::wanted(&hashed).into();
-        let honest = mark.sha1 && info::ver(&hashed) == mark.ver;
-        let mut newcomers = Vec::from_iter(self.learn(whom, &mark, &wanted));
-        if honest {
-            self.remember(&mark.ver, &wanted);
-            newcomers.extend(
-                waiting
-                    .drain(..)
-                    .filter_map(|session| self.learn(session, &mark, &wanted)),
-            );
-        } else {
-            self.inquire_next(mark, waiting, host);
-        }
-        newcomers
+    fn shows(&self, session: &Jid, mark: &Mark) -> bool {
+        self.sessions
+            .get(session)
+            .is_some_and(|known| known.mark == mark.hash())
     }
 
-    /// The nodes that a session wants events of.
-    pub fn of(&self, session: &Jid) -> &[String] {
-        let wanted = self.sessions.get(session).and_then(|known| known.wanted.as_deref());
-        wanted.unwrap_or_default()
-    }
-
-    /// Whether a session wants the events of a node.
-    pub fn wants(&self, session: &Jid, node: &str) -> bool {
-        let wanted = self.sessions.get(session).and_then(|known| known.wanted.as_ref());
-        wanted.is_some_and(|wanted| wanted.binary_search_by(|known| (**known).cmp(node)).is_ok())
-    }
-
-    /// Sessions of this user that want something, with what they want.
+    /// A session wants this; somebody new, if it did not want all of it before.
     fn learn(&mut self, session: Jid, mark: &Mark, wanted: &Wanted) -> Option<Newcomer> {
         let known = self
             .sessions
@@ -171,33 +234,30 @@ impl Interests {
         }
     }
 
-    fn inquire(&mut self, mark: Mark, session: Jid, host: &mut dyn Host) {
+    fn inquire(&mut self, mark: Mark, session: Jid) -> Option<(u64, Envelope)> {
         let same = |asking: &&mut Asking| mark.sha1 && asking.mark == mark;
         if let Some(asking) = self.asking.values_mut().find(same) {
             if asking.waiting.len() < WAITING_MAX {
                 asking.waiting.push_back(session);
             }
-            return;
+            return None;
         }
-        self.ask(mark, session, VecDeque::new(), host);
+        self.ask(mark, session, VecDeque::new())
     }
 
-    fn inquire_next(&mut self, mark: Mark, mut waiting: VecDeque<Jid>, host: &mut dyn Host) {
-        // Whoever is gone or shows another hash by now is not asked.
+    /// Whoever is gone or shows another hash by now is not asked.
+    fn inquire_next(&mut self, mark: Mark, mut waiting: VecDeque<Jid>) -> Option<(u64, Envelope)> {
         while let Some(session) = waiting.pop_front() {
-            if self
-                .sessions
-                .get(&session)
-                .is_some_and(|known| known.mark == mark.hash())
-            {
-                return self.ask(mark, session, waiting, host);
+            if self.shows(&session, &mark) {
+                return self.ask(mark, session, waiting);
             }
         }
+        None
     }
 
-    fn ask(&mut self, mark: Mark, whom: Jid, waiting: VecDeque<Jid>, host: &mut dyn Host) {
+    fn ask(&mut self, mark: Mark, whom: Jid, waiting: VecDeque<Jid>) -> Option<(u64, Envelope)> {
         if self.asking.len() >= ASKING_MAX {
-            return;
+            return None;
         }
         self.last_key += 1;
         let mut query = Envelope::neutral(whom.to_bare(), whom.clone(), Kind::Query(QueryKind::Get));
@@ -206,9 +266,8 @@ impl Interests {
             head: Bytes::new(),
             body: info_query(&mark).into(),
         };
-        if host.ask(query, self.last_key) {
-            self.asking.insert(self.last_key, Asking { mark, whom, waiting });
-        }
+        self.asking.insert(self.last_key, Asking { mark, whom, waiting });
+        Some((self.last_key, query))
     }
 }
 

@@ -43,6 +43,7 @@ fn join(x: &Element<'_>) -> Join {
     Join {
         password: password.map(|password| password.text().into_owned()),
         history: x.child("history", MUC).map(history).unwrap_or_default(),
+        founds: false,
     }
 }
 

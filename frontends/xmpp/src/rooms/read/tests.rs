@@ -84,6 +84,7 @@ fn entering_and_leaving() {
                     seconds: Some(180),
                     since_unix_ms: Some(1_000),
                 },
+                founds: false,
             }),
         ),
         (

@@ -40,6 +40,7 @@ impl Core {
                     *in_force = Some(list.op == list_op::ON || *in_force == Some(true));
                 }
             }
+            (Pending::Room(asked, body), _) if *asked == verb => body.extend_from_slice(frame.body),
             (Pending::History(messages), Verb::Items) => messages.push(Received::new(&Message::read(frame.body)?)),
             _ => return Err(ServerFault::UnexpectedVerb(verb as u8)),
         }
@@ -101,6 +102,7 @@ impl Core {
                     more: synced.more,
                 })
             }
+            Pending::Room(_, body) => Some(Answer::Room(body)),
             Pending::RosterChange | Pending::ListChange => answer,
         };
         let answered = answer.map(|answer| Output::Answer(RequestId(id), Ok(answer)));

@@ -111,7 +111,7 @@ impl Core {
         })
     }
 
-    fn enqueue(&mut self, frame: Queued) -> Result<(), Refused> {
+    pub(super) fn enqueue(&mut self, frame: Queued) -> Result<(), Refused> {
         if self.ended.is_some() || self.leaving {
             return Err(Refused::Ended);
         }
@@ -264,6 +264,22 @@ impl Core {
     /// Asks for what was said, with somebody (a bare address) or with all (empty): a page of it before `bound`, or after it if
     /// `forwards`; 0 for the newest, or the oldest. `limit` 0 is the server's choice.
     pub fn history(&mut self, with: &str, bound: u64, limit: u16, forwards: bool) -> Result<RequestId, Refused> {
+        self.ask_history(with, bound, limit, forwards, false)
+    }
+
+    /// The same of a room.
+    pub fn room_history(&mut self, room: &str, bound: u64, limit: u16, forwards: bool) -> Result<RequestId, Refused> {
+        self.ask_history(room, bound, limit, forwards, true)
+    }
+
+    fn ask_history(
+        &mut self,
+        with: &str,
+        bound: u64,
+        limit: u16,
+        forwards: bool,
+        room: bool,
+    ) -> Result<RequestId, Refused> {
         if with.len() > ADDRESS_BYTES_MAX {
             return Err(Refused::Address);
         }
@@ -271,12 +287,13 @@ impl Core {
             bound,
             limit,
             forwards,
+            room,
             with,
         };
         self.request(Verb::History, Pending::History(Vec::new()), |out| history.write(out))
     }
 
-    fn request(
+    pub(super) fn request(
         &mut self,
         verb: Verb,
         pending: Pending,
@@ -351,7 +368,7 @@ impl Core {
     }
 }
 
-fn checked(address: &str) -> Result<(), Refused> {
+pub(super) fn checked(address: &str) -> Result<(), Refused> {
     match (1..=ADDRESS_BYTES_MAX).contains(&address.len()) {
         true => Ok(()),
         false => Err(Refused::Address),

@@ -120,15 +120,15 @@ impl Inbox {
     }
 
     /// The session goes on: the server sends again what came after the first `taken` frames, which is what it was told when the
-    /// connection began; what the application has taken since comes again, too, and is known. Subscriptions have no id by which
-    /// they would be known again, so those that still wait go.
+    /// connection began; what the application has taken since comes again, too, and is known. Subscriptions and what
+    /// rooms say have no id by which they would be known again, so those that still wait go.
     pub fn resume(&mut self, taken: u32) {
         self.taken = taken;
         self.told();
         self.uncount();
         let bytes = &mut self.bytes;
         self.slots.retain(|slot| {
-            let keep = !matches!(slot.item, Some(Incoming::Subscription { .. }));
+            let keep = !matches!(slot.item, Some(Incoming::Subscription { .. } | Incoming::Room { .. }));
             if !keep {
                 *bytes -= slot.bytes;
             }

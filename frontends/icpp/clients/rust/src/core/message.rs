@@ -297,4 +297,11 @@ pub enum Incoming {
         /// A word with it.
         note: String,
     },
+    /// What a room says: OCCUPANT, SUBJECT, NOTICE, REFUSED, INVITE, DECLINE or VOICE.
+    Room {
+        /// Which.
+        verb: Verb,
+        /// Its extensions, to be read by [`Body::read`](crosspoint_icpp::codec::rooms::Body::read).
+        body: Vec<u8>,
+    },
 }

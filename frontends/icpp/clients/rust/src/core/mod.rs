@@ -34,6 +34,7 @@ mod login;
 mod message;
 mod outbox;
 mod requests;
+mod rooms;
 mod route;
 mod scram;
 mod seen;
@@ -53,6 +54,7 @@ pub use inbox::Taking;
 pub use kept::{Change, Kept, Queued, SeenKey, Ticket};
 pub use message::{Activity, Asked, Incoming, Outgoing, Received};
 pub use requests::{Answer, RequestId};
+pub use rooms::ToRoom;
 pub use scram::NONCE_BYTES;
 pub use url::{Endpoint, PORT_TCP, PORT_TLS, Transport, UrlError};
 

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use crosspoint_icpp::codec::Verb;
+
 use super::contacts::Contact;
 use super::fault::{Refused, RequestError, ServerFault};
 use super::limits::{ANSWER_BYTES_MAX, REQUESTS_MAX};
@@ -34,6 +36,8 @@ pub enum Answer {
         /// Whether there is one.
         more: bool,
     },
+    /// Of a room: extensions, to be read by [`Body::answer`](crosspoint_icpp::codec::rooms::Body::answer).
+    Room(Vec<u8>),
 }
 
 /// What a request is, and what has come of its answer.
@@ -58,6 +62,8 @@ pub enum Pending {
     ListChange,
     /// HISTORY.
     History(Vec<Received>),
+    /// MEMBERS to ROOMS, and what has come.
+    Room(Verb, Vec<u8>),
 }
 
 /// One that is open.

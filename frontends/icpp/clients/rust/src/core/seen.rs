@@ -30,12 +30,15 @@ pub enum Aspect {
 /// The key of a message.
 ///
 /// A strong hash, because ids are chosen by those who send: nobody may choose one that hides another's message.
+///
+/// `occupant` tells apart those who write under the bare address of one room; empty elsewhere.
 #[must_use]
-pub fn key(from: &str, id: MessageId, aspect: Aspect) -> SeenKey {
+pub fn key(from: &str, occupant: &str, id: MessageId, aspect: Aspect) -> SeenKey {
     let digest = Sha256::new()
         .chain_update([aspect as u8])
         .chain_update(id)
         .chain_update(bare(from))
+        .chain_update(occupant)
         .finalize();
     let mut key = SeenKey::default();
     key.copy_from_slice(&digest[..16]);
@@ -81,7 +84,7 @@ mod tests {
     #[test]
     fn once_and_bounded() {
         let mut seen = Seen::default();
-        let numbered = |number: usize| key("romeo@localhost", (number as u128).to_be_bytes(), Aspect::Itself);
+        let numbered = |number: usize| key("romeo@localhost", "", (number as u128).to_be_bytes(), Aspect::Itself);
         for number in 0..SEEN_MAX {
             assert!(seen.insert(numbered(number)));
             assert!(!seen.insert(numbered(number)));
@@ -95,8 +98,22 @@ mod tests {
     #[test]
     fn the_resource_does_not_count_and_the_sender_does() {
         let id = [7; 16];
-        assert_eq!(key("a@b/c", id, Aspect::Itself), key("a@b/d", id, Aspect::Itself));
-        assert_ne!(key("a@b/c", id, Aspect::Itself), key("b@b/c", id, Aspect::Itself));
-        assert_ne!(key("a@b/c", id, Aspect::Itself), key("a@b/c", id, Aspect::Returned));
+        assert_eq!(
+            key("a@b/c", "", id, Aspect::Itself),
+            key("a@b/d", "", id, Aspect::Itself)
+        );
+        assert_ne!(
+            key("a@b/c", "", id, Aspect::Itself),
+            key("b@b/c", "", id, Aspect::Itself)
+        );
+        assert_ne!(
+            key("a@b/c", "", id, Aspect::Itself),
+            key("a@b/c", "", id, Aspect::Returned)
+        );
+        assert_ne!(
+            key("a@b/c", "1", id, Aspect::Itself),
+            key("a@b/d", "2", id, Aspect::Itself),
+            "in a room"
+        );
     }
 }

@@ -5,6 +5,7 @@ use crosspoint_icpp::codec::cursor::Cursor;
 use crosspoint_icpp::codec::elsewhere::{Drain, Redirect};
 use crosspoint_icpp::codec::message::{ROOM_BYTES, kind, receipt, tag};
 use crosspoint_icpp::codec::presence::{Presence, Subscription};
+use crosspoint_icpp::codec::rooms::Body;
 use crosspoint_icpp::codec::{Code, Fault, Flags, Frame, HEADER_BYTES, Message, Refusal, Verb};
 
 use super::fault::{Ending, ServerFault, Told};
@@ -77,6 +78,7 @@ impl Core {
                 self.tell(Event::ListsChanged);
                 Ok(())
             }
+            verb if verb.is_of_rooms_from_server() => self.of_room(verb, frame),
             Verb::Credit => {
                 let mut cursor = Cursor::new(frame.body);
                 let window = cursor.u32()?;
@@ -126,7 +128,8 @@ impl Core {
             (_, _, Some([2])) => seen::Aspect::Copy,
             _ => seen::Aspect::Itself,
         };
-        let key = seen::key(message.from, message.id, aspect);
+        let author = message.text_extension(tag::OCCUPANT_ID).unwrap_or_default();
+        let key = seen::key(message.from, author, message.id, aspect);
         let offset = self.log_offset(message.stamp);
         let mark = match self.seen.insert(key) {
             true => Mark {
@@ -188,6 +191,16 @@ impl Core {
                 _ => Asked::Denied,
             },
             note: subscription.note.to_owned(),
+        };
+        self.inbox.push(true, frame.len(), Some(item), Mark::default());
+        Ok(())
+    }
+
+    fn of_room(&mut self, verb: Verb, frame: Frame<'_>) -> Result<(), ServerFault> {
+        Body::read(verb, frame.body)?;
+        let item = Incoming::Room {
+            verb,
+            body: frame.body.to_vec(),
         };
         self.inbox.push(true, frame.len(), Some(item), Mark::default());
         Ok(())

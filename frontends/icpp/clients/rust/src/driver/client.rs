@@ -11,7 +11,7 @@ use super::streams::{Events, Messages, Presences};
 use super::{RequestFailed, SendError, Shared, State, fresh_id};
 use crate::core::{
     Activity, AddressList, Answer, Contact, Core, Final, ListChange, Outgoing, Received, Refused, RequestId, Shown,
-    Subscribe,
+    Subscribe, ToRoom,
 };
 
 /// One user's client. Clones are handles to the same one; when the last is dropped, it says goodbye and ends.
@@ -275,6 +275,27 @@ impl Client {
     /// The same, after `bound`: 0 for the oldest.
     pub async fn history_after(&self, with: &str, bound: u64, limit: u16) -> Result<Page, RequestFailed> {
         self.history_page(with, bound, limit, true).await
+    }
+
+    /// A page of what was said in a room: before `bound`, 0 for the newest.
+    pub async fn room_history(&self, room: &str, bound: u64, limit: u16) -> Result<Page, RequestFailed> {
+        match self.ask(|core| core.room_history(room, bound, limit, false)).await? {
+            Answer::History { messages, bound, more } => Ok(Page { messages, bound, more }),
+            _ => Err(RequestFailed::Ended),
+        }
+    }
+
+    /// Says something to a room: [`ToRoom::join`] and the like. What it answers arrives as [`Incoming::Room`].
+    pub fn tell_room(&self, said: &ToRoom) -> Result<(), Refused> {
+        self.shared.with(|state: &mut State| state.core.tell_room(said))
+    }
+
+    /// Asks a room something; the answer's extensions, to be read by `codec::rooms::Body::answer`.
+    pub async fn ask_room(&self, asked: &ToRoom) -> Result<Vec<u8>, RequestFailed> {
+        match self.ask(|core| core.ask_room(asked)).await? {
+            Answer::Room(body) => Ok(body),
+            _ => Err(RequestFailed::Ended),
+        }
     }
 
     async fn history_page(&self, with: &str, bound: u64, limit: u16, forwards: bool) -> Result<Page, RequestFailed> {
