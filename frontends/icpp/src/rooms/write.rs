@@ -75,16 +75,6 @@ fn own_words(notice: &Notice<'_>) -> Option<Content> {
             stamp(out, *stamp_ms);
             Verb::Notice
         }
-        _ => return to_somebody(notice),
-    };
-    Some(said(verb, body))
-}
-
-/// Those that are meant for one, or for moderators.
-fn to_somebody(notice: &Notice<'_>) -> Option<Content> {
-    let mut body = Vec::new();
-    let out = &mut body;
-    let verb = match notice {
         Notice::Invited {
             by,
             reason,
@@ -107,7 +97,7 @@ fn to_somebody(notice: &Notice<'_>) -> Option<Content> {
             write_text(out, tag::REAL, real.as_str());
             Verb::Voice
         }
-        _ => return None,
+        Notice::Presence { .. } | Notice::Said { .. } => return None,
     };
     Some(said(verb, body))
 }
