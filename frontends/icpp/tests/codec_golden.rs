@@ -464,9 +464,12 @@ fn trunks() {
     assert!(cursor.is_empty());
 }
 
+/// A verb and its number, extensions, and the bytes that they are.
+type RoomsLine = (Verb, u8, &'static [(u16, &'static [u8])], &'static str);
+
 #[test]
 fn what_a_client_says_to_rooms() {
-    let table: [(Verb, u8, &[(u16, &[u8])], &str); 7] = [
+    let table: [RoomsLine; 7] = [
         (
             Verb::Create,
             0x50,
@@ -526,7 +529,7 @@ fn what_a_client_says_to_rooms() {
 
 #[test]
 fn what_a_room_says() {
-    let table: [(Verb, u8, &[(u16, &[u8])], &str); 4] = [
+    let table: [RoomsLine; 4] = [
         (
             Verb::Occupant,
             0x57,
@@ -581,7 +584,7 @@ fn what_a_room_says() {
 
 #[test]
 fn what_is_asked_of_a_room() {
-    let table: [(Verb, u8, &[(u16, &[u8])], &str); 3] = [
+    let table: [RoomsLine; 3] = [
         (
             Verb::Members,
             0x5b,

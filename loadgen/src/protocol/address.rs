@@ -2,6 +2,9 @@
 //!
 //! Invariant: neither direction allocates.
 
+/// Rooms are called this and a number.
+pub const ROOM_PREFIX: &str = "loadgen-room-";
+
 /// Digits of the longest number.
 const DIGITS_MAX: usize = 10;
 

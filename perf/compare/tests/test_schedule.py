@@ -128,5 +128,5 @@ class Targets(unittest.TestCase):
 
     def test_icpp_takes_part_where_it_is_measured(self):
         measured = [scenario.name for scenario in scenarios.TABLE if scenario.takes("crosspoint-icpp", "tls")]
-        self.assertEqual(measured, ["chat-1", "chat-32", "connect-scram", "presence", "offline"])
+        self.assertEqual(measured, ["chat-1", "chat-32", "connect-scram", "presence", "offline", "rooms-1", "rooms-1000"])
         self.assertFalse(scenarios.chosen(["chat-1"])[0].takes("relay-ring-icpp", "tls"))

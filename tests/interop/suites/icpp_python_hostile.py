@@ -10,6 +10,7 @@ from interop.phones import Ended, Phones, Wire, wire
 from interop.stage import expect, expect_equal
 from interop.people import account
 
+from crosspoint.rooms import Word
 from crosspoint import Verb
 from crosspoint.errors import Code
 from crosspoint.wire import Flag, Frame, Message
@@ -114,14 +115,14 @@ async def hostile_flags_and_slots(server):
 @play(seconds=60)
 async def hostile_verbs(server):
     async with bystander(server):
-        for verb in (0x00, 0x0A, 0x27, 0x50, 0x7F):
+        for verb in (0x00, 0x0A, 0x27, 0x43, 0x64, 0x7F):
             await before_login(server, frame(verb), Code.UNSUPPORTED_VERB)
             await after_login(server, frame(verb), Code.UNSUPPORTED_VERB)
         for verb in (Verb.WELCOME, Verb.AUTHED, Verb.RESUMED, Verb.SEND, Verb.SYNC, Verb.ROSTER, Verb.ACCEPTED, Verb.PRESENCE,
                      Verb.DELIVER, Verb.HELLO, Verb.OPEN, Verb.TOPOLOGY):
             await before_login(server, frame(verb), Code.UNEXPECTED_VERB)
         for verb in (Verb.HELLO, Verb.WELCOME, Verb.AUTHED, Verb.RESUMED, Verb.DELIVER, Verb.PRESENCES, Verb.SYNCED, Verb.ITEMS,
-                     Verb.REDIRECT, Verb.DRAIN, Verb.CREDIT, Verb.OPEN, Verb.CLOSE, Verb.TOPOLOGY):
+                     Verb.REDIRECT, Verb.DRAIN, Verb.CREDIT, Verb.OPEN, Verb.CLOSE, Verb.TOPOLOGY, Verb.OCCUPANT, Verb.REFUSED):
             await after_login(server, frame(verb), Code.UNEXPECTED_VERB)
         raw = await Wire.session(server, "mallory", "secret-mallory", fresh_source())
         raw.say(0x80, b"later")
@@ -179,6 +180,9 @@ async def hostile_bodies(server):
                      frame(Verb.SUBSCRIBE, b"\xff\xff\0\0"), frame(Verb.SYNC, bytes(23), Flag.REQ, 1),
                      frame(Verb.ROSTER, bytes(15), Flag.REQ, 1), frame(Verb.ROSTER, b"\x01\0\xff\xff" + bytes(12), Flag.REQ, 1),
                      frame(Verb.BLOCK, b"\x01\0\x02\0\x01\0a", Flag.REQ, 1), frame(Verb.HISTORY, bytes(8), Flag.REQ, 1),
+                     frame(Verb.HISTORY, bytes(11) + b"\x01" + bytes(4), Flag.REQ, 1), frame(Verb.JOIN), frame(Verb.LEAVE, b"\x01\x80\xff\xff"),
+                     frame(Verb.JOIN, Word(Verb.JOIN, room="a@b").encode()), frame(Verb.CONFIGURE, Word(Verb.CONFIGURE, room="a@b").encode(), Flag.REQ, 1),
+                     frame(Verb.MEMBERS, Word(Verb.MEMBERS, room="a@b").encode()), frame(Verb.LEAVE, Word(Verb.LEAVE, room="@").encode()),
                      frame(Verb.ACCEPTED, b"x"), frame(Verb.BYE, b"x"),
                      frame(Verb.SEND, Message(ID, server.jid("king"), ref=b"short").encode())):
             await after_login(server, data, Code.MALFORMED)
@@ -196,7 +200,7 @@ async def hostile_reserved_fields(server):
                      frame(Verb.PRESENCE, b"\x01\0\0\0\0\0\x01\0"),
                      frame(Verb.ROSTER, b"\0\x01" + bytes(14), Flag.REQ, 1),
                      frame(Verb.BLOCK, b"\0\x01\0\0", Flag.REQ, 1),
-                     frame(Verb.HISTORY, bytes(11) + b"\x01" + bytes(4), Flag.REQ, 1)):
+                     frame(Verb.HISTORY, bytes(14) + b"\x01\0", Flag.REQ, 1)):
             await after_login(server, data, Code.RESERVED)
 
 

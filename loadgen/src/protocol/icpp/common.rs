@@ -1,11 +1,10 @@
 //! What all ICPP clients of a worker share: names, the password, and pieces of addresses.
 
-use anyhow::bail;
 use crosspoint_icpp::codec::{Flags, MessageId};
 
 use super::{Filler, Mark};
 use crate::plan::{Mechanism, Plan, Scenario};
-use crate::protocol::address::{number, numbered};
+use crate::protocol::address::{ROOM_PREFIX, number, numbered};
 
 /// See the module.
 #[derive(Debug)]
@@ -25,21 +24,20 @@ pub struct Common {
     /// What stands behind the number in the address of a user, and in that of his session.
     pub(super) of_user: String,
     pub(super) of_session: String,
+    /// The same for a room.
+    pub(super) of_room: String,
+    /// Where rooms are.
+    pub(super) rooms: String,
 }
 
 impl Common {
-    /// # Errors
-    /// The plan has rooms.
-    pub fn new(plan: &Plan) -> anyhow::Result<Self> {
+    pub fn new(plan: &Plan) -> Self {
         let target = &plan.target;
         let store = match &plan.scenario {
-            Scenario::Fanout(_) => {
-                bail!("the server has no rooms over ICPP, so there is nothing that `fanout` could do")
-            }
             Scenario::Chat(chat) => chat.store,
             _ => true,
         };
-        Ok(Self {
+        Self {
             prefix: plan.users.prefix.clone(),
             domain: target.domain.clone(),
             password: plan.users.password.clone(),
@@ -51,7 +49,9 @@ impl Common {
             flags: if store { Flags::NONE } else { Flags::NOSTORE },
             of_user: format!("@{}", target.domain),
             of_session: format!("@{}/{}", target.domain, target.resource),
-        })
+            of_room: format!("@{}", target.rooms()),
+            rooms: target.rooms(),
+        }
     }
 
     /// The node of a user's address.
@@ -68,6 +68,20 @@ impl Common {
     #[inline]
     pub(super) fn user_of(&self, address: &[u8]) -> Option<u32> {
         number(address, &self.prefix, &self.domain)
+    }
+
+    /// The number of one of our rooms, by its address or an occupant's.
+    pub(super) fn room_of(&self, address: &[u8]) -> Option<u32> {
+        number(address, ROOM_PREFIX, &self.rooms)
+    }
+
+    /// Whether this is the address of that user in that room.
+    #[inline]
+    pub(super) fn is_occupant(&self, address: &[u8], room: u32, user: u32) -> bool {
+        let nick = numbered(address, ROOM_PREFIX)
+            .filter(|(number, _)| *number == room)
+            .and_then(|(_, behind)| behind.strip_prefix(self.of_room.as_bytes())?.strip_prefix(b"/"));
+        nick.and_then(|nick| numbered(nick, &self.prefix)) == Some((user, &b""[..]))
     }
 
     /// Whether this is the address of a user's session, to the last byte.

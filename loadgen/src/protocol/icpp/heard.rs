@@ -5,6 +5,7 @@ use crosspoint_icpp::codec::cursor::Cursor;
 use crosspoint_icpp::codec::elsewhere::{Drain, Redirect};
 use crosspoint_icpp::codec::message::{MESSAGE_HEAD_BYTES, kind, note, tag};
 use crosspoint_icpp::codec::presence::{Presence, Show, Subscription};
+use crosspoint_icpp::codec::rooms::{Body, tag as room_tag};
 use crosspoint_icpp::codec::{self, Fault, Header, Message, Verb};
 
 use super::common::{Common, message_id};
@@ -39,6 +40,9 @@ pub fn message(body: &[u8], user: u32, common: &Common) -> Result<Event, Fault> 
     if message.extension(tag::COPY).is_some() {
         return Ok(Event::Foreign);
     }
+    if message.kind == kind::GROUPCHAT {
+        return Ok(in_room(&message, user, common));
+    }
     let intact = marked(message.payload, common).filter(|mark| {
         is_from(message.from.as_bytes(), *mark, common)
             && common.is_user(message.to.as_bytes(), user)
@@ -49,6 +53,49 @@ pub fn message(body: &[u8], user: u32, common: &Common) -> Result<Event, Fault> 
         (Some(mark), true) => Event::Message(mark),
         (None, false) => Event::Foreign,
         _ => Event::Damaged,
+    })
+}
+
+/// A message from a room: only ours enter those.
+fn in_room(message: &Message<'_>, user: u32, common: &Common) -> Event {
+    let intact = common.room_of(message.from.as_bytes()).and_then(|room| {
+        marked(message.payload, common).filter(|mark| {
+            common.is_occupant(message.from.as_bytes(), room, mark.sender)
+                && common.is_session(message.to.as_bytes(), user)
+                && message.id == message_id(*mark, room)
+        })
+    });
+    intact.map_or(Event::Damaged, Event::Room)
+}
+
+/// OCCUPANT; if it is about this user, he is in, and whether the room is new.
+///
+/// # Errors
+/// It does not have the shape of one.
+pub fn occupant(body: &[u8], common: &Common) -> Result<(Event, bool), Fault> {
+    /// It is about the session's own nickname, and the room was made by this (XEP-0045 section 15.6.2).
+    const SELF: u16 = 110;
+    const CREATED: u16 = 201;
+    let body = Body::read(Verb::Occupant, body)?;
+    let has = |code| body.codes().any(|other| other == code);
+    let room = body
+        .text(room_tag::ROOM)
+        .and_then(|room| common.room_of(room.as_bytes()));
+    Ok(match (room, body.u8(room_tag::ROLE)) {
+        (Some(room), Some(1..)) if has(SELF) => (Event::Joined { room }, has(CREATED)),
+        _ => (Event::Nothing, false),
+    })
+}
+
+/// REFUSED.
+///
+/// # Errors
+/// It does not have the shape of one.
+pub fn refused(body: &[u8]) -> Result<Event, Fault> {
+    let body = Body::read(Verb::Refused, body)?;
+    Ok(match body.u8(room_tag::VERB) == Some(Verb::Join as u8) {
+        true => Event::NotJoined,
+        false => Event::Refused,
     })
 }
 
@@ -108,6 +155,8 @@ pub fn anything_else(verb: Verb, body: &[u8]) -> Result<Event, Refusal> {
         Verb::Roster => Roster::read(body).map(|_| ()),
         Verb::Block | Verb::Allow => List::read(body).map(|_| ()),
         Verb::Subscribe | Verb::Unsubscribe | Verb::Approve | Verb::Deny => Subscription::read(body).map(|_| ()),
+        Verb::Subject | Verb::Notice => Body::read(verb, body).map(|_| ()),
+        Verb::Configure => Body::answer(body).map(|_| ()),
         Verb::Redirect => Redirect::read(body).map(|_| ()),
         Verb::Drain => Drain::read(body).map(|_| ()),
         verb => return Err(Refusal::Stream(format!("not expected in a session: {verb:?}"))),

@@ -73,7 +73,7 @@ impl Client for Icpp {
     type Common = Common;
 
     fn common(plan: &Plan) -> anyhow::Result<Common> {
-        Common::new(plan)
+        Ok(Common::new(plan))
     }
 
     fn new(user: u32, _: &Common) -> Self {
@@ -152,8 +152,11 @@ impl Client for Icpp {
         write::typing(common, to, self.ack(), out);
     }
 
-    /// There are none, and [`Icpp::common`] has said so.
-    fn join(&mut self, _: &Common, _: u32, _: &mut Vec<u8>) {}
+    fn join(&mut self, common: &Common, room: u32, out: &mut Vec<u8>) {
+        // Whether it was sent before makes no difference to a room.
+        let _ = self.flow.send();
+        write::join(common, room, self.user, self.ack(), out);
+    }
 
     fn active(&mut self, active: bool, out: &mut Vec<u8>) {
         write::state(active, self.ack(), out);
@@ -369,6 +372,14 @@ impl Icpp {
         let (body, header) = (frame.body, &frame.header);
         let event = match verb {
             verb if verb == common.delivery() => heard::message(body, self.user, common),
+            Verb::Occupant => heard::occupant(body, common).map(|(event, is_new)| {
+                if let (Event::Joined { room }, true) = (event, is_new) {
+                    let header = self.request(Verb::Configure, Request::Unlock);
+                    write::unlock(common, room, header, out);
+                }
+                event
+            }),
+            Verb::Refused => heard::refused(body),
             Verb::Note => heard::note(body),
             Verb::Receipt | Verb::Edit | Verb::Recall => Message::read(body).map(|_| Event::Foreign),
             Verb::Items => Message::read(body).map(|_| Event::Archived),

@@ -4,8 +4,9 @@ use crosspoint_icpp::codec::contacts::write_contact;
 use crosspoint_icpp::codec::hello::{Auth, Hello, Welcome};
 use crosspoint_icpp::codec::message::{kind, note, tag};
 use crosspoint_icpp::codec::presence::{Presence as Entry, Show};
+use crosspoint_icpp::codec::rooms::{tag as room_tag, write_text};
 use crosspoint_icpp::codec::sync::{History, Sync};
-use crosspoint_icpp::codec::{MessageId, PREFACE, ext};
+use crosspoint_icpp::codec::{HEADER_BYTES, MessageId, PREFACE, ext};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
@@ -17,7 +18,7 @@ const EPOCH: u64 = 99;
 
 fn common(extra: &str, scenario: &str) -> Common {
     let text = format!("name = 'play'\n[target]\nprotocol = 'icpp'\n{extra}\n[scenario.{scenario}]\n");
-    Common::new(&Plan::parse("the play", &text, &[]).unwrap()).unwrap()
+    Common::new(&Plan::parse("the play", &text, &[]).unwrap())
 }
 
 fn chat() -> Common {
@@ -792,10 +793,53 @@ fn refusals_of_a_login_say_whose_it_was_and_what_is_missing() {
 }
 
 #[test]
-fn rooms_are_not_offered() {
+fn a_room_is_entered_opened_and_heard() {
     let text = "name = 'play'\n[target]\nprotocol = 'icpp'\n[scenario.fanout]\n";
-    let refused = Common::new(&Plan::parse("the play", text, &[]).unwrap()).unwrap_err();
-    assert!(refused.to_string().contains("no rooms over ICPP"), "{refused}");
+    let common = Common::new(&Plan::parse("the play", text, &[]).unwrap());
+    let about = |verb, codes: &[u8], role: u8| {
+        push(verb, 0, |out| {
+            write_text(out, room_tag::ROOM, &format!("loadgen-room-3@{}", common.rooms));
+            ext::write(out, room_tag::ROLE, &[role]);
+            ext::write(out, room_tag::CODES, codes);
+        })
+    };
+    let heard = |bytes: &[u8]| heard::occupant(&bytes[HEADER_BYTES..], &common).unwrap();
+    let own = about(Verb::Occupant, &[110, 0, 201, 0], 3);
+    assert_eq!(heard(&own), (Event::Joined { room: 3 }, true));
+    assert_eq!(
+        heard(&about(Verb::Occupant, &[110, 0], 2)),
+        (Event::Joined { room: 3 }, false)
+    );
+    assert_eq!(
+        heard(&about(Verb::Occupant, &[], 2)),
+        (Event::Nothing, false),
+        "another's"
+    );
+    assert_eq!(
+        heard(&about(Verb::Occupant, &[110, 0], 0)),
+        (Event::Nothing, false),
+        "out"
+    );
+    let mark = Mark::new(1, 5, 6, 7, 8, 40);
+    let said = |nick: &str, to: &str| {
+        let payload = [&mark.digits()[..], common.filler.body(mark)].concat();
+        let message = Message {
+            id: common::message_id(mark, 3),
+            stamp: 9,
+            kind: kind::GROUPCHAT,
+            to,
+            from: &format!("loadgen-room-3@{}/{nick}", common.rooms),
+            extensions: &[],
+            payload: &payload,
+        };
+        let mut body = Vec::new();
+        message.write(&mut body);
+        heard::message(&body, 2, &common).unwrap()
+    };
+    let (own, sender) = (format!("{}{}", common.name(2), common.of_session), common.name(5));
+    assert_eq!(said(&sender, &own), Event::Room(mark));
+    assert_eq!(said(&common.name(6), &own), Event::Damaged, "another sender");
+    assert_eq!(said(&sender, &common.name(2)), Event::Damaged, "another addressee");
 }
 
 #[test]

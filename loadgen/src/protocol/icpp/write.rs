@@ -2,19 +2,22 @@
 
 use crosspoint_icpp::codec::message::{MESSAGE_HEAD_BYTES, kind, note};
 use crosspoint_icpp::codec::presence::{Presence as Entry, Show};
+use crosspoint_icpp::codec::rooms::{op, tag, write_text};
 use crosspoint_icpp::codec::sync::{History, Sync};
-use crosspoint_icpp::codec::{Flags, HEADER_BYTES, Header, MessageId, Verb, write_frame};
+use crosspoint_icpp::codec::{Flags, HEADER_BYTES, Header, MessageId, Verb, ext, write_frame};
 
 use super::common::{Common, message_id};
 use super::{MARK_BYTES, Mark, Presence, To};
-use crate::protocol::address::Decimal;
+use crate::protocol::address::{Decimal, ROOM_PREFIX};
 
 /// What a request is for: the lower bits of its id, so that an answer says it. The upper ones count, for an id is used once in
 /// a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Request {
-    Sync = 1,
+    /// CONFIGURE of a room just made.
+    Unlock,
+    Sync,
     Roster,
     History,
     Ping,
@@ -33,7 +36,7 @@ impl Request {
     /// What the request of this id was for.
     pub fn of(id: u32) -> Option<Self> {
         use Request::*;
-        let all = [Sync, Roster, History, Ping, Settled, Alive, Auth];
+        let all = [Unlock, Sync, Roster, History, Ping, Settled, Alive, Auth];
         all.into_iter().find(|request| *request as u32 == id % Self::STEP)
     }
 
@@ -55,11 +58,10 @@ pub fn exchange(verb: Verb, flags: Flags, id: u32, ack: u32) -> Header {
 /// SEND: the payload is mark and body.
 #[inline]
 pub fn message(common: &Common, to: To, mark: Mark, flags: Flags, ack: u32, out: &mut Vec<u8>) {
-    let (number, behind) = match to {
-        To::User(number) => (number, &common.of_user),
-        To::Session(number) => (number, &common.of_session),
-        // A plan with rooms is refused before there is a client.
-        To::Room(_) => return,
+    let (before, number, behind, kind) = match to {
+        To::User(number) => (&*common.prefix, number, &common.of_user, kind::CHAT),
+        To::Session(number) => (&*common.prefix, number, &common.of_session, kind::CHAT),
+        To::Room(number) => (ROOM_PREFIX, number, &common.of_room, kind::GROUPCHAT),
     };
     let body = common.filler.body(mark);
     let header = Header {
@@ -67,11 +69,32 @@ pub fn message(common: &Common, to: To, mark: Mark, flags: Flags, ack: u32, out:
         ..Header::push(Verb::Send, ack)
     };
     let payload_bytes = MARK_BYTES + body.len();
-    let address = (&common.prefix, Decimal::of(number), behind);
+    let address = (before, Decimal::of(number), behind.as_str());
     let id = message_id(mark, number);
-    head(header, (id, kind::CHAT), address, payload_bytes, out);
+    head(header, (id, kind), address, payload_bytes, out);
     out.extend_from_slice(&mark.digits());
     out.extend_from_slice(body);
+}
+
+fn room(common: &Common, room: u32) -> String {
+    format!("{ROOM_PREFIX}{room}{}", common.of_room)
+}
+
+/// JOIN: without history.
+pub fn join(common: &Common, number: u32, user: u32, ack: u32, out: &mut Vec<u8>) {
+    write_frame(out, Header::push(Verb::Join, ack), |out| {
+        write_text(out, tag::ROOM, &room(common, number));
+        write_text(out, tag::NICK, &common.name(user));
+        ext::write(out, tag::HISTORY_MESSAGES, &[0; 4]);
+    });
+}
+
+/// CONFIGURE: a new room is locked until its owner takes it as it is.
+pub fn unlock(common: &Common, number: u32, header: Header, out: &mut Vec<u8>) {
+    write_frame(out, header, |out| {
+        write_text(out, tag::ROOM, &room(common, number));
+        ext::write(out, tag::OP, &[op::SET]);
+    });
 }
 
 /// NOTE: somebody types.
@@ -81,7 +104,7 @@ pub fn typing(common: &Common, to: To, ack: u32, out: &mut Vec<u8>) {
         To::Session(number) => (number, &common.of_session),
         To::Room(_) => return,
     };
-    let address = (&common.prefix, Decimal::of(number), behind);
+    let address = (&*common.prefix, Decimal::of(number), behind.as_str());
     let header = Header::push(Verb::Note, ack);
     head(header, (NOTE_ID, note::COMPOSING), address, 0, out);
 }
@@ -91,7 +114,7 @@ pub fn typing(common: &Common, to: To, ack: u32, out: &mut Vec<u8>) {
 fn head(
     header: Header,
     (id, kind): (MessageId, u16),
-    (before, number, behind): (&String, Decimal, &String),
+    (before, number, behind): (&str, Decimal, &str),
     payload_bytes: usize,
     out: &mut Vec<u8>,
 ) {

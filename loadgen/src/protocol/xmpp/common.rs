@@ -86,5 +86,4 @@ impl Common {
     }
 }
 
-/// Rooms are called this and a number.
-pub(super) const ROOM_PREFIX: &str = "loadgen-room-";
+pub(super) use crate::protocol::address::ROOM_PREFIX;
