@@ -49,20 +49,26 @@ pub struct Unreadable(pub String);
 
 /// Archives a message.
 pub fn encode(envelope: &Envelope, stamp_ms: u64) -> Bytes {
-    encode_onto(Vec::new(), envelope, stamp_ms, envelope.hints)
+    encode_onto(Vec::new(), envelope, stamp_ms, envelope.hints).into()
+}
+
+/// The same in memory that held another one.
+pub(crate) fn encode_again(mut buffer: Vec<u8>, envelope: &Envelope, stamp_ms: u64) -> Vec<u8> {
+    buffer.clear();
+    encode_onto(buffer, envelope, stamp_ms, envelope.hints)
 }
 
 /// Archives a message that is kept until it is delivered, and no longer.
 pub fn encode_transient(envelope: &Envelope, stamp_ms: u64) -> Bytes {
-    encode_onto(Vec::new(), envelope, stamp_ms, envelope.hints.with(Hints::TRANSIENT))
+    encode_onto(Vec::new(), envelope, stamp_ms, envelope.hints.with(Hints::TRANSIENT)).into()
 }
 
 /// Archives a message that stands in its addressee's history under this identity. Its version is [`RETURNED_VERSION`].
 pub fn encode_returned(envelope: &Envelope, stamp_ms: u64, archived_as: RecordId) -> Bytes {
-    encode_onto(archived_as.to_le_bytes().to_vec(), envelope, stamp_ms, envelope.hints)
+    encode_onto(archived_as.to_le_bytes().to_vec(), envelope, stamp_ms, envelope.hints).into()
 }
 
-fn encode_onto(mut buffer: Vec<u8>, envelope: &Envelope, stamp_ms: u64, hints: Hints) -> Bytes {
+fn encode_onto(mut buffer: Vec<u8>, envelope: &Envelope, stamp_ms: u64, hints: Hints) -> Vec<u8> {
     let stored = StoredEnvelope {
         stamp_ms,
         kind: kind_number(envelope.kind),
@@ -77,7 +83,7 @@ fn encode_onto(mut buffer: Vec<u8>, envelope: &Envelope, stamp_ms: u64, hints: H
     let texts = stored.from.len() + stored.to.len() + stored.id.len() + stored.head.len() + stored.body.len();
     buffer.reserve_exact(texts + size_of::<ArchivedStoredEnvelope<'_>>());
     let archive = rkyv::api::high::to_bytes_in::<_, rancor::Error>(&stored, buffer);
-    Bytes::from(archive.expect("plain data always archives"))
+    archive.expect("plain data always archives")
 }
 
 /// Reads a message back; its `stamp_ms` is set.

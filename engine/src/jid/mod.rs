@@ -163,6 +163,12 @@ impl Jid {
         self.domain_start.checked_sub(1).map(|at| &self.text[..at as usize])
     }
 
+    /// With a node?
+    #[inline]
+    pub fn has_node(&self) -> bool {
+        self.domain_start > 0
+    }
+
     /// The domain; never empty.
     pub fn domain(&self) -> &str {
         &self.text[self.domain_start as usize..self.bare_end as usize]

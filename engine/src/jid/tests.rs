@@ -356,3 +356,22 @@ proptest! {
         let _ = Jid::parse_bytes(Bytes::from(bytes));
     }
 }
+
+#[test]
+fn domains_are_compared_without_what_stands_around_them() {
+    let jid = |text: &str| Jid::parse(text).unwrap();
+    for (one, other, same) in [
+        ("a@example.com/x", "example.com", true),
+        ("example.com/example.org", "b@example.com", true),
+        ("a@example.com", "a@example.org", false),
+        ("a@m.example.com", "a@example.com", false),
+        ("example.co", "example.com", false),
+    ] {
+        assert_eq!(jid(one).same_domain(&jid(other)), same, "{one} {other}");
+        assert_eq!(jid(one).domain() == jid(other).domain(), same);
+    }
+    for (text, node) in [("a@b", true), ("b", false), ("b/a@b", false), ("a@b/c", true)] {
+        assert_eq!(jid(text).has_node(), node, "{text}");
+        assert_eq!(jid(text).node().is_some(), node);
+    }
+}

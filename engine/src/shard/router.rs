@@ -23,7 +23,7 @@ impl Shard {
                 false => self.elsewhere(routed),
             };
         }
-        if to.node().is_none() {
+        if !to.has_node() {
             return self.arrive_at_server(routed);
         }
         let key = UserKey::of(to);
@@ -46,11 +46,11 @@ impl Shard {
         if !to.same_domain(&self.setup.domain) && self.is_service(to.domain()) {
             return self.arrive_at_service(routed);
         }
-        if routed.envelope.to.node().is_none() {
+        if !to.has_node() {
             // What was asked here in the name of the domain was answered elsewhere.
             return self.arrive_at_server(routed);
         }
-        let key = UserKey::of(&routed.envelope.to);
+        let key = UserKey::of(to);
         self.arrive_at(key, routed);
     }
 

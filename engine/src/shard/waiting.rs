@@ -18,6 +18,8 @@ use super::user::UserId;
 use crate::envelope::{Content, Envelope, Hints};
 use crate::jid::Jid;
 use crate::service::Waiting;
+use crate::stable::StableId;
+use crate::store;
 
 /// How long front-ends are told nothing more about somebody whom they were told about, in milliseconds.
 pub const QUIET_MS: u64 = 10_000;
@@ -26,11 +28,37 @@ pub const QUIET_MAX: usize = 65_536;
 /// A message larger than this is remembered during that time without its content.
 const REMEMBERED_BYTES_MAX: usize = 4 * 1024;
 
-/// What has come in somebody's quiet time.
+/// What has come in somebody's quiet time. The last message is kept as in the log, each in the memory of the one before: nearly
+/// nobody is ever told of it.
 #[derive(Default)]
 struct Quiet {
     count: u64,
-    last: Option<Envelope>,
+    last: Vec<u8>,
+    stamp_ms: Option<u64>,
+    stable: Option<StableId>,
+}
+
+impl Quiet {
+    fn note(&mut self, envelope: &Envelope) {
+        self.count += 1;
+        (self.stamp_ms, self.stable) = (envelope.stamp_ms, envelope.stable);
+        let buffer = std::mem::take(&mut self.last);
+        self.last = match envelope.weight() > REMEMBERED_BYTES_MAX {
+            true => store::encode_again(buffer, &without_content(envelope), 0),
+            false => store::encode_again(buffer, envelope, 0),
+        };
+    }
+
+    /// The last message, if any has come.
+    fn last(&self) -> Option<Envelope> {
+        let read = store::decode(store::ENVELOPE_VERSION, &self.last);
+        let noted = read.ok().filter(|_| self.count > 0)?;
+        Some(Envelope {
+            stamp_ms: self.stamp_ms,
+            stable: self.stable,
+            ..noted
+        })
+    }
 }
 
 #[derive(Default)]
@@ -81,9 +109,7 @@ impl Shard {
 
     fn waits(&mut self, who: Jid, envelope: &Envelope) {
         if let Some(quiet) = self.wakes.quiet.get_mut(&who) {
-            quiet.count += 1;
-            quiet.last = Some(remembered(envelope));
-            return;
+            return quiet.note(envelope);
         }
         if self.wakes.quiet.len() >= QUIET_MAX {
             self.metrics.shed.add(1);
@@ -127,7 +153,7 @@ impl Shard {
             let Some(quiet) = self.wakes.quiet.remove(&who) else {
                 continue;
             };
-            if let Some(last) = quiet.last
+            if let Some(last) = quiet.last()
                 && self.still_waits(&who)
             {
                 self.tell_of(who, quiet.count, last);
@@ -157,11 +183,52 @@ impl Shard {
     }
 }
 
-fn remembered(envelope: &Envelope) -> Envelope {
-    let mut envelope = envelope.clone();
-    if envelope.weight() > REMEMBERED_BYTES_MAX {
-        envelope.content = Content::default();
+fn without_content(envelope: &Envelope) -> Envelope {
+    Envelope {
+        content: Content::default(),
+        ..envelope.clone()
     }
-    envelope.compact();
-    envelope
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{Kind, MessageKind};
+
+    fn said(body: &str) -> Envelope {
+        let jid = |text: &str| Jid::parse(text).unwrap();
+        let mut envelope = Envelope::neutral(jid("a@b/c"), jid("d@b"), Kind::Message(MessageKind::Chat));
+        envelope.content.body = body.to_owned().into();
+        envelope.hints = Hints::STORE.with(Hints::WAKE);
+        envelope
+    }
+
+    #[test]
+    fn the_last_message_of_a_quiet_time_is_what_it_was_and_takes_the_memory_of_the_one_before() {
+        let mut quiet = Quiet::default();
+        assert!(quiet.last().is_none());
+        quiet.note(&said("the first, and the longer one"));
+        let memory = quiet.last.as_ptr();
+        let last = Envelope {
+            stamp_ms: Some(7),
+            stable: StableId::parse("0123456789abcdef"),
+            ..said("the last")
+        };
+        quiet.note(&last);
+        assert_eq!((quiet.count, quiet.last.as_ptr()), (2, memory));
+        let back = quiet.last().unwrap();
+        assert_eq!((&back.from, &back.to, back.kind), (&last.from, &last.to, last.kind));
+        assert_eq!((&back.content, back.hints), (&last.content, last.hints));
+        assert_eq!((back.stamp_ms, back.stable), (last.stamp_ms, last.stable));
+    }
+
+    #[test]
+    fn a_large_message_is_remembered_without_its_content() {
+        let mut quiet = Quiet::default();
+        let last = said(&"x".repeat(REMEMBERED_BYTES_MAX + 1));
+        quiet.note(&last);
+        let back = quiet.last().unwrap();
+        assert_eq!((back.from, back.content), (last.from, Content::default()));
+        assert!(quiet.last.capacity() < REMEMBERED_BYTES_MAX);
+    }
 }

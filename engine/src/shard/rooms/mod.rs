@@ -83,7 +83,7 @@ pub(super) struct Rooms {
 impl Shard {
     /// Whether an address is a room's, or an occupant's.
     pub(super) fn is_room(&self, address: &Jid) -> bool {
-        address.node().is_some() && self.is_rooms_domain(address)
+        address.has_node() && self.is_rooms_domain(address)
     }
 
     pub(super) fn is_rooms_domain(&self, address: &Jid) -> bool {
