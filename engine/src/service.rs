@@ -91,6 +91,11 @@ pub trait Frontend: Send {
         false
     }
 
+    /// An account of this shard is no more, and that is durable.
+    fn on_account_removed(&mut self, user: &Jid) {
+        let _ = user;
+    }
+
     /// A message waits for a user of this shard whom nobody listens for, or for a session whose client sleeps. Told once in a
     /// while, not for each message.
     fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {

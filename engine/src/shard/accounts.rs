@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use crosspoint_storage::seam::{BookRead, BookRequest, Table};
 
 use super::ledger::Outcome;
+use super::notices::Notice;
 use super::sessions::Order;
 use super::table::SessionId;
 use super::{Registration, Shard};
@@ -307,6 +308,7 @@ impl Shard {
                 shard.forget_messages(&user);
                 shard.forget_history(&user);
                 shard.account_changed(&user);
+                shard.notices.push_back(Notice::Removed(user));
             }
         });
     }

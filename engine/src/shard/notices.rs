@@ -20,6 +20,8 @@ pub(super) enum Notice {
     Probe(Envelope),
     /// An event for those sessions of a user that want it.
     Event(Envelope),
+    /// An account is gone.
+    Removed(Jid),
     /// Whoever waited for a turn has it.
     Turn(Turn),
 }
@@ -57,6 +59,11 @@ impl Shard {
                 self.lend_writer(codec, |front, shard| front.on_probe(probe, shard));
             }
             Notice::Event(event) => self.hand_out(&event),
+            Notice::Removed(user) => {
+                for frontend in 0..self.frontends.len() {
+                    self.lend_frontend(frontend, |front, _| front.on_account_removed(&user));
+                }
+            }
             Notice::Turn(turn) => turn(self),
         }
         true

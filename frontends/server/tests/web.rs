@@ -6,6 +6,7 @@ mod web_support;
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+use common::done;
 use tungstenite::Message;
 use web_support::{Client, PATIENCE, Stage};
 
@@ -325,6 +326,41 @@ fn a_file_is_put_once_and_got_by_anybody_and_survives_a_restart() {
         404,
         "another name"
     );
+}
+
+/// Whether the server runs or not, and whoever removes the account: itself, or the administrator.
+#[test]
+fn the_files_of_an_account_go_with_it_and_those_of_others_stay() {
+    let stage = Stage::new(&[]);
+    stage.server.add_user("juliet@localhost", "secret");
+    stage.server.add_user("nurse@localhost", "secret");
+    let upload = |user: &str| {
+        let (put, get) = Client::login_as(stage.socket, user)
+            .place("filename='a' size='5'")
+            .unwrap();
+        assert_eq!(stage.ask("PUT", stage.path(&put), "", b"hello").status, 201);
+        stage.path(&get).to_owned()
+    };
+    let (romeos, juliets, nurses) = (upload("romeo"), upload("juliet"), upload("nurse"));
+    let gone = |path: &str| {
+        let until = Instant::now() + PATIENCE;
+        while stage.ask("GET", path, "", b"").status != 404 {
+            assert!(Instant::now() < until, "the file stays");
+        }
+    };
+    let mut romeo = Client::login(stage.socket);
+    romeo.say("<iq xmlns='jabber:client' type='set' id='r'><query xmlns='jabber:iq:register'><remove/></query></iq>");
+    gone(&romeos);
+    done(&["user", "del", "--data", &stage.server.data(), "juliet@localhost"], "");
+    gone(&juliets);
+    assert_eq!(stage.ask("GET", &nurses, "", b"").status, 200);
+    let (server, scratch) = (stage.server, stage.scratch);
+    server.kill();
+    let data = scratch.path().to_str().unwrap();
+    done(&["user", "del", "--data", data, "nurse@localhost"], "");
+    let days = std::fs::read_dir(scratch.path().join("uploads")).unwrap();
+    let files = days.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap());
+    assert_eq!(files.count(), 0);
 }
 
 #[test]

@@ -97,6 +97,10 @@ impl Frontend for XmppFront {
         self.features.on_roster_change(change, host);
     }
 
+    fn on_account_removed(&mut self, user: &Jid) {
+        self.features.on_account_removed(user);
+    }
+
     fn on_waiting(&mut self, waiting: &Waiting, host: &mut dyn Host) {
         self.features.on_waiting(waiting, host);
     }

@@ -32,6 +32,10 @@ impl Uploads for Store {
             }),
         }
     }
+
+    fn forget(&self, owner: &str) {
+        self.0.lock().unwrap().push(format!("forget {owner}"));
+    }
 }
 
 struct Stage {
@@ -100,6 +104,13 @@ fn a_place_is_told_as_it_was_given() {
     }
     let purpose = "<message xmlns='urn:xmpp:http:upload:purpose:0'/>";
     assert!(stage.place("filename='a' size='7'", purpose).starts_with("<slot"));
+}
+
+#[test]
+fn an_account_that_is_no_more_is_forgotten() {
+    let mut stage = Stage::new();
+    stage.features.on_account_removed(&jid("juliet@capulet.example"));
+    assert_eq!(*stage.store.0.lock().unwrap(), ["forget juliet@capulet.example"]);
 }
 
 #[test]

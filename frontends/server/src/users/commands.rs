@@ -23,7 +23,7 @@ use crate::cli::{ListForm, Place, User};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::home::Home;
-use crate::{sources, wiring};
+use crate::{sources, web, wiring};
 
 /// Runs one command.
 ///
@@ -126,6 +126,8 @@ fn remove(place: &Place, jid: &str) -> Result<Jid> {
         Found::Stopped(home, config) => {
             let jid = account_address(jid, domain(place, &home, &config).as_deref())?;
             wiring::remove_account(&config, &jid).with_context(|| jid.to_string())?;
+            let removed = web::remove_uploads(&home.uploads(), &jid);
+            removed.with_context(|| format!("{jid} is gone, but not its files in {}", home.uploads().display()))?;
             Ok(jid)
         }
     }

@@ -32,6 +32,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use anyhow::{Context, Result};
+use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rt::{self, Clock};
 use crosspoint_engine::switch::Gate;
 use crosspoint_xmpp::config::Listener;
@@ -65,6 +66,14 @@ pub fn sessions() -> [Listener; 2] {
         ..clear
     };
     [clear, encrypted]
+}
+
+/// Removes the files that an account has uploaded to this folder, while no server runs.
+///
+/// # Errors
+/// Those of the folder.
+pub fn remove_uploads(folder: &Path, jid: &Jid) -> Result<()> {
+    Ok(upload::remove_all_of(folder, jid.bare_str()).map(drop)?)
 }
 
 /// What the web's thread needs, put together before it starts.

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
@@ -172,18 +174,28 @@ impl Client {
 
     /// Romeo has proved who he is.
     pub fn authenticate(&mut self) {
+        self.authenticate_as("romeo");
+    }
+
+    fn authenticate_as(&mut self, user: &str) {
+        let plain = STANDARD.encode(format!("\0{user}\0secret"));
         self.open();
-        // "\0romeo\0secret"
-        self.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>");
+        self.say(&format!(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>"
+        ));
         self.until("<success");
         self.open();
     }
 
     pub fn login(address: SocketAddr) -> Client {
+        Client::login_as(address, "romeo")
+    }
+
+    pub fn login_as(address: SocketAddr, user: &str) -> Client {
         let mut client = Client::connect(address, None).expect("he is let in");
-        client.authenticate();
+        client.authenticate_as(user);
         client.say("<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>");
-        client.until("romeo@localhost/r");
+        client.until(&format!("{user}@localhost/r"));
         client
     }
 

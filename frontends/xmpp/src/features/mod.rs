@@ -321,6 +321,13 @@ impl Features {
         push::on_waiting(waiting, &self.facts, host);
     }
 
+    /// An account is no more.
+    pub fn on_account_removed(&mut self, user: &Jid) {
+        if let Some(uploads) = &self.facts.config.uploads {
+            uploads.0.forget(user.bare_str());
+        }
+    }
+
     /// A roster of this shard has changed.
     pub fn on_roster_change(&mut self, change: &RosterChange, host: &mut dyn Host) {
         privilege::on_roster_change(change, &self.facts, host);

@@ -45,6 +45,9 @@ pub trait Uploads: Send + Sync {
     /// # Errors
     /// Why there is none.
     fn place(&self, request: &PlaceRequest<'_>) -> Result<Places, PlaceRefusal>;
+
+    /// This account, a bare address, is no more: neither are its files, soon.
+    fn forget(&self, owner: &str);
 }
 
 /// A place that is wished for.

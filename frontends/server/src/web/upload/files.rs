@@ -152,6 +152,35 @@ impl Files {
         Ok(count)
     }
 
+    /// Removes one.
+    ///
+    /// # Errors
+    /// `NotFound`; those of the disk.
+    pub fn remove(&self, id: Id) -> io::Result<()> {
+        fs::remove_file(self.path(id))
+    }
+
+    /// Removes all files of an owner, of these days or, without any, of all; how many there were.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn remove_of(&self, owner: u64, days: Option<&[u64]>) -> io::Result<usize> {
+        let mut count = 0;
+        let wanted = |day: &u64| days.is_none_or(|days| days.contains(day));
+        for (_, folder) in self.days()?.into_iter().filter(|(day, _)| wanted(day)) {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                let whole = path.extension().is_none();
+                let facts = File::open(&path).and_then(|mut file| Facts::read(&mut file));
+                if whole && facts.is_ok_and(|(facts, _)| facts.owner == owner) {
+                    fs::remove_file(&path)?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
+    }
+
     fn days(&self) -> io::Result<Vec<(u64, PathBuf)>> {
         let mut days = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -318,6 +347,27 @@ mod tests {
         assert_eq!(files.remove_before(9).unwrap(), 1);
         assert_eq!(files.remove_before(10).unwrap(), 1);
         assert!(files.get(ID).is_err());
+    }
+
+    #[test]
+    fn the_files_of_one_owner_go_and_those_of_others_stay() {
+        let scratch = Scratch::new();
+        let files = Files::open(scratch.path()).unwrap();
+        let mut ids = Vec::new();
+        for (day, owner) in [(7, 1), (8, 1), (8, 2), (9, 1)] {
+            let id = Id { day, random: owner };
+            let of = Facts {
+                owner: owner as u64,
+                ..facts(0)
+            };
+            files.create(id, &of).unwrap().finish().unwrap();
+            ids.push(id);
+        }
+        let left = || -> Vec<bool> { ids.iter().map(|id| files.get(*id).is_ok()).collect() };
+        assert_eq!(files.remove_of(1, Some(&[7, 8])).unwrap(), 2);
+        assert_eq!(left(), [false, false, true, true]);
+        assert_eq!(files.remove_of(1, None).unwrap(), 1);
+        assert_eq!(left(), [false, false, true, false]);
     }
 
     #[test]

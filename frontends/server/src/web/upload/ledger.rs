@@ -36,12 +36,14 @@ struct User {
     open: Vec<Open>,
 }
 
-/// A place that nothing has been put into yet.
+/// A place whose file is not all there.
 #[derive(Debug, Clone, Copy)]
 struct Open {
     random: u128,
     bytes: u64,
     until_ms: u64,
+    /// Somebody is putting a file into it. It stays for as long as that takes.
+    taken: bool,
 }
 
 impl Ledger {
@@ -71,7 +73,7 @@ impl Ledger {
             return Err(now_ms + CROWDED_MS);
         }
         let user = self.users.entry(owner).or_default();
-        user.open.retain(|open| open.until_ms > now_ms);
+        user.open.retain(|open| open.taken || open.until_ms > now_ms);
         let stored: u64 = user.days.values().sum();
         let promised: u64 = user.open.iter().map(|open| open.bytes).sum();
         let fits = stored.saturating_add(promised).saturating_add(bytes) <= self.user_bytes_max;
@@ -81,6 +83,7 @@ impl Ledger {
                 random,
                 bytes,
                 until_ms,
+                taken: false,
             });
             return Ok(());
         }
@@ -92,22 +95,42 @@ impl Ledger {
 
     /// A place is used now; false if it was used before, or has expired.
     pub fn take(&mut self, owner: u64, random: u128) -> bool {
-        let Some(user) = self.users.get_mut(&owner) else {
-            return false;
-        };
-        let before = user.open.len();
-        user.open.retain(|open| open.random != random);
-        user.open.len() < before
+        let open = self.open(owner, random).filter(|open| !open.taken);
+        open.map(|open| open.taken = true).is_some()
     }
 
     /// Nothing came of a place that was taken: it may be tried again while it is good.
-    pub fn give_back(&mut self, owner: u64, random: u128, bytes: u64, until_ms: u64) {
-        let open = Open {
-            random,
-            bytes,
-            until_ms,
+    pub fn give_back(&mut self, owner: u64, random: u128) {
+        if let Some(open) = self.open(owner, random) {
+            open.taken = false;
+        }
+    }
+
+    /// The file of a place that was taken is there. False if its owner was forgotten meanwhile: it is nobody's.
+    pub fn finish(&mut self, owner: u64, random: u128, day: u64) -> bool {
+        let Some(user) = self.users.get_mut(&owner) else {
+            return false;
         };
-        self.users.entry(owner).or_default().open.push(open);
+        let Some(at) = user.open.iter().position(|open| open.random == random) else {
+            return false;
+        };
+        let bytes = user.open.swap_remove(at).bytes;
+        self.note(owner, day, bytes);
+        true
+    }
+
+    /// An owner is no more; the days of which there are files of his.
+    pub fn forget(&mut self, owner: u64) -> Vec<u64> {
+        let Some(user) = self.users.remove(&owner) else {
+            return Vec::new();
+        };
+        self.bytes -= user.days.values().sum::<u64>();
+        user.days.into_keys().collect()
+    }
+
+    fn open(&mut self, owner: u64, random: u128) -> Option<&mut Open> {
+        let user = self.users.get_mut(&owner)?;
+        user.open.iter_mut().find(|open| open.random == random)
     }
 
     /// Files of days before this one are gone.
@@ -153,7 +176,8 @@ mod tests {
         assert_eq!(ledger.reserve(1, 7, 40, 0), Ok(()));
         assert_eq!(ledger.reserve(1, 8, 1, 1), Err(PLACE_MS), "when the place expires");
         assert!(ledger.take(1, 7) && !ledger.take(1, 7), "a place is good once");
-        ledger.note(1, 0, 40);
+        assert!(ledger.reserve(1, 8, 1, PLACE_MS).is_err(), "what is under way counts");
+        assert!(ledger.finish(1, 7, 0) && !ledger.finish(1, 7, 0));
         assert_eq!(
             ledger.reserve(1, 8, 1, 1),
             Err(3 * DAY_MS),
@@ -170,6 +194,22 @@ mod tests {
         assert!(ledger.reserve(1, 8, 100, PLACE_MS - 1).is_err());
         assert_eq!(ledger.reserve(1, 8, 100, PLACE_MS), Ok(()));
         assert!(!ledger.take(1, 7), "it has expired");
+    }
+
+    #[test]
+    fn nothing_is_left_of_who_is_forgotten() {
+        let mut ledger = ledger();
+        ledger.note(1, 3, 40);
+        ledger.note(1, 5, 20);
+        ledger.note(2, 5, 10);
+        assert_eq!(ledger.reserve(1, 7, 10, 0), Ok(()));
+        assert!(ledger.take(1, 7));
+        assert_eq!(ledger.forget(1), [3, 5]);
+        assert!(!ledger.finish(1, 7, 5), "what was under way is nobody's");
+        ledger.give_back(1, 7);
+        assert!(!ledger.take(1, 7), "and its place is no place");
+        assert_eq!((ledger.bytes, ledger.users.len()), (10, 1));
+        assert_eq!(ledger.forget(1), [0; 0]);
     }
 
     #[test]

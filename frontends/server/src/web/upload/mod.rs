@@ -11,6 +11,7 @@
 //! - No path is made of anything that a client says: a file's name on the disk is random, and read back by its form.
 //! - A place is good once, for a few minutes, for one size and one type.
 //! - What was answered by 201 is on the disk.
+//! - Files of an account that is removed go with it. Those that a crash in that moment leaves behind go when they expire.
 
 mod files;
 mod ledger;
@@ -40,6 +41,9 @@ pub const PATH: &str = "/upload/";
 /// How often what has expired is swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
+/// How often those who are no more are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Uploads of one server, as shards and the web's thread share them.
@@ -48,6 +52,8 @@ pub struct Store {
     url: String,
     seal: Seal,
     ledger: Mutex<Ledger>,
+    /// Owners who are no more, and the days of their files.
+    gone: Mutex<Vec<(u64, Vec<u64>)>>,
     files: Files,
     limits: Upload,
 }
@@ -65,6 +71,7 @@ impl Store {
             url,
             seal: Seal::fresh()?,
             ledger: Mutex::new(ledger),
+            gone: Mutex::default(),
             files,
             limits: limits.clone(),
         }))
@@ -84,15 +91,58 @@ impl Store {
         }
         self.ledger().forget_before(first);
     }
+
+    fn gone(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Vec<u64>)>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the files of those who are no more.
+    fn bury(&self) {
+        let gone = std::mem::take(&mut *self.gone());
+        for (owner, days) in gone {
+            match self.files.remove_of(owner, Some(&days)) {
+                Ok(files) => tracing::info!(files, "uploads of a removed account are gone"),
+                Err(error) => tracing::warn!(%error, "uploads of a removed account stay until they expire"),
+            }
+        }
+    }
+
+    /// Removes a file that nobody has been told of.
+    fn drop_file(&self, id: place::Id) {
+        if let Err(error) = self.files.remove(id) {
+            tracing::warn!(%error, "an upload of a removed account stays until it expires");
+        }
+    }
+}
+
+/// Removes what an account had, while no server runs.
+///
+/// # Errors
+/// Those of the folder.
+pub fn remove_all_of(folder: &Path, bare: &str) -> io::Result<usize> {
+    match folder.exists() {
+        true => Files::open(folder)?.remove_of(place::owner(bare), None),
+        false => Ok(0),
+    }
 }
 
 /// Sweeps, for as long as the web's thread lives.
 pub async fn sweeping(store: Arc<Store>, pool: Pool, clock: rt::Clock) {
+    let every_ms = SWEEP_EVERY.as_millis() as u64;
+    let mut next_ms = 0;
     loop {
-        let (store, now_ms) = (store.clone(), clock.wall_ms());
+        let now_ms = clock.wall_ms();
         // When there is no place for it, the next time will do.
-        let _ = pool.run(move || store.sweep(now_ms)).await;
-        rt::sleep(SWEEP_EVERY).await;
+        if now_ms >= next_ms {
+            let store = store.clone();
+            let _ = pool.run(move || store.sweep(now_ms)).await;
+            next_ms = now_ms + every_ms;
+        }
+        if !store.gone().is_empty() {
+            let store = store.clone();
+            let _ = pool.run(move || store.bury()).await;
+        }
+        rt::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -115,5 +165,13 @@ impl Uploads for Store {
             self.seal.query(&place, request.name, request.media.unwrap_or_default())
         );
         Ok(Places { put, get })
+    }
+
+    fn forget(&self, owner: &str) {
+        let owner = place::owner(owner);
+        let days = self.ledger().forget(owner);
+        if !days.is_empty() {
+            self.gone().push((owner, days));
+        }
     }
 }

@@ -101,6 +101,14 @@ impl Place {
         format!("{}-{:032x}/{}", self.day, self.random, escape(name))
     }
 
+    /// Its file's name on the disk.
+    pub fn id(&self) -> Id {
+        Id {
+            day: self.day,
+            random: self.random,
+        }
+    }
+
     /// Of a PUT.
     pub fn of(id: Id, query: Query<'_>) -> Place {
         Place {

@@ -94,8 +94,11 @@ pub async fn put(store: Arc<Store>, pool: &Pool, watch: &Watch, now_ms: u64, req
     match outcome {
         Ok(()) => {
             taken.kept = true;
-            store.ledger().note(place.owner, place.day, place.size);
-            empty(StatusCode::CREATED)
+            if store.ledger().finish(place.owner, place.random, place.day) {
+                return empty(StatusCode::CREATED);
+            }
+            pool.leave(move || store.drop_file(place.id()));
+            text(StatusCode::GONE, "whose it was is no more")
         }
         Err(error) => match error.kind() {
             io::ErrorKind::AlreadyExists => text(StatusCode::CONFLICT, "this place has been used"),
@@ -230,14 +233,7 @@ impl Drop for Taken {
         if let Some(part) = self.part.take() {
             self.pool.leave(move || drop(part));
         }
-        let Place {
-            owner,
-            random,
-            size,
-            until_ms,
-            ..
-        } = self.place;
-        self.store.ledger().give_back(owner, random, size, until_ms);
+        self.store.ledger().give_back(self.place.owner, self.place.random);
     }
 }
 
