@@ -30,7 +30,7 @@ const BOUNDS: &[(&str, u64)] = &[
     ("room-of-1000", 77),
     ("room-of-1000-two-shards", 52),
     ("rooms-of-10", 221),
-    ("offline", 860),
+    ("offline", 851),
     ("login", 10315),
     ("icpp-scan", 0),
     ("icpp-volatile", 7),
