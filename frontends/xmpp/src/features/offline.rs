@@ -9,7 +9,13 @@
 use super::{Feature, Xep};
 
 pub(super) const FEATURE: Feature = Feature {
-    xeps: &[Xep::new(160, "1.0.1"), Xep::new(203, "2.0"), Xep::new(334, "1.0.0")],
+    xeps: &[
+        Xep::new(160, "1.0.1"),
+        Xep::new(184, "1.4.0"),
+        Xep::new(203, "2.0"),
+        Xep::new(333, "1.0.0"),
+        Xep::new(334, "1.0.0"),
+    ],
     enabled: |_| true,
     domain: &["msgoffline", "urn:xmpp:delay"],
     account: &[],

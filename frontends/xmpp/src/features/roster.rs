@@ -12,13 +12,13 @@ use crosspoint_engine::roster::{Item, Push, Roster, Since, Subscription};
 use crosspoint_engine::service::Host;
 
 use super::ask::{Ask, Reply};
-use super::{Facts, Feature, Handler, Outcome, Reach};
+use super::{Facts, Feature, Handler, Outcome, Reach, Xep};
 use crate::codec::{Builder, Element};
 
 pub(super) const NS: &str = "jabber:iq:roster";
 
 pub(super) const FEATURE: Feature = Feature {
-    xeps: &[],
+    xeps: &[Xep::new(237, "1.3")],
     enabled: |_| true,
     domain: &[NS],
     account: &[NS],
