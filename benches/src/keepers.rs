@@ -35,7 +35,9 @@ impl Keepers {
     /// Changes the book.
     pub fn write(&mut self, write: BookWrite) {
         match write {
-            BookWrite::Put { table, key, value } | BookWrite::Insert { table, key, value } => {
+            BookWrite::Put { table, key, value }
+            | BookWrite::Insert { table, key, value }
+            | BookWrite::Replace { table, key, value, .. } => {
                 self.rows.insert((table, key), value);
             }
             BookWrite::Delete { table, key } => {
@@ -78,6 +80,9 @@ impl Keepers {
                 BookRequest::Write { token, batch } => {
                     let taken = |write: &BookWrite| match write {
                         BookWrite::Insert { table, key, .. } => self.rows.contains_key(&(*table, key.clone())),
+                        BookWrite::Replace { table, key, old, .. } => {
+                            self.rows.get(&(*table, key.clone())) != Some(old)
+                        }
                         _ => false,
                     };
                     if batch.iter().any(taken) {

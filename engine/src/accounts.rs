@@ -111,6 +111,18 @@ pub fn replacement(user: &Jid, account: &Account) -> [BookWrite; 2] {
     ]
 }
 
+/// The changes that give an account, whose row was read, other keys; refused when the row has changed since.
+pub fn completion(user: &Jid, read: Bytes, account: &Account) -> [BookWrite; 2] {
+    let [_, tokens] = replacement(user, account);
+    let row = BookWrite::Replace {
+        table: Table::Account,
+        key: store::user_key(user),
+        old: read,
+        value: account.encode(),
+    };
+    [row, tokens]
+}
+
 /// The changes that remove an account and everything that belongs to it.
 pub fn removal(user: &Jid) -> Vec<BookWrite> {
     let owned = [

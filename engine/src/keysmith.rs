@@ -45,10 +45,11 @@ pub fn answer(request: KeyRequest) -> KeyReply {
             token,
             password,
             keys: known,
-        } => KeyReply::Checked {
-            token,
-            good: keys::verify_password(&password, &known).is_ok(),
-        },
+        } => {
+            let good = keys::verify_password(&password, &known).is_ok();
+            let missing = known.missing(&password).filter(|_| good);
+            KeyReply::Checked { token, good, missing }
+        }
         KeyRequest::Derive {
             token,
             password,

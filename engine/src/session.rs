@@ -18,7 +18,7 @@ use crate::envelope::Envelope;
 use crate::jid::Jid;
 use crate::relay::Parcel;
 use crate::roster::Item;
-use crate::scram::AccountKeys;
+use crate::scram::{AccountKeys, SALTED_BYTES};
 use crate::service::Admission;
 use crate::store::RecordId;
 use crate::tokens::{self, NewToken, Shown, Verdict};
@@ -146,6 +146,14 @@ pub enum Action {
         mechanism: tokens::Mechanism,
         /// How long it is good, in milliseconds.
         lifetime_ms: u64,
+    },
+    /// What the partial keys of an account lack, from a client that has proved to be it. Answered by `KeysCompleted` when
+    /// it is durable, or by `AuthUnavailable`.
+    CompleteKeys {
+        /// Bare.
+        account: Jid,
+        /// SaltedPassword of SHA-256 (RFC 5802 section 3). Never logged.
+        salted: Box<[u8; SALTED_BYTES]>,
     },
     /// Someone failed to prove who he is; counts against the budgets of address and account.
     AuthFailed {
@@ -324,7 +332,7 @@ pub enum Event {
     Secured(TlsFacts),
     /// Answer to `FetchKeys`. For an unknown account these are keys that nothing opens.
     Keys(AccountKeys),
-    /// `FetchKeys`, `CheckPassword` or `CheckToken` could not be served: a storage error, or a budget is used up.
+    /// `FetchKeys`, `CheckPassword`, `CheckToken` or `CompleteKeys` could not be served: a storage error, or a budget is used up.
     AuthUnavailable {
         /// `true`: too many attempts; `false`: our fault.
         throttled: bool,
@@ -335,6 +343,8 @@ pub enum Event {
     TokenChecked(Verdict),
     /// Answer to `IssueToken`; nothing if none could be made.
     TokenIssued(Option<Box<NewToken>>),
+    /// Answer to `CompleteKeys`: the account's keys are whole, and durable.
+    KeysCompleted,
     /// The session is at home, its user is loaded; it may bind.
     Homed,
     /// Answer to `Bind`.

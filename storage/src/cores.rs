@@ -79,6 +79,7 @@ impl Core for BookCore {
     fn bytes(request: &BookRequest) -> usize {
         let of_write = |write: &BookWrite| match write {
             BookWrite::Put { key, value, .. } | BookWrite::Insert { key, value, .. } => key.len() + value.len(),
+            BookWrite::Replace { key, old, value, .. } => key.len() + old.len() + value.len(),
             BookWrite::Delete { key, .. } => key.len(),
             BookWrite::DeletePrefix { prefix, .. } => prefix.len(),
         };

@@ -241,6 +241,17 @@ pub enum BookWrite {
         /// Value.
         value: Bytes,
     },
+    /// Replace; the whole batch is refused when the row is not the one that was read.
+    Replace {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Bytes,
+        /// What was read.
+        old: Bytes,
+        /// Value.
+        value: Bytes,
+    },
     /// Remove one key, if it is there.
     Delete {
         /// Where.
@@ -299,7 +310,8 @@ pub enum BookRequest {
         /// What to look up.
         reads: Vec<BookRead>,
     },
-    /// Apply a batch, all of it or nothing. Answered by `Written`, or `Exists` when an `Insert` found its key.
+    /// Apply a batch, all of it or nothing. Answered by `Written`, or `Exists` when an `Insert` found its key or a
+    /// `Replace` another row.
     Write {
         /// Echoed in the reply.
         token: Token,

@@ -7,6 +7,7 @@
 //!   | 1 byte | 4              | 1       | 1 to 64      | 20           | 20           | 32             | 32             |
 //!   +--------+----------------+---------+--------------+--------------+--------------+----------------+----------------+
 //! ```
+//! Version 2, 0x02, ends behind the keys of SHA-1: another server had no others (`partial.rs`).
 //!
 //! Invariants: the iteration count lies within [`ITERATIONS_MIN`] and [`ITERATIONS_MAX`]; both hashes share the salt,
 //! for [`fake`] accounts as for real ones.
@@ -36,6 +37,7 @@ pub const SALT_BYTES_MAX: usize = 64;
 const _: () = assert!(ITERATIONS_MIN <= ITERATIONS_DEFAULT && ITERATIONS_DEFAULT <= ITERATIONS_MAX);
 
 const VERSION: u8 = 1;
+const VERSION_PARTIAL: u8 = 2;
 
 /// Why no keys can be made of a password, or none be read from the book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,39 +79,20 @@ impl std::error::Error for KeyError {}
 /// StoredKey and ServerKey of one hash (RFC 5802 section 3). Neither opens an account by itself, but ServerKey lets its
 /// holder pose as this server, hence they are secrets.
 #[derive(Clone, Copy)]
-struct KeyPair<const N: usize> {
-    stored: [u8; N],
-    server: [u8; N],
+pub(super) struct KeyPair<const N: usize> {
+    pub(super) stored: [u8; N],
+    pub(super) server: [u8; N],
 }
 
 /// Everything that is kept of one account's password.
 #[derive(Clone)]
 pub struct AccountKeys {
-    salt: Box<[u8]>,
-    iterations: u32,
-    sha1: KeyPair<20>,
-    sha256: KeyPair<32>,
-}
-
-/// The keys of one mechanism, as servers hand them to each other (XEP-0227 section 4.3).
-#[derive(Clone, PartialEq, Eq)]
-pub struct HashedPassword {
-    /// `SCRAM-SHA-1` or `SCRAM-SHA-256`.
-    pub mechanism: &'static str,
-    /// PBKDF2 iterations.
-    pub iterations: u32,
-    /// The salt.
-    pub salt: Vec<u8>,
-    /// StoredKey.
-    pub stored: Vec<u8>,
-    /// ServerKey.
-    pub server: Vec<u8>,
-}
-
-impl fmt::Debug for HashedPassword {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "HashedPassword({}, secret)", self.mechanism)
-    }
+    pub(super) salt: Box<[u8]>,
+    pub(super) iterations: u32,
+    pub(super) sha1: KeyPair<20>,
+    pub(super) sha256: KeyPair<32>,
+    /// Those of SHA-256 are stand-ins (`partial.rs`).
+    pub(super) partial: bool,
 }
 
 /// What one SCRAM exchange needs of them.
@@ -127,33 +110,28 @@ pub struct Credentials {
 pub fn derive(password: &str, salt: &[u8], iterations: u32) -> Result<AccountKeys, KeyError> {
     let password = prepare(password)?;
     check_parameters(salt, iterations)?;
-    let mut salted1 = [0; 20];
-    pbkdf2::pbkdf2_hmac::<Sha1>(password.as_bytes(), salt, iterations, &mut salted1);
-    let mut salted256 = [0; 32];
-    pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, iterations, &mut salted256);
-    let sha1 = KeyPair {
-        stored: Sha1::digest(hmac_sha1(&salted1, &[b"Client Key"])).into(),
-        server: hmac_sha1(&salted1, &[b"Server Key"]),
-    };
-    let sha256 = KeyPair {
-        stored: Sha256::digest(hmac_sha256(&salted256, &[b"Client Key"])).into(),
-        server: hmac_sha256(&salted256, &[b"Server Key"]),
-    };
     Ok(AccountKeys {
         salt: salt.into(),
         iterations,
-        sha1,
-        sha256,
+        sha1: pair_sha1(&salted_sha1(&password, salt, iterations)),
+        sha256: pair_sha256(&salted_sha256(&password, salt, iterations)),
+        partial: false,
     })
 }
 
 /// Is this the account's password? For PLAIN. Takes milliseconds, for [fake](fake) keys too: never on a shard.
 pub fn verify_password(password: &str, keys: &AccountKeys) -> Result<(), SaslFault> {
     let password = prepare(password).map_err(|_| SaslFault::WrongProof)?;
-    let mut salted = [0; 32];
-    pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &keys.salt, keys.iterations, &mut salted);
-    let stored: [u8; 32] = Sha256::digest(hmac_sha256(&salted, &[b"Client Key"])).into();
-    let same: bool = stored.ct_eq(&keys.sha256.stored).into();
+    let (salt, rounds) = (&keys.salt, keys.iterations);
+    let same: bool = match keys.partial {
+        true => pair_sha1(&salted_sha1(&password, salt, rounds))
+            .stored
+            .ct_eq(&keys.sha1.stored),
+        false => pair_sha256(&salted_sha256(&password, salt, rounds))
+            .stored
+            .ct_eq(&keys.sha256.stored),
+    }
+    .into();
     if same { Ok(()) } else { Err(SaslFault::WrongProof) }
 }
 
@@ -173,6 +151,7 @@ pub fn fake(secret: &[u8; 32], account: &str, iterations: u32) -> AccountKeys {
             stored: mix(b"stored-256"),
             server: mix(b"server-256"),
         },
+        partial: false,
     }
 }
 
@@ -213,46 +192,6 @@ impl AccountKeys {
         hmac_sha256(secret, &[&self.sha256.stored, password.as_bytes()])
     }
 
-    /// For another server.
-    #[must_use]
-    pub fn hashed(&self) -> [HashedPassword; 2] {
-        let hashed = |mechanism, stored: &[u8], server: &[u8]| HashedPassword {
-            mechanism,
-            iterations: self.iterations,
-            salt: self.salt.to_vec(),
-            stored: stored.to_vec(),
-            server: server.to_vec(),
-        };
-        [
-            hashed("SCRAM-SHA-1", &self.sha1.stored, &self.sha1.server),
-            hashed("SCRAM-SHA-256", &self.sha256.stored, &self.sha256.server),
-        ]
-    }
-
-    /// From another server. Both mechanisms are needed, made with one salt and iteration count, for that is what is kept.
-    ///
-    /// # Errors
-    /// Something is missing, does not belong together, or is beyond a bound.
-    pub fn of_hashed(hashed: &[HashedPassword]) -> Result<AccountKeys, KeyError> {
-        let of = |mechanism| {
-            hashed
-                .iter()
-                .find(|one| one.mechanism == mechanism)
-                .ok_or(KeyError::Undecodable)
-        };
-        let (sha1, sha256) = (of("SCRAM-SHA-1")?, of("SCRAM-SHA-256")?);
-        if sha1.salt != sha256.salt || sha1.iterations != sha256.iterations {
-            return Err(KeyError::Undecodable);
-        }
-        check_parameters(&sha1.salt, sha1.iterations)?;
-        Ok(AccountKeys {
-            salt: sha1.salt.clone().into(),
-            iterations: sha1.iterations,
-            sha1: pair(sha1)?,
-            sha256: pair(sha256)?,
-        })
-    }
-
     /// Iterations with which the keys were derived.
     pub fn iterations(&self) -> u32 {
         self.iterations
@@ -260,23 +199,27 @@ impl AccountKeys {
 
     /// The bytes for the book; see the module's picture.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![if self.partial { VERSION_PARTIAL } else { VERSION }];
         bytes.extend_from_slice(&self.iterations.to_le_bytes());
         // At most SALT_BYTES_MAX, as checked when the keys were made.
         bytes.push(self.salt.len() as u8);
         bytes.extend_from_slice(&self.salt);
         bytes.extend_from_slice(&self.sha1.stored);
         bytes.extend_from_slice(&self.sha1.server);
-        bytes.extend_from_slice(&self.sha256.stored);
-        bytes.extend_from_slice(&self.sha256.server);
+        if !self.partial {
+            bytes.extend_from_slice(&self.sha256.stored);
+            bytes.extend_from_slice(&self.sha256.server);
+        }
         bytes
     }
 
     /// Reads what [`encode`](Self::encode) wrote, to the last byte.
     pub fn decode(bytes: &[u8]) -> Result<Self, KeyError> {
         let mut rest = bytes;
-        let [VERSION] = take(&mut rest)? else {
-            return Err(KeyError::Undecodable);
+        let partial = match take(&mut rest)? {
+            [VERSION] => false,
+            [VERSION_PARTIAL] => true,
+            _ => return Err(KeyError::Undecodable),
         };
         let iterations = u32::from_le_bytes(take(&mut rest)?);
         let [salt_bytes] = take(&mut rest)?;
@@ -288,9 +231,12 @@ impl AccountKeys {
             stored: take(&mut rest)?,
             server: take(&mut rest)?,
         };
-        let sha256 = KeyPair {
-            stored: take(&mut rest)?,
-            server: take(&mut rest)?,
+        let sha256 = match partial {
+            true => sha1.stand_in(),
+            false => KeyPair {
+                stored: take(&mut rest)?,
+                server: take(&mut rest)?,
+            },
         };
         if !rest.is_empty() {
             return Err(KeyError::Undecodable);
@@ -300,6 +246,7 @@ impl AccountKeys {
             iterations,
             sha1,
             sha256,
+            partial,
         })
     }
 }
@@ -347,15 +294,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-fn pair<const N: usize>(hashed: &HashedPassword) -> Result<KeyPair<N>, KeyError> {
-    let key = |bytes: &[u8]| <[u8; N]>::try_from(bytes).map_err(|_| KeyError::Undecodable);
-    Ok(KeyPair {
-        stored: key(&hashed.stored)?,
-        server: key(&hashed.server)?,
-    })
-}
-
-fn prepare(password: &str) -> Result<std::borrow::Cow<'_, str>, KeyError> {
+pub(super) fn prepare(password: &str) -> Result<std::borrow::Cow<'_, str>, KeyError> {
     if password.len() > PASSWORD_BYTES_MAX {
         return Err(KeyError::PasswordTooLong);
     }
@@ -366,7 +305,7 @@ fn prepare(password: &str) -> Result<std::borrow::Cow<'_, str>, KeyError> {
     Ok(prepared)
 }
 
-fn check_parameters(salt: &[u8], iterations: u32) -> Result<(), KeyError> {
+pub(super) fn check_parameters(salt: &[u8], iterations: u32) -> Result<(), KeyError> {
     if !(1..=SALT_BYTES_MAX).contains(&salt.len()) {
         return Err(KeyError::SaltOutOfRange);
     }
@@ -374,6 +313,33 @@ fn check_parameters(salt: &[u8], iterations: u32) -> Result<(), KeyError> {
         return Err(KeyError::IterationsOutOfRange);
     }
     Ok(())
+}
+
+/// SaltedPassword.
+fn salted_sha1(password: &str, salt: &[u8], iterations: u32) -> [u8; 20] {
+    let mut salted = [0; 20];
+    pbkdf2::pbkdf2_hmac::<Sha1>(password.as_bytes(), salt, iterations, &mut salted);
+    salted
+}
+
+pub(super) fn salted_sha256(password: &str, salt: &[u8], iterations: u32) -> [u8; 32] {
+    let mut salted = [0; 32];
+    pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, iterations, &mut salted);
+    salted
+}
+
+fn pair_sha1(salted: &[u8; 20]) -> KeyPair<20> {
+    KeyPair {
+        stored: Sha1::digest(hmac_sha1(salted, &[b"Client Key"])).into(),
+        server: hmac_sha1(salted, &[b"Server Key"]),
+    }
+}
+
+pub(super) fn pair_sha256(salted: &[u8; 32]) -> KeyPair<32> {
+    KeyPair {
+        stored: Sha256::digest(hmac_sha256(salted, &[b"Client Key"])).into(),
+        server: hmac_sha256(salted, &[b"Server Key"]),
+    }
 }
 
 /// The next `N` bytes.
@@ -394,7 +360,7 @@ fn hmac_sha1(key: &[u8], message: &[&[u8]]) -> [u8; 20] {
     mac.finalize().into_bytes().into()
 }
 
-fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
+pub(super) fn hmac_sha256(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
     let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
     message.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()

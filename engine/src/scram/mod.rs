@@ -22,17 +22,21 @@ use std::fmt;
 
 use crate::jid::Jid;
 
+mod hashed;
 pub mod keys;
 mod message;
 mod offer;
+mod partial;
 pub mod plain;
 pub mod remembered;
 mod server;
 #[cfg(test)]
 mod tests;
 
-pub use keys::{AccountKeys, Credentials, HashedPassword};
+pub use hashed::HashedPassword;
+pub use keys::{AccountKeys, Credentials};
 pub use offer::Offer;
+pub use partial::SALTED_BYTES;
 pub use plain::Plain;
 pub use remembered::Remembered;
 pub use server::{BindingType, Challenged, ChannelBindings, NONCE_BYTES, Started, Success};

@@ -511,13 +511,88 @@ fn keys_are_kept_in_the_drawn_layout() {
         assert!(AccountKeys::decode(&bytes[..cut]).is_err(), "cut at {cut}");
     }
     let with = |at: usize, byte: u8| AccountKeys::decode(&[&bytes[..at], &[byte], &bytes[at + 1..]].concat()).err();
-    assert_eq!(with(0, 2), Some(KeyError::Undecodable), "a newer version");
+    assert_eq!(with(0, 3), Some(KeyError::Undecodable), "a newer version");
+    assert_eq!(with(0, 2), Some(KeyError::Undecodable), "partial keys end earlier");
     assert_eq!(with(4, 1), Some(KeyError::IterationsOutOfRange));
     assert_eq!(with(5, 0), Some(KeyError::SaltOutOfRange));
     assert_eq!(
         AccountKeys::decode(&[&bytes[..], &[0]].concat()).err(),
         Some(KeyError::Undecodable),
         "a byte too many"
+    );
+}
+
+/// Those of "pencil", as a server hands them over that has no others.
+fn partial() -> AccountKeys {
+    AccountKeys::of_hashed(&pencil().hashed()[..1]).unwrap()
+}
+
+fn opens(keys: &AccountKeys, hash: Hash, password: &'static str) -> Result<(), SaslFault> {
+    let client = Client::new(hash, password, "n,,");
+    let mechanism = Mechanism { hash, plus: false };
+    let started = Started::parse(mechanism, client.first().as_bytes(), &ChannelBindings::default()).unwrap();
+    let (challenged, server_first) = started.challenge(keys.credentials(hash), [5; NONCE_BYTES]);
+    challenged.finish(client.last(&server_first).as_bytes()).map(|_| ())
+}
+
+#[test]
+fn partial_keys_open_by_sha1_and_plain_and_never_by_sha256() {
+    let keys = partial();
+    assert!(keys.is_partial() && !pencil().is_partial());
+    assert_eq!(opens(&keys, Hash::Sha1, "pencil"), Ok(()));
+    assert_eq!(opens(&keys, Hash::Sha1, "pencil2"), Err(SaslFault::WrongProof));
+    assert_eq!(opens(&keys, Hash::Sha256, "pencil"), Err(SaslFault::WrongProof));
+    assert_eq!(keys::verify_password("pencil", &keys), Ok(()));
+    assert_eq!(keys::verify_password("pencil2", &keys), Err(SaslFault::WrongProof));
+    assert_eq!(keys.hashed().len(), 1, "stand-ins are not handed on");
+    assert_eq!(keys.fingerprint(), partial().fingerprint());
+    assert_ne!(keys.fingerprint(), pencil().fingerprint());
+}
+
+#[test]
+fn partial_keys_are_kept_in_a_layout_of_their_own() {
+    let (keys, whole) = (partial(), pencil().encode());
+    let bytes = keys.encode();
+    assert_eq!(bytes, [&[2], &whole[1..whole.len() - 64]].concat());
+    let read = AccountKeys::decode(&bytes).unwrap();
+    assert!(read.is_partial());
+    assert_eq!((read.encode(), read.fingerprint()), (bytes.clone(), keys.fingerprint()));
+    assert_eq!(keys::verify_password("pencil", &read), Ok(()));
+    for cut in 0..bytes.len() {
+        assert!(AccountKeys::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+    }
+    assert!(AccountKeys::decode(&[&bytes[..], &[0]].concat()).is_err());
+}
+
+#[test]
+fn partial_keys_become_what_the_password_would_have_given() {
+    let salted = partial().missing("pencil").unwrap();
+    assert_eq!(partial().completed(&salted).encode(), pencil().encode());
+    assert_eq!(pencil().missing("pencil"), None);
+    assert_eq!(
+        pencil().completed(&[0; SALTED_BYTES]).encode(),
+        pencil().encode(),
+        "whole keys stay"
+    );
+}
+
+#[test]
+fn keys_of_other_servers_are_taken_within_the_bounds() {
+    let mut few = pencil().hashed();
+    few.iter_mut().for_each(|one| one.iterations = 4095);
+    assert_eq!(AccountKeys::of_hashed(&few).err(), Some(KeyError::IterationsOutOfRange));
+    assert_eq!(
+        AccountKeys::of_hashed(&pencil().hashed()[1..]).err(),
+        Some(KeyError::Undecodable)
+    );
+    let mut short = pencil().hashed();
+    short[1].server.pop();
+    assert_eq!(AccountKeys::of_hashed(&short).err(), Some(KeyError::Undecodable));
+    let mut apart = pencil().hashed();
+    apart[1].salt.push(0);
+    assert!(
+        AccountKeys::of_hashed(&apart).unwrap().is_partial(),
+        "another salt: those of SHA-1 count"
     );
 }
 

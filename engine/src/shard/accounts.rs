@@ -65,7 +65,7 @@ impl Shard {
     /// PLAIN shows a password.
     pub(super) fn check_password(&mut self, id: SessionId, account: Jid, password: String) {
         self.begin_attempt(id, account, |shard, id, account| {
-            shard.look_up_keys(account, move |shard, keys| {
+            shard.look_up_keys(account.clone(), move |shard, keys| {
                 let Some(keys) = keys else {
                     return shard.event(id, Event::AuthUnavailable { throttled: false });
                 };
@@ -73,12 +73,20 @@ impl Shard {
                 if shard.setup.remembered.knows(&mark) {
                     return shard.event(id, Event::PasswordChecked(true));
                 }
-                let token = shard.expect(move |shard, outcome| {
-                    let good = matches!(outcome, Outcome::Checked(true));
-                    if good {
-                        shard.setup.remembered.remember(&mark);
+                let token = shard.expect(move |shard, outcome| match outcome {
+                    Outcome::Checked(true, Some(missing)) => {
+                        // The password is right whether its keys could be completed or not.
+                        shard.complete(account, missing, move |shard, _| {
+                            shard.event(id, Event::PasswordChecked(true))
+                        });
                     }
-                    shard.event(id, Event::PasswordChecked(good));
+                    outcome => {
+                        let good = matches!(outcome, Outcome::Checked(true, None));
+                        if good {
+                            shard.setup.remembered.remember(&mark);
+                        }
+                        shard.event(id, Event::PasswordChecked(good));
+                    }
                 });
                 let keys = Box::new(keys);
                 shard.outgoing.keys.push(KeyRequest::Check { token, password, keys });

@@ -31,6 +31,7 @@ impl Shard {
                 mechanism,
                 lifetime_ms,
             } => self.at_login().issue_token(id, client, mechanism, lifetime_ms),
+            Action::CompleteKeys { account, salted } => self.at_login().complete_keys(id, account, *salted),
             Action::AuthFailed { .. } => self.auth_failed(id),
             Action::Authenticated { account } => self.at_login().authenticated(id, account),
             Action::Bind { resource } => self.at_login().bind(id, resource),

@@ -9,7 +9,7 @@ use super::mail::KeyReply;
 use super::user::UserId;
 use super::{Shard, Ticket};
 use crate::guard::Attempt;
-use crate::scram::AccountKeys;
+use crate::scram::{AccountKeys, SALTED_BYTES};
 use crate::tokens::Verdict;
 
 /// Called once with the outcome of a request.
@@ -47,8 +47,8 @@ pub(super) enum Outcome {
     Admitted(Option<Attempt>),
     /// What is to be said of a token; nothing if it could not be looked at.
     Judged(Option<Verdict>),
-    /// Whether a password opens an account.
-    Checked(bool),
+    /// Whether a password opens an account, and what makes its keys whole if they are partial.
+    Checked(bool, Option<[u8; SALTED_BYTES]>),
     /// Keys of a new password, or none if it cannot be one.
     Derived(Option<Box<AccountKeys>>),
     /// What has come of an administrator's order.
@@ -186,7 +186,7 @@ impl Shard {
 
     pub(super) fn keys_replied(&mut self, reply: KeyReply) {
         match reply {
-            KeyReply::Checked { token, good } => self.resolve(token, Outcome::Checked(good)),
+            KeyReply::Checked { token, good, missing } => self.resolve(token, Outcome::Checked(good, missing)),
             KeyReply::Derived { token, keys } => self.resolve(token, Outcome::Derived(keys)),
         }
     }

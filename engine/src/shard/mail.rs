@@ -13,7 +13,7 @@ use crate::guard::Attempt;
 use crate::jid::Jid;
 use crate::metrics::Doing;
 use crate::rooms::Seat;
-use crate::scram::AccountKeys;
+use crate::scram::{AccountKeys, SALTED_BYTES};
 use crate::session::Session;
 use crate::tokens::{Shown, Verdict};
 
@@ -182,6 +182,8 @@ pub enum KeyReply {
         token: u64,
         /// The verdict.
         good: bool,
+        /// What makes the account's keys whole, if it opens partial ones.
+        missing: Option<[u8; SALTED_BYTES]>,
     },
     /// Keys made from a new password; `None` if it cannot be a password (RFC 4013).
     Derived {

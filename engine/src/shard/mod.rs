@@ -18,6 +18,7 @@ mod attached;
 mod badges;
 mod blocks;
 mod calls;
+mod completion;
 mod feeding;
 mod greetings;
 mod history;

@@ -184,3 +184,22 @@ fn guesses_at_tokens_and_at_passwords_have_one_budget() {
         .count();
     assert_eq!(refused, 5, "ten at once, as LoginRates has it");
 }
+
+#[test]
+fn a_password_that_opens_keys_of_sha1_alone_completes_them() {
+    play(|world| {
+        let whole = world.account("juliet").keys.encode();
+        world.keep_sha1_alone("juliet");
+        let line = world.connect();
+        world.type_in(line, "try juliet wrong");
+        world.settle();
+        assert!(world.account("juliet").keys.is_partial());
+        world.type_in(line, "try juliet pencil");
+        world.settle();
+        assert_eq!(world.heard_of(line, "judged"), ["judged false", "judged true"]);
+        assert_eq!(world.account("juliet").keys.encode(), whole);
+        world.type_in(line, "try juliet pencil");
+        world.settle();
+        assert_eq!(world.heard_of(line, "judged").last().unwrap(), "judged true");
+    });
+}

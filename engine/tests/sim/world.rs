@@ -277,6 +277,24 @@ impl World {
         line
     }
 
+    /// From now on the account has keys of SHA-1 alone, as from another server.
+    pub fn keep_sha1_alone(&mut self, name: &str) {
+        let mut account = self.account(name);
+        account.keys = AccountKeys::of_hashed(&account.keys.hashed()[..1]).expect("good keys");
+        let row = accounts::replacement(&address(name), &account);
+        self.pages.write(&row).expect("memory does not fail");
+    }
+
+    /// What the book has of an account.
+    pub fn account(&self, name: &str) -> Account {
+        let read = BookRead::Get {
+            table: Table::Account,
+            key: store::user_key(&address(name)),
+        };
+        let rows = self.pages.read(&[read]).expect("memory does not fail");
+        Account::decode(&rows[0][0].value).expect("an account")
+    }
+
     /// Which shard somebody lives on.
     pub fn home(&self, name: &str) -> u16 {
         self.setup.table.home(&address(name))

@@ -301,6 +301,7 @@ fn xmpp_config(config: &Config, domain: &Jid, cipher: CipherFactory, web: web::s
         listeners: listeners.chain(web::sessions()).collect(),
         limits: config.limits.xmpp_limits(),
         seal_offer: config.xmpp.scram_seal,
+        offer_sha256: config.xmpp.scram_sha256,
         registration_open: config.accounts.registration == Registration::Open,
         see_other_host: Some(redirect).filter(|redirect| !redirect.target.is_empty()),
         features,

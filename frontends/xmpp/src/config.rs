@@ -32,6 +32,8 @@ pub struct XmppConfig {
     pub limits: Limits,
     /// Whether SCRAM's challenge has a hash of what was offered (XEP-0474).
     pub seal_offer: bool,
+    /// Whether SCRAM-SHA-256 is on offer: it opens no account that was imported without keys for it.
+    pub offer_sha256: bool,
     /// Whether accounts can be created by in-band registration (XEP-0077).
     pub registration_open: bool,
     /// Where to send clients (RFC 6120 section 4.9.3.19).
@@ -131,6 +133,7 @@ impl XmppConfig {
             websocket_tls: Arc::new(|| None),
             limits: Limits::DEFAULT,
             seal_offer: true,
+            offer_sha256: true,
             registration_open: false,
             see_other_host: None,
             components: Vec::new(),

@@ -67,7 +67,7 @@ impl<'t> Tables<'t> {
         look_up(&self.open[index(of_read(read))], read)
     }
 
-    /// Applies a batch in order; takes it back when an insert finds its key.
+    /// Applies a batch in order; takes it back when an insert finds its key, or a replacement another row.
     pub fn apply(&mut self, batch: &[BookWrite]) -> Result<Outcome, BookError> {
         let mut formers = Vec::new();
         for write in batch {
@@ -77,6 +77,14 @@ impl<'t> Tables<'t> {
                 BookWrite::DeletePrefix { table, prefix } => self.delete_prefix(*table, prefix, &mut formers),
                 BookWrite::Insert { table, key, value } => {
                     if self.open[index(*table)].get(key.as_ref())?.is_some() {
+                        self.take_back(formers)?;
+                        return Ok(Outcome::Exists);
+                    }
+                    self.set(*table, key, Some(value), &mut formers)
+                }
+                BookWrite::Replace { table, key, old, value } => {
+                    let there = self.open[index(*table)].get(key.as_ref())?;
+                    if there.is_none_or(|there| there.value() != old.as_ref()) {
                         self.take_back(formers)?;
                         return Ok(Outcome::Exists);
                     }

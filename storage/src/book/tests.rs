@@ -271,6 +271,34 @@ fn a_prefix_of_more_rows_than_one_page_is_deleted_whole() {
 }
 
 #[test]
+fn a_row_is_replaced_only_if_it_is_the_one_that_was_read() {
+    let mut book = BookCore::in_memory().unwrap();
+    let replace = |key: &str, old: &str, value: &str| BookWrite::Replace {
+        table: Table::Account,
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        old: Bytes::copy_from_slice(old.as_bytes()),
+        value: Bytes::copy_from_slice(value.as_bytes()),
+    };
+    book.write(&[put(Table::Account, "a", "1"), put(Table::Roster, "r", "1")])
+        .unwrap();
+    for refused in [
+        replace("a", "0", "2"),
+        replace("a", "", "2"),
+        replace("b", "1", "2"),
+        replace("b", "", "2"),
+    ] {
+        let outcome = book.write(&[delete(Table::Roster, "r"), refused.clone()]).unwrap();
+        assert_eq!(outcome, Outcome::Exists, "{refused:?}");
+        assert_eq!(
+            (&everything(&book)[0][..], &everything(&book)[1][..]),
+            (&["a=1".to_owned()][..], &["r=1".to_owned()][..])
+        );
+    }
+    assert_eq!(book.write(&[replace("a", "1", "2")]).unwrap(), Outcome::Written);
+    assert_eq!(everything(&book)[0], ["a=2"]);
+}
+
+#[test]
 fn what_was_written_is_there_when_the_book_is_opened_again() {
     let folder = folder("reopen");
     let path = folder.join("book.redb");

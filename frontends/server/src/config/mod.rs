@@ -134,6 +134,8 @@ pub struct Xmpp {
     pub external_credentials_s: u64,
     /// Whether SCRAM seals what was offered into its challenge (XEP-0474).
     pub scram_seal: bool,
+    /// Whether XMPP clients are offered SCRAM-SHA-256, beside SCRAM-SHA-1.
+    pub scram_sha256: bool,
 }
 
 /// The `[icpp]` table.
@@ -397,6 +399,7 @@ impl Default for Xmpp {
             external_secret: PathBuf::new(),
             external_credentials_s: 86_400,
             scram_seal: true,
+            scram_sha256: true,
         }
     }
 }

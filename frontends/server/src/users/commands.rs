@@ -231,10 +231,17 @@ fn import_users(place: &Place, file: &Path) -> Result<Exit> {
     progress.bar.finish_and_clear();
     let Imported {
         users,
+        partial,
         refused,
         messages,
     } = imported;
     println!("{users} accounts and {messages} messages imported, {refused} things refused");
+    if partial > 0 {
+        println!(
+            "{partial} of them have keys for SCRAM-SHA-1 alone: until their clients have left others, they need \
+             xmpp.scram_sha256 = false"
+        );
+    }
     Ok(if refused == 0 { Exit::Done } else { Exit::Partly })
 }
 

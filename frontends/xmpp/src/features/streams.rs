@@ -20,6 +20,8 @@ pub(super) const FEATURE: Feature = Feature {
         Xep::new(474, "0.5.0"),
         // Stream Limits Advertisement: stream_limits.rs.
         Xep::new(478, "0.2.0"),
+        // SASL Upgrade Tasks: session/sasl_upgrade.rs, the engine's scram/partial.rs.
+        Xep::new(480, "0.2.0"),
         // Fast Authentication Streamlining Tokens: session/fast.rs, the engine's tokens/.
         Xep::new(484, "0.2.0"),
     ],

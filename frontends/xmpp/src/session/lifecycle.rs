@@ -11,7 +11,7 @@ use crate::features;
 use super::errors::StreamError;
 use super::established::Established;
 use super::negotiate::{Negotiation, Stage};
-use super::{Flow, State, XmppSession, bind, fast, register, sasl, starttls, stream_management};
+use super::{Flow, State, XmppSession, bind, fast, register, sasl, sasl_upgrade, starttls, stream_management};
 
 /// Silence after which the scanner's buffers are freed, in milliseconds: a conversation keeps them, an idle client does not.
 const REST_AFTER_MS: u64 = 3_000;
@@ -56,6 +56,7 @@ impl XmppSession {
             Event::Keys(keys) => sasl::on_keys(negotiation, &keys, config, cx),
             Event::PasswordChecked(opens) => return sasl::on_password(negotiation, opens, config, cx),
             Event::AuthUnavailable { throttled } => return sasl::on_unavailable(negotiation, throttled, config, cx),
+            Event::KeysCompleted => return sasl_upgrade::on_completed(negotiation, cx),
             Event::TokenChecked(verdict) => return fast::on_checked(negotiation, verdict, config, cx),
             Event::TokenIssued(new) => self.token_issued(new.as_deref(), cx),
             Event::Homed => self.homed(cx),

@@ -33,6 +33,7 @@ mod register;
 mod routing;
 mod sasl;
 mod sasl2;
+mod sasl_upgrade;
 mod sasl_words;
 mod starttls;
 mod stream_features;

@@ -20,7 +20,7 @@ use super::errors::StreamError;
 use super::sasl::Exchange;
 use super::sasl_words::Profile;
 use super::sasl2::{self, NS as NS_SASL2, Request};
-use super::{Flow, Shared, bind, register, sasl, starttls, stream_features, stream_management};
+use super::{Flow, Shared, bind, register, sasl, sasl_upgrade, starttls, stream_features, stream_management};
 
 /// Namespace of STARTTLS (RFC 6120 section 5).
 pub(super) const NS_TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
@@ -121,6 +121,12 @@ impl Negotiation {
         self.profile == Profile::Extensible && matches!(self.stage, Stage::Sasl(_))
     }
 
+    /// Whether the client was set a task (XEP-0480).
+    fn has_task(&self) -> bool {
+        let task = |exchange: &Exchange| matches!(exchange, Exchange::Tasked { .. } | Exchange::AwaitingHash { .. });
+        matches!(&self.stage, Stage::Sasl(exchange) if task(exchange))
+    }
+
     /// Between `<proceed/>` and the end of the handshake there is no stream, and nothing is read.
     pub(super) fn is_between_streams(&self) -> bool {
         matches!(self.stage, Stage::Handshake)
@@ -158,6 +164,8 @@ impl Negotiation {
     ) -> Flow {
         match (&*stanza.namespace, stanza.name) {
             (NS_SASL2, "response") => sasl::on_response(self, Profile::Extensible, stanza, config, cx),
+            (NS_SASL2, "next") if self.has_task() => sasl_upgrade::on_next(self, stanza, config, cx),
+            (NS_SASL2, "task-data") if self.has_task() => sasl_upgrade::on_task_data(self, stanza, scanner, config, cx),
             (NS_SASL2, "abort") => sasl::on_abort(self, Profile::Extensible, config, cx),
             // XEP-0388 section 2.4: whoever says anything else in between is disconnected.
             _ if self.is_within_sasl2() => Flow::Fail(StreamError::PolicyViolation),

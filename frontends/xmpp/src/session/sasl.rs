@@ -21,7 +21,7 @@ use crate::config::XmppConfig;
 use super::errors::StreamError;
 use super::negotiate::{Negotiation, Stage};
 use super::sasl_words::{self as words, Failure, Profile};
-use super::{Flow, fast, stream_features};
+use super::{Flow, fast, sasl_upgrade, stream_features};
 
 /// Where an exchange stands.
 pub(super) enum Exchange {
@@ -53,6 +53,23 @@ pub(super) enum Exchange {
         /// How it is shown.
         mechanism: tokens::Mechanism,
     },
+    /// The client has proved who it is, and must take up the task that it was set (XEP-0480).
+    Tasked {
+        /// Who.
+        account: Jid,
+        /// What the task is about.
+        derivation: sasl_upgrade::Derivation,
+    },
+    /// The task's outcome must come.
+    AwaitingHash {
+        /// Whose.
+        account: Jid,
+    },
+    /// The outcome is being written down.
+    Completing {
+        /// Whose.
+        account: Jid,
+    },
 }
 
 /// The mechanism that the client has chosen.
@@ -69,7 +86,10 @@ impl Exchange {
     pub(super) fn holds(&self) -> bool {
         matches!(
             self,
-            Exchange::AwaitingKeys { .. } | Exchange::AwaitingPassword { .. } | Exchange::AwaitingToken { .. }
+            Exchange::AwaitingKeys { .. }
+                | Exchange::AwaitingPassword { .. }
+                | Exchange::AwaitingToken { .. }
+                | Exchange::Completing { .. }
         )
     }
 }
@@ -111,7 +131,7 @@ pub(super) fn choose(
         Some("PLAIN") if negotiation.takes_passwords(config) => Chosen::Plain,
         Some("PLAIN") => return fail(negotiation, None, Failure::EncryptionRequired, config, cx),
         Some(name) => match Mechanism::from_name(name) {
-            Some(mechanism) if !mechanism.plus || !negotiation.bindings().is_empty() => Chosen::Scram(mechanism),
+            Some(mechanism) if stream_features::offers(mechanism, negotiation, config) => Chosen::Scram(mechanism),
             _ => return fail(negotiation, None, Failure::InvalidMechanism, config, cx),
         },
         None => return fail(negotiation, None, Failure::InvalidMechanism, config, cx),
@@ -235,6 +255,9 @@ pub(super) fn on_keys(negotiation: &mut Negotiation, keys: &AccountKeys, config:
     let Some(started) = started.take() else { return };
     let mut nonce = [0; NONCE_BYTES];
     cx.random.fill(&mut nonce);
+    if let Some(request) = &mut negotiation.request {
+        request.upgrade.look_at(keys);
+    }
     let credentials = keys.credentials(started.mechanism().hash);
     let (challenged, text) = match config.seal_offer {
         true => started.challenge_sealed(credentials, nonce, &offer),
@@ -262,6 +285,10 @@ fn prove(
     };
     match challenged.finish(&message) {
         Ok(success) => {
+            let request = negotiation.request.as_mut();
+            if let Some(derivation) = request.and_then(|request| request.upgrade.take()) {
+                return sasl_upgrade::set(negotiation, account, derivation, success.server_final.as_bytes(), cx);
+            }
             cx.actions.push(Action::Pause);
             succeed(negotiation, account, success.server_final.as_bytes(), cx);
             Flow::Hold

@@ -23,7 +23,7 @@ use super::bind2::{self, Wish};
 use super::established::Established;
 use super::negotiate::{Negotiation, Stage};
 use super::sasl_words::{Failure, Profile};
-use super::{Flow, State, XmppSession, fast, sasl, stream_features, stream_management as sm};
+use super::{Flow, State, XmppSession, fast, sasl, sasl_upgrade, stream_features, stream_management as sm};
 
 /// Namespace of the profile.
 pub(super) const NS: &str = "urn:xmpp:sasl:2";
@@ -38,6 +38,8 @@ pub(super) struct Request {
     bind: Option<Wish>,
     /// What it says of tokens.
     pub(super) fast: fast::Wish,
+    /// What it says of upgrades.
+    pub(super) upgrade: sasl_upgrade::Wish,
     /// What the mechanism says at the end.
     pub(super) additional: Vec<u8>,
     /// What became of the wishes, as it will stand in `<success/>`: before the address...
@@ -64,6 +66,7 @@ impl Request {
         }
         let offered = fast::offered(negotiation, config);
         request.fast = fast::Wish::read(element, request.client.is_some(), &offered)?;
+        request.upgrade = sasl_upgrade::Wish::read(element);
         request.bind = element.child("bind", bind2::NS).map(Wish::read);
         Ok(request)
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is not offered is refused, by the same conditions (see [`Negotiation`]).
 
-use crosspoint_engine::scram::{BindingType, Mechanism, Offer};
+use crosspoint_engine::scram::{BindingType, Hash, Mechanism, Offer};
 
 use crate::codec::Builder;
 use crate::config::XmppConfig;
@@ -10,7 +10,7 @@ use crate::features::stream_limits;
 use crate::stanza::write;
 
 use super::negotiate::{NS_SASL, NS_TLS, Negotiation};
-use super::{Shared, sasl2};
+use super::{Shared, sasl_upgrade, sasl2};
 
 /// Appends the features for the present state of the negotiation.
 pub(super) fn write(negotiation: &Negotiation, shared: &Shared, out: &mut Vec<u8>) {
@@ -43,12 +43,16 @@ fn before_auth(negotiation: &Negotiation, config: &XmppConfig, out: &mut Vec<u8>
     }
 }
 
+/// Whether this one is on offer.
+pub(super) fn offers(mechanism: Mechanism, negotiation: &Negotiation, config: &XmppConfig) -> bool {
+    let bindable = !mechanism.plus || !negotiation.bindings().is_empty();
+    bindable && (config.offer_sha256 || mechanism.hash == Hash::Sha1)
+}
+
 /// The SASL mechanisms, strongest first; both profiles have the same.
 fn offered(negotiation: &Negotiation, config: &XmppConfig) -> impl Iterator<Item = &'static str> + use<> {
-    let bindable = !negotiation.bindings().is_empty();
-    let scram = Mechanism::ALL
-        .into_iter()
-        .filter(move |mechanism| !mechanism.plus || bindable);
+    let scram = Mechanism::ALL.map(|mechanism| Some(mechanism).filter(|one| offers(*one, negotiation, config)));
+    let scram = scram.into_iter().flatten();
     let plain = negotiation.takes_passwords(config).then_some("PLAIN");
     scram.map(Mechanism::name).chain(plain)
 }
@@ -83,7 +87,9 @@ fn authentication(negotiation: &Negotiation, config: &XmppConfig, out: &mut Vec<
         }
         builder.open("inline");
         sasl2::write_inline(&mut builder, negotiation, config);
-        builder.close().close();
+        builder.close();
+        sasl_upgrade::write_feature(&mut builder);
+        builder.close();
     }
     if !negotiation.bindings().is_empty() {
         builder.open("sasl-channel-binding").attr("xmlns", "urn:xmpp:sasl-cb:0");

@@ -264,6 +264,7 @@ impl FakeHost {
     fn apply(&mut self, batch: Vec<BookWrite>) -> Result<(), Condition> {
         let taken = |write: &BookWrite| match write {
             BookWrite::Insert { table, key, .. } => self.rows.contains_key(&(*table, key.clone())),
+            BookWrite::Replace { table, key, old, .. } => self.rows.get(&(*table, key.clone())) != Some(old),
             _ => false,
         };
         if batch.iter().any(taken) {
@@ -271,7 +272,9 @@ impl FakeHost {
         }
         for write in batch {
             match write {
-                BookWrite::Put { table, key, value } | BookWrite::Insert { table, key, value } => {
+                BookWrite::Put { table, key, value }
+                | BookWrite::Insert { table, key, value }
+                | BookWrite::Replace { table, key, value, .. } => {
                     self.rows.insert((table, key), value);
                 }
                 BookWrite::Delete { table, key } => {

@@ -303,6 +303,7 @@ pub fn name(action: &Action) -> &'static str {
         Action::CheckPassword { .. } => "CheckPassword",
         Action::CheckToken(_) => "CheckToken",
         Action::IssueToken { .. } => "IssueToken",
+        Action::CompleteKeys { .. } => "CompleteKeys",
         Action::AuthFailed { .. } => "AuthFailed",
         Action::Authenticated { .. } => "Authenticated",
         Action::Bind { .. } => "Bind",

@@ -37,6 +37,8 @@ pub const WAITING_MAX: usize = 1_000;
 pub struct Imported {
     /// Accounts made.
     pub users: u64,
+    /// Those of them that have keys for SCRAM-SHA-1 alone (XEP-0480).
+    pub partial: u64,
     /// Accounts, and parts of accounts, that were not taken.
     pub refused: u64,
     /// Messages, those that wait included.
@@ -246,7 +248,7 @@ impl Import<'_> {
         self.vault.commit()?;
         let (account, open) = user.account(self.iterations, now)?;
         if !open {
-            let why = "has no password, nor keys of both SCRAM-SHA-1 and SCRAM-SHA-256 with one salt; set one by \
+            let why = "has no password, nor keys of SCRAM-SHA-1 of 4,096 rounds or more; set one by \
                        `crosspoint user passwd`";
             self.refuse(user.jid.as_str(), why);
         }
@@ -255,6 +257,7 @@ impl Import<'_> {
             return Ok(());
         }
         self.imported.users += 1;
+        self.imported.partial += u64::from(account.keys.is_partial());
         self.listener.made(user.jid.as_str());
         Ok(())
     }

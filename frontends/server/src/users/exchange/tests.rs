@@ -7,10 +7,13 @@ use crosspoint_engine::accounts::{self, Account};
 use crosspoint_engine::envelope::{Codec, Content, Envelope, Hints, Kind, MessageKind};
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::roster::{Item, Roster, State, Subscription};
+use crosspoint_engine::scram::HashedPassword;
 use crosspoint_engine::scram::keys::{derive, verify_password};
 use crosspoint_engine::service::{BookWrite, Table};
 use crosspoint_engine::store;
 use crosspoint_storage::seam::Disposition;
+
+use crosspoint_xmpp::exchange;
 
 use super::export::{MAIN, export};
 use super::import::{Imported, Listener, import};
@@ -278,6 +281,55 @@ fn what_other_servers_write_is_taken() {
         assert!(refused.contains(why), "{why}: {refused}");
     }
     assert_eq!(notes.refused.len(), 3, "{refused}");
+}
+
+#[test]
+fn an_account_with_keys_of_sha1_alone_is_taken_as_it_is() {
+    let keys = derive("secret", &[3; 16], ROUNDS).unwrap();
+    let write = |hashed: &HashedPassword| {
+        let mut text = Vec::new();
+        exchange::credentials(&mut text, hashed);
+        String::from_utf8(text).unwrap()
+    };
+    let (sha1, sha256) = (&keys.hashed()[0], &keys.hashed()[1]);
+    let (sha1, whole) = (write(sha1), write(sha256));
+    let other = write(&derive("secret", &[4; 16], ROUNDS).unwrap().hashed()[1]);
+    let (mut vault, imported, notes, scratch) = imported(&format!(
+        "<user name='juliet'>{sha1}</user><user name='romeo'>{sha1}{whole}</user><user name='paris'>{other}{sha1}</user>\
+         <user name='tybalt'>{whole}</user>"
+    ));
+    assert_eq!((imported.users, imported.partial, imported.refused), (4, 2, 1));
+    assert!(
+        notes.refused[0].contains("nor keys of SCRAM-SHA-1"),
+        "{:?}",
+        notes.refused
+    );
+    let keys_of = |name: &str| {
+        let row = vault.row(
+            Table::Account,
+            store::user_key(&jid(&format!("{name}@capulet.example"))),
+        );
+        Account::decode(&row.unwrap().unwrap()).unwrap().keys
+    };
+    for (name, partial) in [("juliet", true), ("romeo", false), ("paris", true)] {
+        let keys = keys_of(name);
+        assert_eq!(keys.is_partial(), partial, "{name}");
+        assert!(verify_password("secret", &keys).is_ok(), "{name}");
+        assert!(verify_password("Secret", &keys).is_err(), "{name}");
+    }
+    assert!(verify_password("secret", &keys_of("tybalt")).is_err());
+    let file = scratch.path().join("out.xml");
+    export(&mut vault, &jid("capulet.example"), &file, &mut |_| {}).unwrap();
+    let written = fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        written.matches("SCRAM-SHA-1'").count() + written.matches("SCRAM-SHA-1\"").count(),
+        4
+    );
+    assert_eq!(
+        written.matches("SCRAM-SHA-256").count(),
+        2,
+        "stand-ins are not handed on"
+    );
 }
 
 #[test]
