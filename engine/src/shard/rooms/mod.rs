@@ -215,6 +215,8 @@ impl Shard {
                     routed.envelope.compact();
                     hall.parked.push_back(Errand::Envelope(routed, seat));
                 }
+                // What is not heard now is told again with the next thing that the room says.
+                Errand::News(_) if hall.parked.len() >= parked_max => {}
                 Errand::News(_) => hall.parked.push_back(errand),
             }
             return;
