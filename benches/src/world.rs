@@ -291,6 +291,7 @@ impl World {
             }
             self.inboxes[shard].give_back(from, chunk);
         }
+        home.mailed();
         taken
     }
 
@@ -318,6 +319,7 @@ impl World {
             self.shards[shard].begin(self.now);
             self.shards[shard].mail(item);
         }
+        self.shards[shard].mailed();
         self.answers = answers;
         true
     }

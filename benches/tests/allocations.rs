@@ -38,6 +38,7 @@ const BOUNDS: &[(&str, u64)] = &[
     ("icpp-volatile-alone", 100),
     ("icpp-durable", 169),
     ("icpp-durable-cross-shard", 354),
+    ("icpp-durable-alone", 1200),
 ];
 
 #[test]

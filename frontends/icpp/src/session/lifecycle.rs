@@ -119,6 +119,7 @@ impl IcppSession {
         established.address = address;
         established.flags.away = false;
         established.due = Due::default();
+        established.flags.lingering = false;
         established.flags.returning = true;
         established.fingerprint = login.fingerprint.or(established.fingerprint);
         let (ack, request, last_word) = (login.resume_ack, login.request, login.last_word.take());
@@ -323,6 +324,11 @@ fn established_event(
     match event {
         Event::Accepted(numbers) => {
             established.inbound.accept(&numbers);
+            established.accept_soon(config, place, cx);
+            Flow::Next
+        }
+        Event::Lingered => {
+            established.flags.lingering = false;
             established.accept(place, cx);
             Flow::Next
         }
