@@ -31,8 +31,15 @@ pub(crate) enum Form {
     Push,
 }
 
-/// What a golden frame shows.
-pub(crate) type Shown = (Verb, Side, Form);
+/// Of what a golden frame is one.
+type What = (Verb, Side, Form);
+
+/// A golden frame that was held to.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown {
+    what: What,
+    bytes: &'static [u8],
+}
 
 /// Hex with blanks, and texts in quotes.
 fn bytes(text: &str) -> Vec<u8> {
@@ -86,13 +93,20 @@ pub(crate) fn golden<T: PartialEq + Debug>(
     assert_eq!(written, golden, "{value:?} is written as drawn");
     let body = &golden[16..];
     assert_eq!(scan(golden, 1 << 20), Ok(Scan::Frame(Frame { header, body })));
+    for cut in 0..body.len() {
+        // A text to the end of the frame may be shorter, and extensions fewer; the value is another one then.
+        assert_ne!(read(&body[..cut]).as_ref(), Ok(&value), "cut at {cut}");
+    }
     assert_eq!(read(body), Ok(value), "and read again");
     let form = match header.flags {
         flags if flags.has(Flags::REQ) => Form::Request,
         flags if flags.has(Flags::RESP) => Form::Answer,
         _ => Form::Push,
     };
-    (Verb::from_number(header.verb).unwrap(), side, form)
+    Shown {
+        what: (Verb::from_number(header.verb).unwrap(), side, form),
+        bytes: golden,
+    }
 }
 
 /// One that is its header alone.
@@ -145,6 +159,45 @@ fn of_rooms() {
     assert!(!rooms::all().is_empty());
 }
 
+fn every_frame() -> Vec<Shown> {
+    [
+        login::all(),
+        messages::all(),
+        contacts::all(),
+        elsewhere::all(),
+        rooms::all(),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_stream_of_every_frame_may_be_cut_anywhere() {
+    let frames = every_frame();
+    for pair in frames.windows(2) {
+        let stream = [pair[0].bytes, pair[1].bytes].concat();
+        for cut in 0..=stream.len() {
+            let mut seen = 0;
+            let mut kept = Vec::new();
+            for piece in [&stream[..cut], &stream[cut..]] {
+                kept.extend_from_slice(piece);
+                loop {
+                    match scan(&kept, 1 << 20) {
+                        Ok(Scan::Frame(frame)) => {
+                            let length = frame.len();
+                            assert_eq!(&kept[..length], pair[seen].bytes, "cut at {cut}");
+                            kept.drain(..length);
+                            seen += 1;
+                        }
+                        Ok(Scan::Partial) => break,
+                        Err(fault) => panic!("cut at {cut}: {fault}"),
+                    }
+                }
+            }
+            assert_eq!((seen, kept.len()), (2, 0), "cut at {cut}");
+        }
+    }
+}
+
 /// A line of the table of section 12.
 struct Row {
     number: u8,
@@ -190,7 +243,7 @@ fn row(line: &'static str) -> Row {
 }
 
 /// What a line promises: clients ask, servers answer; of what is asked for, only servers push.
-fn promised(row: &Row, verb: Verb) -> Vec<Shown> {
+fn promised(row: &Row, verb: Verb) -> Vec<What> {
     let asks = row.forms.contains(&Form::Request);
     let says = |side: &Side, form: &Form| match (side, form) {
         (Side::Client, Form::Answer) | (Side::Server, Form::Request) => false,
@@ -208,16 +261,7 @@ fn promised(row: &Row, verb: Verb) -> Vec<Shown> {
 
 #[test]
 fn every_verb_has_its_bytes_from_each_side_in_each_form() {
-    let shown: HashSet<Shown> = [
-        login::all(),
-        messages::all(),
-        contacts::all(),
-        elsewhere::all(),
-        rooms::all(),
-    ]
-    .concat()
-    .into_iter()
-    .collect();
+    let shown: HashSet<What> = every_frame().iter().map(|shown| shown.what).collect();
     let rows = table();
     let mut expected = HashSet::new();
     for row in &rows {
