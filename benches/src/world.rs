@@ -426,6 +426,7 @@ fn icpp_config() -> IcppConfig {
     (limits.pace.bytes_per_s, limits.pace.frames_per_s) = (0, 0);
     IcppConfig {
         domain: domain(),
+        rooms: None,
         node: "bench".to_owned(),
         listeners: vec![crosspoint_icpp::config::Listener {
             cipher: None,

@@ -20,6 +20,8 @@ pub type CipherFactory = Arc<dyn Fn() -> Option<Box<dyn Cipher>> + Send + Sync>;
 pub struct IcppConfig {
     /// The domain that is served: an address without node and resource.
     pub domain: Jid,
+    /// Where rooms are: an address without node and resource. `None` where there are none.
+    pub rooms: Option<Jid>,
     /// The name of this front-end, to clients and on tickets.
     pub node: String,
     /// Where clients connect; [`Peer::listener`](crosspoint_engine::session::Peer) is an index into it.
@@ -57,6 +59,11 @@ pub struct Listener {
 }
 
 impl IcppConfig {
+    /// Whether this is the address of a room, or of somebody in one.
+    pub(crate) fn has_room(&self, address: &Jid) -> bool {
+        address.node().is_some() && self.rooms.as_ref().is_some_and(|rooms| rooms.same_domain(address))
+    }
+
     /// The listener of this number; the first of all if there is none.
     pub(crate) fn listener(&self, index: usize) -> Option<&Listener> {
         self.listeners.get(index)

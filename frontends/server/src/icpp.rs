@@ -158,6 +158,12 @@ pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers) -> Result<IcppCo
     };
     Ok(IcppConfig {
         domain: domain.clone(),
+        rooms: config
+            .rooms
+            .setup(&config.domain)
+            .ok()
+            .flatten()
+            .map(|rooms| rooms.domain),
         node: icpp.node.clone(),
         listeners: listeners(config).map(|(kind, _)| ciphers.listener(kind)).collect(),
         trunk,

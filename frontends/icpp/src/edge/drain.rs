@@ -8,7 +8,7 @@ use crosspoint_engine::relay::RelayHost;
 use crosspoint_engine::session::Farewell;
 
 use crate::codec::elsewhere::{Drain as Body, Reason, Redirect};
-use crate::codec::{Flags, Header, Verb, write_frame};
+use crate::codec::{Header, Verb, write_frame};
 use crate::redirect;
 use crate::trunk::push;
 
@@ -109,13 +109,8 @@ impl EdgeFront {
             return true;
         }
         self.config.figures.count_redirect(Reason::Drain);
-        let header = Header {
-            flags: Flags::REQ,
-            id: u32::from(slot),
-            ..push(Verb::Redirect, slot)
-        };
         host.write(session, &mut |out| {
-            write_frame(out, header, |out| {
+            write_frame(out, push(Verb::Redirect, slot), |out| {
                 Redirect::to(&target.node, Reason::Drain, &self.config.node).write(out, urls.split(' '));
             });
         });

@@ -179,7 +179,7 @@ impl Established {
             }
             Verb::Roster | Verb::Block | Verb::Allow | Verb::History => contacts::query(self, verb, frame, run, cx),
             Verb::Create | Verb::Join | Verb::Leave | Verb::Show | Verb::Invite | Verb::Decline | Verb::Voice => {
-                rooms::push(self, verb, frame, config, run, cx)
+                rooms::push(self, verb, frame, config, place, run, cx)
             }
             Verb::Members | Verb::Change | Verb::Configure | Verb::Destroy | Verb::Rooms => {
                 rooms::query(self, verb, frame, run, cx)

@@ -22,6 +22,7 @@ use crate::config::IcppConfig;
 use crate::ticket::{Fingerprint, Right};
 
 use super::Flow;
+use super::established::is_request;
 use super::write::Place;
 
 /// A client that is to prove who it is.
@@ -119,7 +120,7 @@ impl Login {
             Err(fault) => return fault.into(),
             Ok(Some(Verb::Auth)) => {}
             Ok(Some(Verb::Bye)) => return Flow::Finish,
-            Ok(Some(Verb::Ping)) => {
+            Ok(Some(Verb::Ping)) if is_request(frame) && frame.body.is_empty() => {
                 write_frame(
                     cx.outbox,
                     place.answer(Verb::Pong, Flags::NONE, frame.header.id, 0),
@@ -127,10 +128,15 @@ impl Login {
                 );
                 return Flow::Next;
             }
+            Ok(Some(Verb::Ping)) => return Flow::Fail(Code::Malformed),
             Ok(Some(_)) => return Flow::Fail(Code::UnexpectedVerb),
+            Ok(None) if is_request(frame) => {
+                place.refuse_by(cx.outbox, frame.header.id, 0, Code::UnsupportedVerb);
+                return Flow::Next;
+            }
             Ok(None) => return Flow::Next,
         }
-        if !frame.header.flags.has(Flags::REQ) || frame.header.id == 0 {
+        if !is_request(frame) {
             return Flow::Fail(Code::Malformed);
         }
         self.request = frame.header.id;

@@ -39,6 +39,7 @@ pub fn jid(text: &str) -> Jid {
 pub fn config(limits: Limits) -> IcppConfig {
     IcppConfig {
         domain: jid("montague.lit"),
+        rooms: Some(jid("rooms.lit")),
         node: "fe1".into(),
         listeners: vec![
             Listener {
