@@ -29,11 +29,15 @@ pub(super) async fn connect(station: Rc<Station>, frontend: usize, key: u32, add
     let (socket, buffers) = match made {
         Some(Ok(made)) => made,
         Some(Err(error)) => {
-            tracing::warn!(%address, %error, "cannot connect");
+            match error.kind() {
+                // Somebody answers, and is not whom we were told to trust: that does not pass by itself.
+                io::ErrorKind::InvalidData => tracing::warn!(%address, %error, "the handshake failed"),
+                _ => tracing::debug!(%address, %error, "cannot connect"),
+            }
             return fail(&station, frontend, key);
         }
         None => {
-            tracing::warn!(%address, "nobody answers");
+            tracing::debug!(%address, "nobody answers");
             return fail(&station, frontend, key);
         }
     };
@@ -50,15 +54,12 @@ fn fail(station: &Rc<Station>, frontend: usize, key: u32) {
     station.enter(None, |shard| shard.connect_failed(frontend, key));
 }
 
-async fn open(
-    station: &Rc<Station>,
-    frontend: usize,
-    key: u32,
-    address: SocketAddr,
-) -> io::Result<(Socket, Buffers)> {
+async fn open(station: &Rc<Station>, frontend: usize, key: u32, address: SocketAddr) -> io::Result<(Socket, Buffers)> {
     let socket = Socket::connect(address).await?;
     let _ = socket.set_nodelay(true);
-    let cipher = station.enter(None, |shard| shard.cipher_towards(frontend, key)).flatten();
+    let cipher = station
+        .enter(None, |shard| shard.cipher_towards(frontend, key))
+        .flatten();
     let buffers = match cipher {
         Some(cipher) => shake_hands(&socket, cipher).await?,
         None => Buffers::default(),

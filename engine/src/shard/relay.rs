@@ -56,7 +56,8 @@ impl Shard {
 
     /// How the connection that `Order::Connect` asks for is encrypted, if it is.
     pub fn cipher_towards(&mut self, frontend: usize, key: u32) -> Option<Box<dyn Cipher>> {
-        self.lend_frontend(frontend, |front, _| front.cipher_towards(key)).flatten()
+        self.lend_frontend(frontend, |front, _| front.cipher_towards(key))
+            .flatten()
     }
 
     /// The connection that `Order::Connect` asked for could not be made.

@@ -249,11 +249,7 @@ impl<C: Side> Records<C> {
     }
 }
 
-fn encrypt<D>(
-    traffic: &mut WriteTraffic<'_, D>,
-    plain: &[u8],
-    cipher_out: &mut Vec<u8>,
-) -> Result<(), TlsFault> {
+fn encrypt<D>(traffic: &mut WriteTraffic<'_, D>, plain: &[u8], cipher_out: &mut Vec<u8>) -> Result<(), TlsFault> {
     if plain.is_empty() {
         return Ok(());
     }

@@ -63,9 +63,9 @@ fn another_certificate_than_the_pinned_one_is_refused_and_the_server_is_told() {
     let (ours, strangers) = (authority(), authority());
     let config = ClientTlsConfig::pinned(vec![pin(&ours)], "localhost", &[]).unwrap();
     let (mut client, mut server) = (ClientTls::new(&config).unwrap(), Tls::new(&strangers.server()).unwrap());
-    assert_eq!(shake(&mut client, &mut server, 1 << 20), Err(TlsFault::Misbehaved));
+    assert_eq!(shake(&mut client, &mut server, 1 << 20), Err(TlsFault::Untrusted));
     let mut alert = Vec::new();
-    assert_eq!(client.write(b"secret", &mut alert), Err(TlsFault::Misbehaved));
+    assert_eq!(client.write(b"secret", &mut alert), Err(TlsFault::Untrusted));
     assert!(alert.is_empty(), "nothing was encrypted for it");
 }
 
@@ -81,7 +81,11 @@ fn only_the_named_issuer_and_only_for_the_name_that_was_asked_for() {
     ] {
         let config = ClientTlsConfig::issued_by(issuers, name, &[]).unwrap();
         let (mut client, mut server) = (ClientTls::new(&config).unwrap(), Tls::new(&ours.server()).unwrap());
-        assert_eq!(shake(&mut client, &mut server, 1 << 20).is_ok(), good, "{issuers:?} {name}");
+        assert_eq!(
+            shake(&mut client, &mut server, 1 << 20).is_ok(),
+            good,
+            "{issuers:?} {name}"
+        );
     }
     assert!(ClientTlsConfig::issued_by("/nonexistent".as_ref(), "localhost", &[]).is_err());
     assert!(ClientTlsConfig::issued_by(&trusted, "not a name", &[]).is_err());

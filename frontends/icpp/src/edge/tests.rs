@@ -10,7 +10,7 @@ use crosspoint_engine::service::Frontend;
 use crosspoint_engine::session::{Action, Context, Event, Farewell, Now, Peer, Random, Session};
 use crosspoint_engine::shard::SessionId;
 
-use super::{EdgeConfig, EdgeFigures, EdgeFront, EdgeListener, label};
+use super::{BackEnd, EdgeConfig, EdgeFigures, EdgeFront, EdgeListener, label};
 use crate::codec::elsewhere::{Node, Reason, Redirect};
 use crate::codec::hello::{Hello, Welcome};
 use crate::codec::{Code, Flags, Header, PREFACE, Refusal, Scan, Verb, scan, write_frame};
@@ -104,12 +104,17 @@ const fn id(index: u32) -> SessionId {
 
 impl Bench {
     fn new() -> Bench {
-        let figures = Arc::new(EdgeFigures::default());
+        let figures = Arc::new(EdgeFigures::of(["here".to_owned()]));
         let config = Arc::new(EdgeConfig {
             node: "fe1".to_owned(),
             urls: vec!["icpp://one:5299".to_owned()],
             weight: 100,
-            back_end: ([127, 0, 0, 1], 5298).into(),
+            back_ends: vec![BackEnd {
+                first: 0,
+                last: 4095,
+                address: ([127, 0, 0, 1], 5298).into(),
+            }],
+            trunk_cipher: None,
             key: ClusterKey([1; 32]),
             listeners: vec![EdgeListener {
                 cipher: None,
@@ -119,6 +124,7 @@ impl Bench {
                 first: 4000,
                 last: 4095,
                 node: "fe2".to_owned(),
+                urls: Vec::new(),
             }],
             load: LoadPolicy::DEFAULT,
             drain_ms: 10_000,
@@ -246,7 +252,7 @@ fn dismissed() -> Vec<Parcel> {
 fn a_client_is_passed_on_to_the_shard_where_its_account_lives() {
     let mut bench = Bench::new();
     let client = id(1);
-    assert_eq!(bench.arrive(client, 2048, 0, ""), admitted(1));
+    assert_eq!(bench.arrive(client, 2049, 0, ""), admitted(1));
     assert_eq!(
         bench.said(TRUNKS[1]),
         [
@@ -292,7 +298,7 @@ fn a_slot_is_used_again_when_both_ends_are_done_with_it() {
 fn when_a_trunk_is_gone_its_clients_try_again_and_the_others_stay() {
     let mut bench = Bench::new();
     bench.arrive(id(1), 0, 0, "");
-    bench.arrive(id(2), 4090, 0, "");
+    bench.arrive(id(2), 4091, 0, "");
     let online = [frame(Verb::Authed, 1, 0, b""), frame(Verb::Accepted, 1, 9, b"")].concat();
     bench.relay(TRUNKS[0], label::HEARD, &online);
     bench.said(id(1));
@@ -389,7 +395,7 @@ fn clients_are_sent_home_and_not_in_circles() {
     assert_eq!(Refusal::read(&said[0].3).unwrap().known(), Some(Code::RedirectLoop));
     assert_eq!(
         (
-            bench.figures.redirects[0].load(Relaxed),
+            bench.figures.redirects.of(Reason::Home),
             bench.figures.loops.load(Relaxed)
         ),
         (1, 1)
@@ -424,7 +430,7 @@ fn in_a_drain_clients_are_told_sent_elsewhere_and_seen_off() {
     assert_eq!(redirects(&mut bench, 10), [1]);
     assert_eq!(redirects(&mut bench, 2_600), [2, 3]);
     assert_eq!(redirects(&mut bench, 6_000), [0u16; 0], "the fourth is not logged in");
-    assert_eq!(bench.figures.redirects[2].load(Relaxed), 3);
+    assert_eq!(bench.figures.redirects.of(Reason::Drain), 3);
     bench.relay(id(4), label::LEFT, &(Code::Shutdown as u16).to_le_bytes());
     let verbs: Vec<Verb> = bench.said(id(4)).iter().map(|said| said.0).collect();
     assert_eq!(verbs, [Verb::Drain, Verb::Error], "it has no session yet");
