@@ -1,19 +1,13 @@
-"""The icpp-cluster suite: back-ends and front-ends, each a process of its own: what is passed on, drained, killed and sent elsewhere.
+"""The icpp-cluster suite: back-ends and front-ends, each a process of its own: what is passed on, who is sent elsewhere, and who is
+let in. What happens when parts end is in icpp-cluster-load."""
 
-The clients are those of the Python package, which count: no accepted message may be lost, none shown twice.
-"""
-
-from interop.stage import Tally, perform
-
-from . import icpp_cluster_hostile, icpp_cluster_load
+from . import icpp_cluster_hostile, icpp_cluster_people
 from .icpp_cluster_homes import (
     Islands, everybody_is_sent_home, misconfigured_front_ends_send_nobody_in_circles, new_clients_go_where_less_waits_for_slow_ones,
     new_clients_go_where_processors_have_less_to_do, new_clients_go_where_there_is_less_to_do,
     servers_send_clients_to_the_server_of_their_home, two_back_ends_have_half_of_the_accounts_each)
-from .icpp_cluster_people import a_ticket_expires
-from .icpp_cluster_stage import EVERY_SLOT, HALVES, Cluster, stage
-
-assert icpp_cluster_hostile and icpp_cluster_load
+from .icpp_cluster_people import a_back_end_with_another_certificate_is_not_spoken_to, a_ticket_expires
+from .icpp_cluster_stage import EVERY_SLOT, HALVES, Cluster, perform_clusters
 
 # Each says that everybody belongs to the other.
 CROSSED = {"fe1": {"edge.homes": EVERY_SLOT % "fe2"}, "fe2": {"edge.homes": EVERY_SLOT % "fe1"}}
@@ -33,13 +27,13 @@ def balanced(**weights):
 
 # Six clients are three fifths of a full load: the sixth is there before anything is shed.
 BY_SESSIONS = balanced(sessions_weight=1, sessions_full=10, enter_permille=500)
-BY_CPU = balanced(cpu_weight=1, enter_permille=60, leave_permille=10)
+BY_CPU = balanced(cpu_weight=1, enter_permille=20, leave_permille=5)
 BY_OUTBOX = balanced(outbox_weight=1, outbox_full_bytes=100_000, enter_permille=500)
 
-# In TLS, everything once more; how the back-end is verified changes nothing else.
+PEOPLE = icpp_cluster_people.stage.plays
 CLUSTERS = (
-    ("plain", lambda folder: Cluster(folder), stage.plays),
-    ("tls", lambda folder: Cluster(folder, tls="pin"), stage.plays),
+    ("plain", lambda folder: Cluster(folder), PEOPLE + icpp_cluster_hostile.stage.plays),
+    ("tls", lambda folder: Cluster(folder, tls="pin"), PEOPLE + [(a_back_end_with_another_certificate_is_not_spoken_to, (), 60)]),
     ("crossed", lambda folder: Cluster(folder, **CROSSED), [(misconfigured_front_ends_send_nobody_in_circles, (), 60)]),
     ("homes", lambda folder: Cluster(folder, **HOMES), [(everybody_is_sent_home, (), 60)]),
     ("sessions", lambda folder: Cluster(folder, **BY_SESSIONS), [(new_clients_go_where_there_is_less_to_do, (), 60)]),
@@ -52,24 +46,4 @@ CLUSTERS = (
 
 
 def run(server, only=()):
-    """Each cluster for its plays; those without a play that is wanted are not started. A word of `only` may also be a
-    cluster and a play: tls/kill_9."""
-    tally = Tally("icpp-cluster")
-    if server.name != "crosspoint":
-        tally.note("skip", "icpp", "no other server speaks it")
-        return tally.close()
-    for name, make, plays in CLUSTERS:
-        wanted = [one for one in plays if not only or any(word in "%s/%s" % (name, one[0].__name__) for word in only)]
-        if not wanted:
-            continue
-        print("  of the cluster `%s`:" % name, flush=True)
-        folder = server.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        cluster = make(folder)
-        try:
-            started = cluster.start()
-            for function, _, seconds in wanted:
-                perform(tally, function, seconds, started, {})
-        finally:
-            cluster.stop()
-    return tally.close()
+    return perform_clusters("icpp-cluster", CLUSTERS, server, only)

@@ -1,118 +1,17 @@
-"""A cluster under load whose parts are drained, killed and held up: no accepted message is lost, none is shown twice."""
+"""The icpp-cluster-load suite: parts of a cluster are drained, killed and held up under load, over trunks in the clear and in TLS.
 
-import asyncio
-import os
-import random
+The clients are those of the Python package, which count: no accepted message may be lost, none shown twice. INTEROP_KILLS says
+how often each part is killed.
+"""
 
-from interop.phones import Phones
-from interop.programs import eventually
-from interop.stage import expect, expect_equal
+from . import icpp_cluster_ends
+from .icpp_cluster_stage import Cluster, perform_clusters
 
-from crosspoint import Connected
-from crosspoint.routes import SETTLED_SECONDS
-
-from .icpp_cluster_stage import Load, pairs_at, play, settled_at, where
-
-LOAD_SECONDS = (0.05, 1.0)
-# INTEROP_KILLS: how often each part is killed, for those who have the time.
-KILLS = int(os.environ.get("INTEROP_KILLS", 3))
-SECONDS = 120 + 12 * KILLS
+CLUSTERS = (
+    ("plain", lambda folder: Cluster(folder), icpp_cluster_ends.stage.plays),
+    ("tls", lambda folder: Cluster(folder, tls="pin"), icpp_cluster_ends.stage.plays),
+)
 
 
-@play(seconds=120)
-async def a_drained_front_end_hands_its_clients_to_the_other(server):
-    """There and back again: both are drained, one after the other, under load."""
-    async with Phones(server) as phones:
-        await server.aware()
-        pairs = await pairs_at(phones, 0)
-        for leaving, staying in (server.front_ends, server.front_ends[::-1]):
-            load = Load(pairs, every=0.01)
-            await asyncio.sleep(0.5)
-            sent = 0
-            leaving.signal_drain()
-            while leaving.child.running():
-                try:
-                    sent = max(sent, leaving.figure("crosspoint_icpp_redirects_total", 'reason="drain"'))
-                except OSError:
-                    pass
-                await asyncio.sleep(0.05)
-            expect_equal(await leaving.drained(), 0, "the exit status of " + leaving.node)
-            await load.end()
-            for phone in phones.people:
-                await eventually(lambda: phone.client._online.is_set() and where(phone) == staying.node,
-                                 "%s at %s" % (phone.address, staying.node), 20)
-            expect(sent > 0, "nobody was sent elsewhere")
-            for phone in phones.people:
-                came = [one for one in phone.happened if isinstance(one, Connected)][-1]
-                expect(came.resumed, "%s was not resumed" % phone.address)
-            let_in = sum(phone.client.session.exchange is None for phone in phones.people)
-            expect(let_in >= sent, "%d were sent with a ticket, and %d let in by one" % (sent, let_in))
-            await asyncio.to_thread(leaving.start)
-            # Within ten seconds of a redirect a client does not go back to where it came from.
-            await asyncio.sleep(SETTLED_SECONDS + 0.5)
-        shown = await Load.judge(pairs)
-        return "%d messages" % shown
-
-
-@play(seconds=SECONDS)
-async def kill_9_of_a_front_end_under_load(server):
-    async with Phones(server) as phones:
-        pairs = await pairs_at(phones, 0)
-        for _ in range(KILLS):
-            for victim in server.front_ends:
-                load = Load(pairs)
-                await asyncio.sleep(random.uniform(*LOAD_SECONDS))
-                await asyncio.to_thread(victim.kill)
-                await asyncio.sleep(0.3)
-                await load.end()
-                await Load.settle(pairs)
-                await asyncio.to_thread(victim.start)
-        shown = await Load.judge(pairs)
-        return "%d kills, %d messages" % (2 * KILLS, shown)
-
-
-@play(seconds=SECONDS)
-async def kill_9_of_the_back_end_under_load(server):
-    async with Phones(server) as phones:
-        pairs = await pairs_at(phones, 0)
-        for _ in range(KILLS):
-            load = Load(pairs)
-            await asyncio.sleep(random.uniform(*LOAD_SECONDS))
-            await asyncio.to_thread(server.back_end.kill)
-            await load.end()
-            await asyncio.to_thread(server.back_end.start)
-            await Load.settle(pairs)
-        shown = await Load.judge(pairs)
-        return "%d kills, %d messages" % (KILLS, shown)
-
-
-@play(seconds=90)
-async def a_drained_back_end_comes_back_and_nothing_is_lost(server):
-    async with Phones(server) as phones:
-        pairs = await pairs_at(phones, 0)
-        load = Load(pairs, every=0.005)
-        await asyncio.sleep(0.5)
-        expect_equal(await asyncio.to_thread(server.back_end.stop), 0, "the exit status")
-        await asyncio.to_thread(server.back_end.start)
-        await asyncio.sleep(0.5)
-        await load.end()
-        return "%d messages" % await Load.judge(pairs)
-
-
-@play(seconds=90)
-async def parts_that_stand_still_for_a_while_lose_nothing(server):
-    """A front-end and the back-end are stopped (not killed) under load, for less than it takes to be given up."""
-    async with Phones(server) as phones:
-        pairs = await pairs_at(phones, 0)
-        for victim in (server.front_ends[0], server.back_end):
-            load = Load(pairs)
-            await asyncio.sleep(0.3)
-            victim.stand_still(True)
-            await asyncio.sleep(2)
-            victim.stand_still(False)
-            await asyncio.sleep(0.3)
-            await load.end()
-            await Load.settle(pairs)
-        for phone in phones.people:
-            expect_equal(len([one for one in phone.happened if isinstance(one, Connected)]), 1, "connections")
-        return "%d messages" % await Load.judge(pairs)
+def run(server, only=()):
+    return perform_clusters("icpp-cluster-load", CLUSTERS, server, only)

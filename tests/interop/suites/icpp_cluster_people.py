@@ -5,13 +5,16 @@ import asyncio
 from interop.conference import Company
 from interop.phones import Phones, Wire, wire
 from interop.programs import eventually
-from interop.stage import expect, expect_equal
+from interop.stage import Stage, expect, expect_equal
 
 from crosspoint import Connected, Show, Verb
 from crosspoint.errors import Code
 
-from .icpp_cluster_stage import person, play, where
+from .icpp_cluster_stage import person, where
 from .icpp_python_rooms import made, noticed
+
+stage = Stage()
+play = stage.play
 
 TICKET_MARGIN_SECONDS = 1.5
 
@@ -238,3 +241,34 @@ async def a_ticket_expires(server):
         await asyncio.sleep(1 + TICKET_MARGIN_SECONDS)
         expect_equal((await answer_to(late, first, user))[0], Code.TICKET_INVALID, "late")
         expect_equal(server.back_end.figure("crosspoint_icpp_tickets_refused_total", 'reason="expired"'), 1, "counted")
+
+
+async def a_back_end_with_another_certificate_is_not_spoken_to(server):
+    """Neither by a front-end that was told of another one, nor by one that goes by issuers and finds another name; and one that
+    speaks in the clear to a port for TLS gets nowhere either."""
+    stranger = server.front_ends[0].certificate
+    wrongs = {
+        "pin": {"edge.trunk_pins": "00" * 32},
+        "issuer": {"edge.trunk_ca": stranger},
+        "name": {"edge.trunk_ca": server.back_end.certificate, "edge.trunk_name": "elsewhere.example"},
+        "clear": {},
+    }
+    for what, pairs in wrongs.items():
+        front_end = server.front_end("fe-" + what, **pairs)
+        front_end.patient = False
+        front_end.child = front_end.launch()
+        try:
+            await eventually(lambda: _answers(front_end) and front_end.readiness()[1] != "starting", "it to listen", 20)
+            await asyncio.sleep(3)
+            expect_equal(front_end.readiness(), (503, "waiting for a back-end"), what)
+            log = (front_end.folder / "server.log").read_text()
+            expect(what == "clear" or "untrusted-certificate" in log, "the log says why: %s" % log[-300:])
+        finally:
+            front_end.child.kill()
+    right = server.front_end("fe-right", **{"edge.trunk_ca": server.back_end.certificate})
+    right.patient = False
+    right.child = right.launch()
+    try:
+        await eventually(lambda: _answers(right) and right.readiness() == (200, "ready"), "the right one to be let in", 20)
+    finally:
+        right.child.kill()

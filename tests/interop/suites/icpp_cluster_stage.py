@@ -12,15 +12,12 @@ import urllib.request
 
 from interop import servers
 from interop.programs import eventually
-from interop.stage import Stage, expect_equal
+from interop.stage import Tally, expect_equal, perform
 
 from crosspoint.routes import Url
 
 from .icpp_python_crash import Pair
 
-# Plays of a cluster as it is, and those that are as good over trunks in TLS.
-stage = Stage()
-play = stage.play
 
 SHARDS = 2
 TRUNK_PORT = 5298
@@ -168,8 +165,7 @@ class Cluster:
 
     def home_of(self, jid):
         """Which of the back-ends an account lives at."""
-        printed = subprocess.run([servers.binary(), "user", "slot", jid], check=True, capture_output=True, text=True).stdout
-        return self.back_ends[int(printed.split()[0]) * len(self.back_ends) // 4096]
+        return self.back_ends[slot_of(jid) * len(self.back_ends) // 4096]
 
     def add_accounts(self, accounts):
         for account in accounts:
@@ -184,6 +180,12 @@ class Cluster:
     async def aware(self):
         """Each front-end has heard of the other: that takes as long as they say how they are."""
         await asyncio.sleep(2.5)
+
+
+def slot_of(jid):
+    """The slot of an account, as the server computes it."""
+    printed = subprocess.run([servers.binary(), "user", "slot", jid], check=True, capture_output=True, text=True).stdout
+    return int(printed.split()[0])
 
 
 async def person(phones, stem, first=0):
@@ -247,3 +249,26 @@ class Load:
 async def pairs_at(phones, first, count=PAIRS):
     return [Pair(await person(phones, "s%d" % number, first), await person(phones, "r%d" % number, first))
             for number in range(count)]
+
+
+def perform_clusters(suite, clusters, server, only):
+    """Runs a suite: each cluster `(name, make, plays)` for its plays; those without a play that is wanted are not started. A word
+    of `only` may name a cluster and a play: tls/kill_9."""
+    tally = Tally(suite)
+    if server.name != "crosspoint":
+        tally.note("skip", "icpp", "no other server speaks it")
+        return tally.close()
+    for name, make, plays in clusters:
+        wanted = [one for one in plays if not only or any(word in "%s/%s" % (name, one[0].__name__) for word in only)]
+        if not wanted:
+            continue
+        folder = server.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        cluster = make(folder)
+        try:
+            started = cluster.start()
+            for function, _, seconds in wanted:
+                perform(tally, function, seconds, started, {})
+        finally:
+            cluster.stop()
+    return tally.close()

@@ -97,6 +97,11 @@ impl EdgeFigures {
         for (name, help, value) in [
             ("edge_sessions", "Clients that are passed on.", &self.sessions),
             (
+                "edge_cpu_permille",
+                "Share of the cores that is busy, as load is judged.",
+                &self.cpu_permille,
+            ),
+            (
                 "edge_waiting_bytes",
                 "Bytes that wait for clients that are behind.",
                 &self.outbox_bytes,

@@ -12,7 +12,7 @@ use toml::Value;
 
 use super::components::COMPONENTS_MAX;
 use super::layers::{Loaded, Wrong, leaves};
-use super::{Config, TlsMode};
+use super::{Config, Role, TlsMode};
 
 /// Most shards: more are a slip of the finger, not a machine.
 pub const SHARDS_MAX: usize = 512;
@@ -189,7 +189,8 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
         &icpp.listen_ws,
         &icpp.listen_wss,
     ];
-    if lists.iter().all(|list| list.is_empty()) {
+    let trunks = config.role == Role::Backend && !(icpp.trunk_listen.is_empty() && icpp.trunk_listen_tls.is_empty());
+    if !trunks && lists.iter().all(|list| list.is_empty()) {
         findings.add(
             "xmpp.listen",
             "no client could connect: neither listen nor listen_tls, of xmpp or icpp, names an address".to_owned(),

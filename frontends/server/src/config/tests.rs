@@ -33,6 +33,22 @@ fn wrong(text: &str) -> String {
     }
 }
 
+/// All of its clients come over trunks.
+#[test]
+fn a_back_end_needs_no_other_listeners_than_those_for_trunks() {
+    let nowhere = "[xmpp]\nlisten = []\nlisten_tls = []\n[icpp]\ncluster_key = \"Cargo.toml\"\nlisten = []\nlisten_tls = []\n";
+    for (role, listen, good) in [
+        ("backend", "trunk_listen = [\"127.0.0.1:5298\"]", true),
+        ("backend", "trunk_listen_tls = [\"192.0.2.1:5297\"]", true),
+        ("backend", "", false),
+        ("all", "trunk_listen = [\"127.0.0.1:5298\"]", false),
+    ] {
+        let text = format!("role = \"{role}\"\n{nowhere}{listen}");
+        let wrongs = check(&load(&file(&text)).unwrap());
+        assert_eq!(wrongs.is_empty(), good, "{role} {listen}: {wrongs:?}");
+    }
+}
+
 /// In the role, with a cluster's key; `edge` begins in line 5.
 fn front_end(edge: &str) -> String {
     format!("role = \"frontend\"\n[icpp]\ncluster_key = \"Cargo.toml\"\n[edge]\n{edge}")
