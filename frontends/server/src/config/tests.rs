@@ -36,7 +36,8 @@ fn wrong(text: &str) -> String {
 /// All of its clients come over trunks.
 #[test]
 fn a_back_end_needs_no_other_listeners_than_those_for_trunks() {
-    let nowhere = "[xmpp]\nlisten = []\nlisten_tls = []\n[icpp]\ncluster_key = \"Cargo.toml\"\nlisten = []\nlisten_tls = []\n";
+    let nowhere =
+        "[xmpp]\nlisten = []\nlisten_tls = []\n[icpp]\ncluster_key = \"Cargo.toml\"\nlisten = []\nlisten_tls = []\n";
     for (role, listen, good) in [
         ("backend", "trunk_listen = [\"127.0.0.1:5298\"]", true),
         ("backend", "trunk_listen_tls = [\"192.0.2.1:5297\"]", true),
