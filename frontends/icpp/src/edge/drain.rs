@@ -79,15 +79,27 @@ impl EdgeFront {
         }
     }
 
-    /// The first who waits and has somewhere to go.
+    /// The first who waits, is logged in, and has somewhere to go. Those who are not yet, or have not yet, wait on.
     fn next_to_send(&mut self) -> Option<(Way, u16)> {
         let back_ends = 0..self.neighbours.len();
         let open: Vec<bool> = back_ends.map(|back_end| !self.refuges(back_end).is_empty()).collect();
         let waiting = &mut self.drain.as_mut()?.waiting;
-        let place = waiting
-            .iter()
-            .position(|(way, _)| open.get(usize::from(way.back_end)) == Some(&true))?;
-        waiting.remove(place)
+        let mut later = VecDeque::new();
+        let mut found = None;
+        while let Some((way, slot)) = waiting.pop_front() {
+            let trunk = self.trunks.get_mut(way);
+            let row = trunk.and_then(|trunk| trunk.rows.get(slot)).copied();
+            match row.filter(|row| !row.closing && !row.sent) {
+                None => {}
+                Some(row) if row.online && open.get(usize::from(way.back_end)) == Some(&true) => {
+                    found = Some((way, slot));
+                    break;
+                }
+                Some(_) => later.push_back((way, slot)),
+            }
+        }
+        waiting.append(&mut later);
+        found
     }
 
     /// False when there is nobody left to send, or nowhere to send them.
@@ -115,9 +127,7 @@ impl EdgeFront {
         let (Some(session), Some(row)) = (trunk.session, trunk.rows.get(slot)) else {
             return true;
         };
-        if row.closing || !row.online || std::mem::replace(&mut row.sent, true) {
-            return true;
-        }
+        row.sent = true;
         self.config.figures.redirects.count(Reason::Drain);
         let header = Header {
             flags: Flags::REQ,

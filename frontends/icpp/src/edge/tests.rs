@@ -1,5 +1,7 @@
 //! The two kinds of sessions and their front, without an engine: a host of paper stands for the shard.
 
+mod back_ends;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,16 +106,34 @@ const fn id(index: u32) -> SessionId {
 
 impl Bench {
     fn new() -> Bench {
-        let figures = Arc::new(EdgeFigures::of(["here".to_owned()]));
+        let here = BackEnd {
+            first: 0,
+            last: 4095,
+            address: ([127, 0, 0, 1], 5298).into(),
+        };
+        let mut bench = Bench::of(vec![here]);
+        bench.front.on_tick(&mut bench.paper);
+        assert_eq!(std::mem::take(&mut bench.paper.connecting), [0]);
+        bench.raise(0);
+        bench.relay(TRUNKS[0], label::WELCOMED, &2u16.to_le_bytes());
+        bench.front.on_tick(&mut bench.paper);
+        assert_eq!(std::mem::take(&mut bench.paper.connecting), [1]);
+        bench.raise(1);
+        for trunk in TRUNKS {
+            bench.said(trunk);
+        }
+        bench
+    }
+
+    /// A front without trunks.
+    fn of(back_ends: Vec<BackEnd>) -> Bench {
+        let names = back_ends.iter().map(|back_end| back_end.address.to_string());
+        let figures = Arc::new(EdgeFigures::of(names));
         let config = Arc::new(EdgeConfig {
             node: "fe1".to_owned(),
             urls: vec!["icpp://one:5299".to_owned()],
             weight: 100,
-            back_ends: vec![BackEnd {
-                first: 0,
-                last: 4095,
-                address: ([127, 0, 0, 1], 5298).into(),
-            }],
+            back_ends,
             trunk_cipher: None,
             key: ClusterKey([1; 32]),
             listeners: vec![EdgeListener {
@@ -131,26 +151,18 @@ impl Bench {
             shards: 1,
             figures: figures.clone(),
         });
-        let mut bench = Bench {
+        Bench {
             front: EdgeFront::new(config),
             paper: Paper::default(),
             figures,
-        };
-        bench.front.on_tick(&mut bench.paper);
-        assert_eq!(std::mem::take(&mut bench.paper.connecting), [0]);
-        bench.raise(0);
-        bench.relay(TRUNKS[0], label::WELCOMED, &2u16.to_le_bytes());
-        bench.front.on_tick(&mut bench.paper);
-        assert_eq!(std::mem::take(&mut bench.paper.connecting), [1]);
-        bench.raise(1);
-        for trunk in TRUNKS {
-            bench.said(trunk);
         }
-        bench
     }
 
     fn raise(&mut self, shard: u32) {
-        let session = TRUNKS[shard as usize];
+        self.raise_as(shard, TRUNKS[shard as usize]);
+    }
+
+    fn raise_as(&mut self, key: u32, session: SessionId) {
         let (mut outbox, mut actions) = (Vec::new(), Vec::new());
         let mut cx = Context {
             now: self.paper.now(),
@@ -158,7 +170,7 @@ impl Bench {
             outbox: &mut outbox,
             actions: &mut actions,
         };
-        assert!(self.front.connected(shard, session, &mut cx).is_some());
+        assert!(self.front.connected(key, session, &mut cx).is_some());
         self.paper.outboxes.insert(session, Vec::new());
         self.relay(session, label::UP, &[]);
     }
@@ -431,9 +443,13 @@ fn in_a_drain_clients_are_told_sent_elsewhere_and_seen_off() {
     assert_eq!(redirects(&mut bench, 2_600), [2, 3]);
     assert_eq!(redirects(&mut bench, 6_000), [0u16; 0], "the fourth is not logged in");
     assert_eq!(bench.figures.redirects.of(Reason::Drain), 3);
+    bench.relay(TRUNKS[0], label::HEARD, &frame(Verb::Authed, 4, 2, b""));
+    bench.said(id(4));
+    assert_eq!(redirects(&mut bench, 6_100), [4], "it is now");
+    assert_eq!(redirects(&mut bench, 6_200), [0u16; 0], "once");
     bench.relay(id(4), label::LEFT, &(Code::Shutdown as u16).to_le_bytes());
     let verbs: Vec<Verb> = bench.said(id(4)).iter().map(|said| said.0).collect();
-    assert_eq!(verbs, [Verb::Drain, Verb::Error], "it has no session yet");
+    assert_eq!(verbs, [Verb::Drain, Verb::Bye]);
     assert!(bench.paper.dismissed.is_empty());
     bench.relay(id(3), label::LEFT, &(Code::Shutdown as u16).to_le_bytes());
     let verbs: Vec<Verb> = bench.said(id(3)).iter().map(|said| said.0).collect();
