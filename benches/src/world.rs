@@ -437,6 +437,8 @@ fn icpp_config() -> IcppConfig {
         tickets: Tickets::new([7; 32], 0),
         drain_ms: 0,
         drain_to: None,
+        homes: Vec::new(),
+        figures: Arc::default(),
         trunk: None,
     }
 }
