@@ -330,3 +330,30 @@ async def messages_for_clients_of_a_front_end_that_stands_still_wait_at_home(ser
             first.stand_still(False)
         expect(grown < 96_000_000, "the back-end has grown by %d MB" % (grown // 1_000_000))
         return "%d messages, grown by %.1f MB" % (await Load.judge(pairs), grown / 1e6)
+
+
+@play(seconds=120)
+async def a_client_that_asks_for_much_and_reads_nothing_costs_its_bounds(server):
+    """It is ended; neither end of the trunk has kept what it did not read, and nobody else waits."""
+    async with Phones(server) as phones:
+        bystander, romeo = await person(phones, "juliet"), await person(phones, "romeo")
+        first, (user, password) = server.front_ends[0], phones.credentials("mute")
+        for number in range(60):
+            romeo.client.post(server.jid(user), str(number) + "x" * 50000)
+        await asyncio.wait_for(romeo.client.drain(), 20)
+        nodes = (first, server.back_end)
+        before = [node.resident_bytes() for node in nodes]
+        raw = await Wire.session(first, user, password)
+        raw.writer.transport.pause_reading()
+        peaks = [0, 0]
+        for _ in range(60):
+            raw.ask(Verb.HISTORY, wire.History(peer=romeo.address, limit=60).encode())
+            await asyncio.sleep(0.1)
+            peaks = [max(peak, node.resident_bytes() - was) for peak, node, was in zip(peaks, nodes, before)]
+            await romeo.client.send(bystander.address, "in between")
+            await bystander.heard("in between")
+        await eventually(lambda: first.figure("crosspoint_icpp_edge_sessions") == 2, "it to be ended", 20)
+        raw.abort()
+        expect(peaks[0] < 64_000_000 and peaks[1] < 128_000_000, "front-end and back-end have grown by %s" % peaks)
+        await unimpressed(phones, bystander)
+        return "grown by %.1f and %.1f MB" % (peaks[0] / 1e6, peaks[1] / 1e6)

@@ -13,7 +13,7 @@ use crosspoint_engine::relay::Parcel;
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Session};
 
 use crate::codec::hello::{Auth, Hello, Welcome};
-use crate::codec::{Code, Fault, Flags, Frame, Header, PREFACE, Scan, Verb, scan, write_frame};
+use crate::codec::{Code, Fault, Flags, Frame, Header, PREFACE, Refusal, Scan, Verb, scan, write_frame};
 use crate::trunk::{LOGIN_MS, SILENCE_MS, TICK_MS, TRUNK_FRAME_BYTES_MAX, push};
 
 use super::{EdgeConfig, label};
@@ -108,7 +108,9 @@ impl EdgeTrunk {
                 write_frame(cx.outbox, header, |_| {});
             }
             (_, Some(Verb::Error | Verb::Bye)) => {
-                tracing::warn!("the back-end has ended a trunk");
+                let why = Refusal::read(frame.body).ok().and_then(|refusal| refusal.known());
+                let code = why.map_or("?", Code::name);
+                tracing::warn!(code, node = self.config.node, "the back-end has ended a trunk");
                 self.end(cx);
             }
             _ => return Err(Code::UnexpectedVerb),

@@ -50,7 +50,11 @@ fn a_back_end_that_is_lost_takes_its_own_clients_along_and_nobody_elses() {
     bench.told(id(1));
     bench.relay(SECOND, label::DOWN, &[]);
     assert_eq!(bench.told(id(2)), dismissed());
-    assert_eq!(bench.arrive(id(3), 4000, 0, ""), dismissed(), "its accounts are not reached");
+    assert_eq!(
+        bench.arrive(id(3), 4000, 0, ""),
+        dismissed(),
+        "its accounts are not reached"
+    );
     assert_eq!(bench.arrive(id(4), 7, 0, ""), admitted(2), "the others' are");
     assert!(bench.figures.is_ready());
     let mut text = String::new();
@@ -83,7 +87,11 @@ fn clients_are_sent_to_those_that_their_own_back_end_tells_of() {
     let mut body = Vec::new();
     node.write(&mut body);
     bench.relay(FIRST, label::NODES, &body);
-    assert_eq!(bench.arrive(id(1), 4000, 0, ""), admitted(1), "from there no trunk leads to its back-end");
+    assert_eq!(
+        bench.arrive(id(1), 4000, 0, ""),
+        admitted(1),
+        "from there no trunk leads to its back-end"
+    );
     bench.relay(SECOND, label::NODES, &body);
     assert_eq!(bench.arrive(id(2), 4000, 0, ""), dismissed());
     assert_eq!(verbs(&bench.said(id(2))), [Verb::Redirect]);
@@ -103,4 +111,26 @@ fn clients_are_sent_to_those_that_their_own_back_end_tells_of() {
     bench.paper.now_ms = 9_100;
     bench.front.on_tick(&mut bench.paper);
     assert_eq!(redirects(bench.said(SECOND)), 1, "as soon as there is somewhere to go");
+}
+
+#[test]
+fn a_trunk_without_a_free_slot_lets_nobody_in_until_one_is() {
+    let mut bench = bench();
+    for client in 0..65_535 {
+        bench.paper.told.clear();
+        assert_eq!(bench.arrive(id(1_000 + client), 0, 0, "").len(), 1);
+    }
+    bench.said(FIRST);
+    let late = id(900);
+    assert_eq!(bench.arrive(late, 0, 0, ""), dismissed());
+    let said = bench.said(late);
+    let refusal = Refusal::read(&said[0].3).unwrap();
+    assert_eq!((refusal.known(), refusal.temporary), (Some(Code::TooMany), true));
+    assert_eq!(
+        bench.arrive(id(901), 4000, 0, ""),
+        admitted(1),
+        "the other trunk has room"
+    );
+    bench.relay(FIRST, label::HEARD, &frame(Verb::Close, 500, 0, b""));
+    assert_eq!(bench.arrive(id(902), 0, 0, ""), admitted(500));
 }
