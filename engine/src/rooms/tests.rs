@@ -390,6 +390,51 @@ fn invitations_do_not_amplify() {
     assert_eq!(sent, 10);
 }
 
+/// A refusal finds who has invited, in the room or out of it, once; nobody else is reached by one.
+#[test]
+fn an_invitation_is_declined_to_its_inviter_alone() {
+    let (mut room, mut log) = court();
+    let named = |name: &str| Invitation {
+        to: session(name),
+        reason: String::new(),
+        continues: None,
+    };
+    let decline = |room: &mut Room, log: &mut Log, to: &str| {
+        log.written.clear();
+        let asked = asks(room, log, "lady", "", RoomRequest::Decline(named(to)));
+        (asked, log.written.clone())
+    };
+    let invite = |room: &mut Room, log: &mut Log, who: &str| {
+        asks(room, log, who, "", RoomRequest::Invite(vec![named("lady")])).unwrap();
+    };
+    invite(&mut room, &mut log, "member");
+    assert_eq!(
+        decline(&mut room, &mut log, "member"),
+        (Ok(()), vec![]),
+        "he is told in the room"
+    );
+    assert!(
+        log.told.iter().any(|told| told.starts_with("member<-room: ")),
+        "{:?}",
+        log.told
+    );
+    invite(&mut room, &mut log, "member");
+    asks(&mut room, &mut log, "member", "", RoomRequest::Leave).unwrap();
+    let member = session("member").to_bare();
+    assert_eq!(
+        decline(&mut room, &mut log, "member"),
+        (Ok(()), vec![member]),
+        "he is written to"
+    );
+    for to in ["member", "nobody"] {
+        assert_eq!(
+            decline(&mut room, &mut log, to),
+            (Err(Condition::ItemNotFound), vec![]),
+            "{to}"
+        );
+    }
+}
+
 #[test]
 fn whose_session_is_gone_is_out_for_a_technical_reason() {
     let (mut room, mut log) = court();

@@ -5,6 +5,7 @@
 //!   body, subject, thread        RFC 6121          received, displayed     XEP-0184, XEP-0333
 //!   composing, paused, ...       XEP-0085          replace                 XEP-0308
 //!   show, status, priority       RFC 6121          retract                 XEP-0424
+//!   invitations                  XEP-0045, XEP-0249
 //! ```
 //! Invariants:
 //! - Payloads that are not in this list do not cross; a body beside them, which is their fallback, does.
@@ -18,6 +19,7 @@ use crosspoint_engine::neutral::{Activity, Neutral, Receipt, Show};
 
 use crate::codec::tree::Element;
 use crate::codec::{Builder, CLIENT};
+use crate::rooms::{heard_invitation, write_invitation};
 use crate::stanza::{condition, kind};
 
 const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
@@ -44,7 +46,11 @@ pub(crate) fn from_stanza(envelope: &Envelope) -> Option<Envelope> {
             error = error.or_else(|| reason(&stanza));
             message(&stanza)
         }
-        Kind::Message(_) => Some(message(&stanza)).filter(|said| !said.is_silent())?,
+        Kind::Message(_) => {
+            let mut said = message(&stanza);
+            said.invitation = heard_invitation(&stanza, &envelope.from);
+            Some(said).filter(|said| !said.is_silent())?
+        }
         Kind::Presence(_) => presence(&stanza),
         Kind::Query(_) => return None,
     };
@@ -157,6 +163,9 @@ fn write_message(out: &mut Vec<u8>, said: &Neutral<'_>) {
             stanza.open(name).text(text).close();
         }
     }
+    if let Some(invitation) = &said.invitation {
+        write_invitation(&mut stanza, invitation);
+    }
     if let Some(id) = &said.replaces {
         stanza
             .open("replace")
@@ -248,6 +257,8 @@ mod tests {
     }
 
     const CHAT: Kind = Kind::Message(MessageKind::Chat);
+    /// Of what a room writes.
+    const INVITED: Kind = Kind::Message(MessageKind::Normal);
 
     /// What both protocols can express comes back as it was.
     #[test]
@@ -275,11 +286,24 @@ mod tests {
                 Kind::Presence(PresenceKind::Available),
                 "<show>dnd</show><status>in a duel</status><priority>-3</priority>",
             ),
+            (
+                INVITED,
+                "<x xmlns=\"http://jabber.org/protocol/muc#user\"><invite from=\"romeo@m.lit\"><reason>a mask</reason>\
+                 <continue thread=\"T\"/></invite><password>rose</password></x>",
+            ),
+            (
+                INVITED,
+                "<x xmlns=\"http://jabber.org/protocol/muc#user\"><decline from=\"romeo@m.lit\"/></x>",
+            ),
             (Kind::Presence(PresenceKind::Available), ""),
             (Kind::Presence(PresenceKind::Subscribe), "<status>It is I</status>"),
         ];
         for (kind, body) in table {
-            let neutral = from_stanza(&stanza(kind, body)).unwrap();
+            let mut written = stanza(kind, body);
+            if kind == INVITED {
+                written.from = "garden@rooms.lit".parse().unwrap();
+            }
+            let neutral = from_stanza(&written).unwrap();
             assert_eq!(neutral.content.codec, Codec::Neutral);
             let back = to_stanza(&neutral);
             assert_eq!(std::str::from_utf8(&back.content.body).unwrap(), body);
@@ -302,6 +326,30 @@ mod tests {
                 ..Neutral::default()
             }
         );
+    }
+
+    #[test]
+    fn who_invites_directly_speaks_for_himself_and_for_no_room() {
+        let direct = "<x xmlns='jabber:x:conference' jid='garden@rooms.lit' reason='a mask' password='rose' continue='true' thread='T'/>";
+        let heard = |body: &str| {
+            let neutral = from_stanza(&stanza(CHAT, body))?;
+            let said = Neutral::read(&neutral.content.body);
+            let invitation = said.invitation?;
+            let texts = [invitation.reason, invitation.password, invitation.continues];
+            let texts = texts.map(|text| text.map(Cow::into_owned));
+            Some((invitation.room.into_owned(), invitation.by.map(Cow::into_owned), texts))
+        };
+        let (room, by, texts) = heard(direct).unwrap();
+        assert_eq!((&*room, by.as_deref()), ("garden@rooms.lit", Some("romeo@m.lit")));
+        assert_eq!(texts, ["a mask", "rose", "T"].map(|text| Some(text.to_owned())));
+        let forged = "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='juliet@c.lit'/></x>";
+        assert_eq!(heard(forged), None, "a user is no room");
+        assert_eq!(
+            heard("<x xmlns='jabber:x:conference' jid='rooms.lit'/>"),
+            None,
+            "no room's address"
+        );
+        assert_eq!(heard("<x xmlns='jabber:x:conference'/>"), None);
     }
 
     #[test]

@@ -60,8 +60,8 @@ fn own_words(notice: &Notice<'_>) -> Content {
             reason,
             password,
             continues,
-        } => invite::write_invited(el, by, reason, *password, *continues),
-        Notice::Declined { by, reason } => invite::write_declined(el, by, reason),
+        } => invite::write_invited(el, Some(by.as_str()), reason, *password, *continues),
+        Notice::Declined { by, reason } => invite::write_declined(el, Some(by.as_str()), reason),
         Notice::VoiceAsked { nick, real } => voice::write(el, nick, real),
         Notice::Moderated {
             record,
