@@ -36,6 +36,8 @@ pub struct Neutral<'a> {
     pub replaces: Option<Cow<'a, str>>,
     /// The sender takes his message of this identifier back (XEP-0424).
     pub retracts: Option<Cow<'a, str>>,
+    /// A room takes somebody's message back, in the name of the occupant with this nickname (XEP-0425); the text says why.
+    pub moderator: Option<Cow<'a, str>>,
     /// An invitation into a room, or the refusal of one.
     pub invitation: Option<Invitation<'a>>,
     /// What a presence shows.
@@ -138,6 +140,7 @@ const INVITATION_REASON: u8 = 15;
 const INVITATION_PASSWORD: u8 = 16;
 const INVITATION_CONTINUES: u8 = 17;
 const INVITATION_DECLINED: u8 = 18;
+const MODERATOR: u8 = 19;
 
 /// Bytes of a field without its value.
 const FIELD_BYTES: usize = 5;
@@ -165,6 +168,7 @@ impl<'a> Neutral<'a> {
             (REPLACES, &self.replaces),
             (RETRACTS, &self.retracts),
             (STATUS, &self.status),
+            (MODERATOR, &self.moderator),
         ];
         let mut body = Vec::with_capacity(64);
         for (tag, text) in texts {
@@ -226,6 +230,7 @@ impl<'a> Neutral<'a> {
             RETRACTS => self.retracts = text(),
             SHOW => self.show = Show::of(value),
             STATUS => self.status = text(),
+            MODERATOR => self.moderator = text(),
             PRIORITY => self.priority = value.first().map_or(0, |priority| *priority as i8),
             INVITATION_ROOM => {
                 self.invitation = text().map(|room| Invitation {
@@ -304,6 +309,7 @@ mod tests {
             receipt: Some((Receipt::Displayed, "m1".into())),
             replaces: Some("m0".into()),
             retracts: Some("m<2".into()),
+            moderator: Some("witch".into()),
             invitation: Some(Invitation {
                 declined: true,
                 room: "garden@rooms.lit".into(),

@@ -27,7 +27,7 @@ impl Room {
         }
         let envelope = asker.envelope;
         if let Some(record) = retracts {
-            stage.hide(self, record, Some(&occupant.real));
+            stage.hide(self, record, &occupant.real);
         }
         let record = stage.keep(self, &occupant.here, &occupant.real);
         let notice = Notice::Said {

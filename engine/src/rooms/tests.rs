@@ -12,6 +12,7 @@ use crate::envelope::{Codec, Condition, Envelope, Kind, MessageKind, PresenceKin
 use crate::guard::Bucket;
 use crate::jid::Jid;
 use crate::limits::Limits;
+use crate::neutral::Neutral;
 use crate::session::Now;
 use crate::shard::SessionId;
 use crate::stable::StableId;
@@ -149,8 +150,20 @@ impl Stage for Log {
         room.config().archived.then(|| stable(self.kept))
     }
 
-    fn hide(&mut self, _room: &Room, record: StableId, by: Option<&Jid>) {
-        self.hidden.push((record, by.map(Jid::to_bare)));
+    fn hide(&mut self, _room: &Room, record: StableId, by: &Jid) {
+        self.hidden.push((record, Some(by.to_bare())));
+    }
+
+    fn moderate(
+        &mut self,
+        room: &Room,
+        record: StableId,
+        _by: &Jid,
+        _word: &Neutral<'_>,
+    ) -> Result<Option<StableId>, Condition> {
+        self.hidden.push((record, None));
+        self.kept += 1;
+        Ok(room.config().archived.then(|| stable(self.kept)))
     }
 
     fn recall(&mut self, _room: &Room, _to: Place, _wish: &HistoryWish) {}

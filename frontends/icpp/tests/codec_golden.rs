@@ -584,12 +584,34 @@ fn what_a_room_says() {
 
 #[test]
 fn what_is_asked_of_a_room() {
-    let table: [RoomsLine; 3] = [
+    let table: [RoomsLine; 6] = [
         (
             Verb::Members,
             0x5b,
             &[(tags::ROOM, b"g@r.lit"), (tags::AFFILIATION, &[0])],
             "0180 0700 \"g@r.lit\" 0700 0100 00",
+        ),
+        (
+            Verb::Members,
+            0x5b,
+            &[(tags::ROOM, b"g@r.lit"), (tags::ACCOUNT, b"a@b")],
+            "0180 0700 \"g@r.lit\" 1e00 0300 \"a@b\"",
+        ),
+        (
+            Verb::Change,
+            0x5c,
+            &[(tags::ROOM, b"g@r.lit"), (tags::NICK, b"thane")],
+            "0180 0700 \"g@r.lit\" 0200 0500 \"thane\"",
+        ),
+        (
+            Verb::Change,
+            0x5c,
+            &[
+                (tags::ROOM, b"g@r.lit"),
+                (tags::RECORD, b"5a1c0e7f93b2d846"),
+                (tags::REASON, b"spam"),
+            ],
+            "0180 0700 \"g@r.lit\" 1f00 1000 \"5a1c0e7f93b2d846\" 0400 0400 \"spam\"",
         ),
         (
             Verb::Configure,

@@ -19,7 +19,7 @@ mod disco;
 mod form;
 mod invite;
 mod lists;
-mod moderate;
+pub(crate) mod moderate;
 mod names;
 mod read;
 mod register;

@@ -65,11 +65,17 @@ fn own_words(notice: &Notice<'_>) -> Content {
         Notice::VoiceAsked { nick, real } => voice::write(el, nick, real),
         Notice::Moderated {
             record,
+            kept,
             room,
             by,
             reason,
             ..
-        } => moderate::write(el, *record, room, *by, reason),
+        } => {
+            moderate::write(el, *record, room, *by, reason);
+            if let Some(kept) = kept {
+                stanza_id(el, room, *kept);
+            }
+        }
         Notice::Presence { .. } | Notice::Said { .. } => {}
     }
     match notice {

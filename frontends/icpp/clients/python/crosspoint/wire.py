@@ -190,7 +190,7 @@ class Tag:
     ADDRESS, DATA, TOKEN, RESUME_S, EPOCH, TICKET, TICKET_S = 1, 2, 3, 4, 5, 6, 7
     URL, TARGET, REDIRECT_TICKET, REASON, AFTER, FROM = 1, 2, 3, 4, 5, 6
     SUBJECT, THREAD, CONTENT_TYPE, FALLBACK, RECEIPT_WANTED = 1, 2, 3, 4, 5
-    REF, FOREIGN_ID, FOREIGN_REF, COPY, CONDITION, STATE = 0x8006, 7, 8, 9, 10, 11
+    REF, FOREIGN_ID, FOREIGN_REF, COPY, CONDITION, STATE, VERB = 0x8006, 7, 8, 9, 10, 11, 12
     OCCUPANT_ID, RECORD, RECORD_REF = 13, 14, 15
 
 
@@ -492,7 +492,8 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Message:
-    """The body of SEND, DELIVER, RECEIPT, NOTE, EDIT, RECALL and ITEMS. `sender` is `from`; empty extensions are None."""
+    """The body of SEND, DELIVER, RECEIPT, NOTE, EDIT, RECALL and ITEMS. `sender` is `from`; empty extensions are None.
+    `verb` says of one in a history that it was RECEIPT, EDIT or RECALL."""
 
     id: bytes
     to: str = ""
@@ -514,13 +515,15 @@ class Message:
     occupant_id: str | None = None
     record: str | None = None
     record_ref: str | None = None
+    verb: int | None = None
 
     FIXED: typing.ClassVar = struct.Struct("<16sQHHHH")
     TEXTS: typing.ClassVar = (
         (Tag.SUBJECT, "subject"), (Tag.THREAD, "thread"), (Tag.CONTENT_TYPE, "content_type"),
         (Tag.FALLBACK, "fallback"), (Tag.FOREIGN_ID, "foreign_id"), (Tag.FOREIGN_REF, "foreign_ref"),
         (Tag.OCCUPANT_ID, "occupant_id"), (Tag.RECORD, "record"), (Tag.RECORD_REF, "record_ref"))
-    NUMBERS: typing.ClassVar = ((Tag.COPY, 1, "copy"), (Tag.CONDITION, 2, "condition"), (Tag.STATE, 1, "state"))
+    NUMBERS: typing.ClassVar = ((Tag.COPY, 1, "copy"), (Tag.CONDITION, 2, "condition"), (Tag.STATE, 1, "state"),
+                                (Tag.VERB, 1, "verb"))
 
     @property
     def text(self):
