@@ -1,6 +1,6 @@
 //! Every verb to its bytes, as SPEC.md draws them, and back. The hex is written by hand from the document, not from the code.
 
-use crosspoint_icpp::codec::contacts::{List, Roster, list_op, roster_op};
+use crosspoint_icpp::codec::contacts::{List, Roster, contact_flag, list_op, roster_op};
 use crosspoint_icpp::codec::cursor::Cursor;
 use crosspoint_icpp::codec::elsewhere::{Drain, Node, Open, Reason, Redirect};
 use crosspoint_icpp::codec::hello::{Auth, Authed, Hello, Welcome};
@@ -290,10 +290,11 @@ fn subscriptions() {
 fn contacts() {
     let golden = with_length(bytes(
         "00000000 40 00 0000 00000000 00000000 06 00 0100 00000000 0900000000000000 \
-         03 01 0700 0300 0500 \"j@c.lit\" \"Jul\" 0100 \"A\" 0000",
+         02 05 0700 0300 0500 \"j@c.lit\" \"Jul\" 0100 \"A\" 0000",
     ));
     let groups = ["A", ""];
-    let one = (3, 1, "j@c.lit", "Jul", &groups[..]);
+    let flags = contact_flag::ASKED | contact_flag::APPROVED;
+    let one = (2, flags, "j@c.lit", "Jul", &groups[..]);
     let frame = written(Header::push(Verb::Roster, 0), |out| {
         Roster::write(out, roster_op::PUSH, 9, std::iter::once(one));
     });
@@ -302,7 +303,7 @@ fn contacts() {
     let contact = roster.contacts().next().unwrap();
     assert_eq!(
         (roster.op, roster.version, contact.subscription, contact.flags),
-        (6, 9, 3, 1)
+        (6, 9, 2, 5)
     );
     assert_eq!((contact.address, contact.name), ("j@c.lit", "Jul"));
     assert_eq!(contact.groups().collect::<Vec<_>>(), groups);

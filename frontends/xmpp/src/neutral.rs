@@ -8,7 +8,8 @@
 //!   invitations                  XEP-0045, XEP-0249
 //! ```
 //! Invariants:
-//! - Payloads that are not in this list do not cross; a body beside them, which is their fallback, does.
+//! - Payloads that are not in this list do not cross; a body beside them, which is their fallback, does. Of a link out of band (XEP-0066)
+//!   and of what is encrypted (XEP-0380) it is told in words if their sender has found none.
 //! - What is written here is well-formed whatever the texts hold: they are escaped.
 
 use std::borrow::Cow;
@@ -28,6 +29,8 @@ const MARKERS: &str = "urn:xmpp:chat-markers:0";
 const CORRECTION: &str = "urn:xmpp:message-correct:0";
 const RETRACTION: &str = "urn:xmpp:message-retract:1";
 const FALLBACK: &str = "urn:xmpp:fallback:0";
+const OUT_OF_BAND: &str = "jabber:x:oob";
+const ENCRYPTION: &str = "urn:xmpp:eme:0";
 const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 
 /// What clients show that know no retraction (XEP-0424 section 3 wants one).
@@ -80,8 +83,28 @@ fn message<'e>(stanza: &'e Element<'_>) -> Neutral<'e> {
     if said.retracts.is_some() {
         // A body beside it is for clients that do not know it.
         said.text = None;
+    } else if said.text.is_none() {
+        said.text = in_words(stanza).map(Cow::Owned);
     }
     said
+}
+
+/// What is to be told of a payload that has no words beside it, and is worth some.
+fn in_words(stanza: &Element<'_>) -> Option<String> {
+    if let Some(link) = stanza.child("x", OUT_OF_BAND) {
+        let part = |name| link.child(name, OUT_OF_BAND).map(Element::text);
+        let (url, about) = (part("url")?, part("desc"));
+        let about = about.filter(|about| !about.is_empty());
+        return Some(about.map_or_else(|| url.to_string(), |about| format!("{about} {url}")));
+    }
+    let encryption = stanza.child("encryption", ENCRYPTION)?;
+    let name = match encryption.attr("namespace")? {
+        "eu.siacs.conversations.axolotl" | "urn:xmpp:omemo:1" | "urn:xmpp:omemo:2" => "OMEMO",
+        "urn:xmpp:otr:0" => "OTR",
+        "jabber:x:encrypted" | "urn:xmpp:openpgp:0" => "OpenPGP",
+        other => encryption.attr("name").unwrap_or(other),
+    };
+    Some(format!("This message is encrypted ({name})."))
 }
 
 fn presence<'e>(stanza: &'e Element<'_>) -> Neutral<'e> {
@@ -350,6 +373,28 @@ mod tests {
             "no room's address"
         );
         assert_eq!(heard("<x xmlns='jabber:x:conference'/>"), None);
+    }
+
+    #[test]
+    fn a_link_and_what_is_encrypted_are_told_in_words_if_there_are_none() {
+        let link = "<x xmlns='jabber:x:oob'><url>https://c.lit/a.png</url></x>";
+        let about = "<x xmlns='jabber:x:oob'><desc>A</desc><url>https://c.lit/a.png</url></x>";
+        let omemo = "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:omemo:2'/>";
+        let other = "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:example' name='Enigma'/>";
+        let nothing = "<x xmlns='jabber:x:oob'/>";
+        for (body, words) in [
+            (link.to_owned(), Some("https://c.lit/a.png")),
+            (about.to_owned(), Some("A https://c.lit/a.png")),
+            (format!("{link}<body>Look</body>"), Some("Look")),
+            (omemo.to_owned(), Some("This message is encrypted (OMEMO).")),
+            (other.to_owned(), Some("This message is encrypted (Enigma).")),
+            (format!("{omemo}<body>Secret</body>"), Some("Secret")),
+            (nothing.to_owned(), None),
+        ] {
+            let neutral = from_stanza(&stanza(CHAT, &body));
+            let text = neutral.map(|neutral| Neutral::read(&neutral.content.body).text.unwrap().into_owned());
+            assert_eq!(text.as_deref(), words, "{body}");
+        }
     }
 
     #[test]

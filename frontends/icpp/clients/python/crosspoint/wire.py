@@ -672,12 +672,13 @@ class Contact:
     subscription: int = Subscribed.NONE
     asked: bool = False
     removed: bool = False
+    approved: bool = False
 
     FIXED: typing.ClassVar = struct.Struct("<BBHHH")
 
     def encode(self):
         address, name, groups = self.address.encode(), self.name.encode(), _encode_texts(self.groups)
-        flags = self.asked | self.removed << 1
+        flags = self.asked | self.removed << 1 | self.approved << 2
         return self.FIXED.pack(self.subscription, flags, len(address), len(name), len(groups)) + address + name + groups
 
 
@@ -718,10 +719,10 @@ def _decode_contact(body, at):
     groups_at, end = name_at + name_len, name_at + name_len + groups_len
     if subscription > Subscribed.BOTH or end > len(body):
         raise malformed("a contact that is none")
-    if flags & ~3:
+    if flags & ~7:
         raise WireError(Code.RESERVED, "flags %#04x of a contact" % flags)
     return Contact(text_of(body[name_at - address_len:name_at]), text_of(body[name_at:groups_at]),
-                   _decode_texts(body[groups_at:end]), subscription, bool(flags & 1), bool(flags & 2)), end
+                   _decode_texts(body[groups_at:end]), subscription, bool(flags & 1), bool(flags & 2), bool(flags & 4)), end
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -88,9 +88,9 @@ GOLDEN = (
     ("unsubscribe", Frame(Verb.UNSUBSCRIBE, wire.Subscription("a").encode()), "15000000 33 00 0000 00000000 00000000  0100 0000 'a'"),
     ("approve", Frame(Verb.APPROVE, wire.Subscription("a").encode()), "15000000 34 00 0000 00000000 00000000  0100 0000 'a'"),
     ("deny", Frame(Verb.DENY, wire.Subscription("a").encode()), "15000000 35 00 0000 00000000 00000000  0100 0000 'a'"),
-    ("roster", Frame(Verb.ROSTER, wire.Roster(6, (wire.Contact("a@b", "A", ("x", "yz"), 3, True, False),), 258).encode()),
+    ("roster", Frame(Verb.ROSTER, wire.Roster(6, (wire.Contact("a@b", "A", ("x", "yz"), 2, True, False, True),), 258).encode()),
      "33000000 40 00 0000 00000000 00000000  06 00 0100 00000000 0201000000000000"
-     "03 01 0300 0100 0700  'a@b' 'A'  0100 'x' 0200 'yz'"),
+     "02 05 0300 0100 0700  'a@b' 'A'  0100 'x' 0200 'yz'"),
     ("block", Frame(Verb.BLOCK, wire.AddressList(1, ("a@b", "c")).encode(), Flag.REQ, 9),
      "1C000000 41 01 0000 09000000 00000000  01 00 0200  0300 'a@b'  0100 'c'"),
     ("allow", Frame(Verb.ALLOW, wire.AddressList(3).encode(), Flag.REQ, 9), "14000000 42 01 0000 09000000 00000000  03 00 0000"),
