@@ -3,7 +3,6 @@ is not, and looks for it in the histories of both, and on the other devices of b
 
 import asyncio
 import contextlib
-import hashlib
 import itertools
 
 from slixmpp.xmlstream import ET
@@ -12,7 +11,7 @@ from interop.people import WAIT_SECONDS, Cast
 from interop.phones import Phones
 from interop.stage import expect, expect_equal
 
-from crosspoint import Receipt, Verb
+from crosspoint import Receipt, Verb, wire
 
 from .icpp_python_people import play
 
@@ -98,11 +97,6 @@ def heard_as(one):
     if message.receipt_wanted:
         told["receipt"] = True
     return said(verb, message.kind, message.text, **told)
-
-
-def id_of(author, identifier):
-    """The message id that ICPP makes of another protocol's (SPEC.md section 5 leaves that to the server)."""
-    return hashlib.sha256(author.encode() + b"\0" + identifier.encode() + b"\0").digest()[:16]
 
 
 FALLBACK = "<fallback xmlns='urn:xmpp:fallback:0' for='%s'/>"
@@ -224,4 +218,118 @@ async def across_all_that_xmpp_says(server):
             compare(page[-len(wanted) - 1:-1], wanted, "the history of " + reader.address)
 
 
-# What ICPP says: (name, verb, kind, message fields; a path to what XMPP must have, and its text or None for "it is there").
+PARTS = (("subject", "jabber:client"), ("thread", "jabber:client"), ("body", "jabber:client"))
+MARKS = (("request", "urn:xmpp:receipts", None), ("markable", "urn:xmpp:chat-markers:0", None),
+         ("received", "urn:xmpp:receipts", "id"), ("displayed", "urn:xmpp:chat-markers:0", "id"),
+         ("replace", "urn:xmpp:message-correct:0", "id"), ("retract", "urn:xmpp:message-retract:1", "id"))
+STATES = "http://jabber.org/protocol/chatstates"
+
+
+def seen_as(element):
+    """What a message element says: (type, {what: how})."""
+    told = {name: element.findtext("{%s}%s" % (space, name)) for name, space in PARTS
+            if element.find("{%s}%s" % (space, name)) is not None}
+    for name, space, attribute in MARKS:
+        found = element.find("{%s}%s" % (space, name))
+        if found is not None:
+            told[name] = found.get(attribute) if attribute else True
+    told |= {"state": child.tag.partition("}")[2] for child in element if child.tag.startswith("{%s}" % STATES)}
+    return element.get("type"), told
+
+
+def shown(kind="chat", **told):
+    return kind, told
+
+
+RETRACTED = "/me retracted an earlier message."
+SEND, EDIT, RECALL, RECEIPT = Verb.SEND, Verb.EDIT, Verb.RECALL, Verb.RECEIPT
+# What ICPP says: (verb, kind, payload, fields; what XMPP sees, or None for nothing). "his" is an earlier message of the sender's, "hers" of
+# the reader's.
+SAYINGS = (
+    (SEND, 0, b"chat <&>", {"subject": "S", "thread": "T"}, shown(body="chat <&>", subject="S", thread="T")),
+    (SEND, 1, b"normal", {}, shown("normal", body="normal")),
+    (SEND, 1, b"", {"subject": "alone"}, shown("normal", subject="alone")),
+    (SEND, 0, b"state", {"state": 0}, shown(body="state", state="active")),
+    (SEND, 0, b"receipt?", {"receipt_wanted": True}, shown(body="receipt?", request=True, markable=True)),
+    (RECEIPT, 1, b"", {"ref": "hers"}, shown(received="hers")),
+    (RECEIPT, 2, b"", {"ref": "hers"}, shown(displayed="hers")),
+    (EDIT, 0, b"edited", {"ref": "his"}, shown(body="edited", replace="his")),
+    (RECALL, 0, b"", {"ref": "his"}, shown(body=RETRACTED, retract="his")),
+    (SEND, 0, b"\x89PNG", {"content_type": "image/png", "fallback": "a picture"}, shown(body="a picture")),
+    (SEND, 0, b"\x89PNG", {"content_type": "image/png"}, None),
+    (SEND, 0, b"{\"a\": 1}", {"content_type": "application/json"}, None),
+    (SEND, 0, b"plain", {"content_type": "text/plain; charset=utf-8"}, shown(body="plain")),
+    (SEND, 0, "no \x00 in \u200bXML".encode(), {}, shown(body="no \ufffd in \u200bXML")),
+)
+
+
+def wanted_by_xmpp(his, hers):
+    refs = {"his": his, "hers": hers}
+    rows = [row[4] for row in SAYINGS if row[4]]
+    return [(kind or "normal", {name: refs.get(value, value) for name, value in told.items()}) for kind, told in rows]
+
+
+def say_all(phone, to, his, hers):
+    """`hers` is the message as the phone has got it."""
+    for verb, kind, payload, fields, _ in SAYINGS:
+        fields = dict(fields)
+        if fields.get("ref") == "his":
+            fields["ref"] = his
+        elif fields.get("ref") == "hers":
+            fields |= {"ref": hers.id, "foreign_ref": hers.foreign_id}
+        message = wire.Message(phone.client._new_id(), to, kind=kind, payload=payload, **fields)
+        phone.client._submit(verb, message.encode(), 0, message.id)
+
+
+def normal(row):
+    """`normal` and no type are one."""
+    return row[0] or "normal", row[1]
+
+
+def forwarded(person, direction):
+    """What carbons of this direction hold, taken out of the inbox."""
+    path = "{urn:xmpp:carbons:2}%s/{%s}forwarded/{jabber:client}message" % (direction, FORWARD)
+    found = [(one, one.xml.find(path)) for one in person.inbox]
+    for one, inner in found:
+        if inner is not None:
+            person.inbox.remove(one)
+    return [inner for _, inner in found if inner is not None]
+
+
+async def carbon(person, body):
+    """A copy of what this account has sent from elsewhere has come, with this text."""
+    await person.take(person.inbox, lambda one: body in str(one) and "urn:xmpp:carbons:2" in str(one), "a carbon of " + body)
+
+
+@play(seconds=90)
+async def across_all_that_icpp_says(server):
+    async with archiving(server) as other, Pair(other) as pair:
+        romeo, juliet = await pair.phone("romeo"), await pair.desk("juliet")
+        his_desk = await pair.desk("romeo")
+        first = juliet.make_message(romeo.client.session.address, "hers", mtype="chat")
+        first["id"] = "hers-1"
+        first.send()
+        hers = await romeo.heard("hers")
+        his = await romeo.client.send(juliet.boundjid.bare, "his")
+        his_text = (await juliet.heard("his"))["id"]
+        wanted = wanted_by_xmpp(his_text, "hers-1")
+        juliet.inbox.clear()
+        say_all(romeo, juliet.boundjid.bare, his, hers)
+        await romeo.client.send(juliet.boundjid.bare, "end")
+        await juliet.heard("end")
+        compare([normal(seen_as(one.xml)) for one in juliet.inbox], wanted, "there")
+        juliet.inbox.clear()
+        await carbon(his_desk, "end")
+        sent = [normal(seen_as(one)) for one in forwarded(his_desk, "sent")]
+        compare([row for row in sent if row[1].get("body") != "his"], wanted, "on his desk")
+        await juliet.leave()
+        say_all(romeo, juliet.boundjid.bare, his, hers)
+        await romeo.client.send(juliet.boundjid.bare, "not kept", store=False)
+        await romeo.client.send(juliet.boundjid.bare, "the end")
+        late = await pair.cast.online("juliet", resource="late")
+        await late.heard("the end")
+        compare([normal(seen_as(one.xml)) for one in late.inbox], wanted, "what waited")
+        expect(all(one.xml.find("{urn:xmpp:delay}delay") is not None for one in late.inbox), "when it was said")
+        for reader, peer in ((late, romeo.address), (his_desk, juliet.boundjid.bare)):
+            kept = [normal(seen_as(one)) for one in await mam(reader, peer)]
+            compare(kept[-len(wanted) - 1:-1], wanted, "the archive of %s" % reader.boundjid.bare)
