@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Codec, Content, Envelope, Kind, MessageKind};
+use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, MessageKind};
 use crosspoint_engine::neutral::{Activity, Neutral, Receipt, Show};
 
 use crate::codec::tree::Element;
@@ -135,10 +135,20 @@ fn of<'e>(child: &'e Element<'_>, receipt: Receipt) -> Option<(Receipt, Cow<'e, 
 }
 
 /// Why a client says that it could not take a message (RFC 6120 section 8.3).
-fn reason(stanza: &Element<'_>) -> Option<crosspoint_engine::envelope::Condition> {
+fn reason(stanza: &Element<'_>) -> Option<Condition> {
     let error = stanza.child("error", CLIENT)?;
-    let found = error.children().filter(|child| child.namespace() == STANZAS);
-    found.filter_map(|child| condition::from_name(child.name())).next()
+    let mut found = error.children().filter(|child| child.namespace() == STANZAS);
+    found.find_map(|child| condition::from_name(child.name()).or_else(|| nearest(child.name())))
+}
+
+/// Of a condition that only XML has: which of the shared ones says about the same.
+fn nearest(name: &str) -> Option<Condition> {
+    Some(match name {
+        "gone" | "redirect" => Condition::ItemNotFound,
+        "recipient-unavailable" => Condition::ServiceUnavailable,
+        "undefined-condition" => Condition::InternalServerError,
+        _ => return None,
+    })
 }
 
 fn activity(name: &str) -> Option<Activity> {
@@ -264,7 +274,7 @@ fn write_presence(out: &mut Vec<u8>, said: &Neutral<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crosspoint_engine::envelope::{Condition, PresenceKind};
+    use crosspoint_engine::envelope::PresenceKind;
 
     fn stanza(kind: Kind, body: &str) -> Envelope {
         let content = Content {
@@ -409,6 +419,16 @@ mod tests {
         let body = "<body>Hi</body><error type='cancel'><gone xmlns='urn:example'/><not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
         let neutral = from_stanza(&stanza(Kind::Message(MessageKind::Error), body)).unwrap();
         assert_eq!(neutral.error, Some(Condition::NotAllowed));
+        for (name, condition) in [
+            ("gone", Condition::ItemNotFound),
+            ("redirect", Condition::ItemNotFound),
+            ("recipient-unavailable", Condition::ServiceUnavailable),
+            ("undefined-condition", Condition::InternalServerError),
+        ] {
+            let body = format!("<error type='cancel'><{name} xmlns='{STANZAS}'/></error>");
+            let neutral = from_stanza(&stanza(Kind::Message(MessageKind::Error), &body)).unwrap();
+            assert_eq!(neutral.error, Some(condition), "{name}");
+        }
     }
 
     #[test]

@@ -33,6 +33,12 @@ async def archiving(server):
             await asyncio.to_thread(other.stop)
 
 
+async def other_life(other):
+    """kill -9, and a new start."""
+    await asyncio.to_thread(other.kill)
+    await asyncio.to_thread(other.start)
+
+
 async def archived(phone, peer="", room=False):
     """The newest of a history by HISTORY: (text, message)."""
     page = await asyncio.wait_for(phone.client.history(peer, limit=50, room=room), WAIT_SECONDS)

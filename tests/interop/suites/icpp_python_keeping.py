@@ -1,8 +1,6 @@
 """Plays of keeping a room from both protocols: nicknames that are reserved, messages that are hidden, and what the archives tell
 of them."""
 
-import asyncio
-
 from slixmpp.xmlstream import ET
 
 from interop.conference import find, stanza_id
@@ -12,7 +10,7 @@ from crosspoint import Refused, Role, Verb
 from crosspoint.errors import Code
 from crosspoint.rooms import Word
 
-from .icpp_python_across import archived, archiving, mam
+from .icpp_python_across import archived, archiving, mam, other_life
 from .icpp_python_people import play
 from .icpp_python_rooms import Salon, address, made, noticed, told
 
@@ -115,11 +113,6 @@ async def keeping_a_room_clean(server):
             await juliet.come_in(room, "j2")
             await mercutio.client.rooms.join(room, "m2")
             await noticed(mercutio, "m2")
-
-
-async def other_life(other):
-    await asyncio.to_thread(other.kill)
-    await asyncio.to_thread(other.start)
 
 
 async def by_xmpp(guest, room, hidden, kept):
