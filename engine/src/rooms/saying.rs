@@ -9,7 +9,7 @@ use super::room::{Asker, How, Subject, Unsaved};
 use super::{
     Affiliated, Affiliation, Audience, Head, Invitation, Notice, Place, Role, Room, RoomAnswer, Stage, VoiceRequest,
 };
-use crate::envelope::{Condition, Kind, MessageKind, QueryKind};
+use crate::envelope::{Condition, Hints, Kind, MessageKind, QueryKind};
 use crate::stable::StableId;
 
 impl Room {
@@ -29,7 +29,12 @@ impl Room {
         if let Some(record) = retracts {
             stage.hide(self, record, &occupant.real);
         }
-        let record = stage.keep(self, &occupant.here, &occupant.real);
+        // What somebody is doing, and what is not to be kept, is for those who are in.
+        let passes = envelope.hints.has(Hints::DEFER) || envelope.hints.has(Hints::TRANSIENT);
+        let record = match passes {
+            true => None,
+            false => stage.keep(self, &occupant.here, &occupant.real),
+        };
         let notice = Notice::Said {
             content: &envelope.content,
             occupant_id: &occupant.occupant_id,

@@ -454,6 +454,42 @@ fn a_refusal_says_of_what() {
     );
 }
 
+/// What XMPP has written reaches a client as a room's word, and its own user's other client as a copy of a message.
+#[test]
+fn an_invitation_of_another_protocol_is_an_invitation() {
+    let said = Neutral {
+        invitation: Some(crosspoint_engine::neutral::Invitation {
+            room: ROOM.into(),
+            by: Some("romeo@m.lit".into()),
+            reason: Some("a mask".into()),
+            ..Default::default()
+        }),
+        ..Neutral::default()
+    };
+    let written = |kind| {
+        let from = jid("romeo@m.lit/o");
+        Envelope {
+            content: said.pack(),
+            hints: Hints::STORE,
+            ..Envelope::neutral(from, jid("juliet@capulet.lit"), Kind::Message(kind))
+        }
+    };
+    let mut client = client();
+    client.deliver(&written(MessageKind::Normal), Form::Plain, Some(5 << 20 | 1));
+    let told = client.told_one();
+    let mut expected = about(&[]);
+    write_text(&mut expected, tag::BY, "romeo@m.lit");
+    write_text(&mut expected, tag::REASON, "a mask");
+    assert_eq!((told.verb, &told.body), (Verb::Invite, &expected));
+    client.deliver(&written(MessageKind::Chat), Form::CopySent, None);
+    let told = client.told_one();
+    let text = format!("romeo@m.lit invites you to the room {ROOM}. a mask");
+    assert_eq!((told.verb, told.message().payload), (Verb::Deliver, text.as_bytes()));
+    client.deliver(&written(MessageKind::Error), Form::Plain, None);
+    let told = client.told_one();
+    assert_eq!((told.verb, told.message().kind), (Verb::Deliver, kind::ERROR));
+}
+
 fn said(content: &Content, occupant_id: &str) -> Content {
     let notice = Notice::Said {
         content,

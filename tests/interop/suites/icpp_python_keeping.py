@@ -6,7 +6,7 @@ from slixmpp.xmlstream import ET
 from interop.conference import find, stanza_id
 from interop.stage import expect, expect_equal
 
-from crosspoint import Refused, Role, Verb
+from crosspoint import Activity, Kind, Receipt, Refused, Role, Typing, Verb
 from crosspoint.errors import Code
 from crosspoint.rooms import Word
 
@@ -17,6 +17,8 @@ from .icpp_python_rooms import Salon, address, made, noticed, told
 RETRACT = "urn:xmpp:message-retract:1"
 MODERATE = "urn:xmpp:message-moderate:1"
 REGISTER = "jabber:iq:register"
+CORRECT = "urn:xmpp:message-correct:0"
+STATES = "http://jabber.org/protocol/chatstates"
 
 
 async def refused(call, code):
@@ -139,3 +141,56 @@ async def by_icpp(phone, room, hidden):
                  [(hidden[0], "language"), (hidden[1], "both")], "the moderations")
     expect_equal([one.record_ref for one in recalls if one.sender != room], [hidden[2]], "what its writer took back")
     expect_equal([text for text, one in told if one.verb is None and text], [], "what is left")
+
+
+@play(seconds=60)
+async def keeping_to_what_was_said(server):
+    """In a room: corrections, what is taken back, what one does, subjects, receipts in private; both ways, and for who comes later."""
+    async with archiving(server) as other, Salon(other) as (phones, company):
+        romeo, juliet = await phones.online("romeo"), await company.online("juliet")
+        room = address(other, romeo, "square")
+        await made(romeo, room, "romeo", persistent=True, archived=True, subject_by_all=True)
+        await juliet.come_in(room, "juliet")
+        await noticed(romeo, "juliet")
+        sent = await romeo.client.rooms.say(room, "teh")
+        heard = await juliet.heard("teh")
+        record = (await romeo.heard("teh")).record
+        await romeo.client.edit(room, sent, "the", kind=Kind.GROUPCHAT)
+        edit = await juliet.heard("the")
+        expect_equal((edit["type"], find(edit, ("replace", CORRECT)).get("id")), ("groupchat", heard["id"]), "his correction")
+        await romeo.client.recall(room, sent, kind=Kind.GROUPCHAT, record_ref=record)
+        back = await juliet.take(juliet.inbox, lambda one: find(one, ("retract", RETRACT)) is not None, "what he takes back")
+        expect_equal((find(back, ("retract", RETRACT)).get("id"), str(back["from"])), (stanza_id(heard, room), room + "/romeo"), "which")
+        identity = juliet.say(room, "wrogn")
+        got = await romeo.heard("wrogn")
+        juliet.say(room, "wrong", "<replace xmlns='%s' id='%s'/>" % (CORRECT, identity))
+        edit = await romeo.heard("wrong")
+        expect_equal((edit.verb, edit.ref, edit.kind), (Verb.EDIT, got.id, 2), "her correction")
+        state = juliet.make_message(mto=room, mtype="groupchat")
+        state.append(ET.Element("{%s}composing" % STATES))
+        state.send()
+        note = await romeo.saw(Typing)
+        expect_equal((note.sender, note.activity), (room + "/juliet", Activity.COMPOSING), "what she does")
+        juliet.say(room, "off the record", "<no-store xmlns='urn:xmpp:hints'/>")
+        await romeo.heard("off the record")
+        await romeo.client.rooms.say(room, "nor this", store=False)
+        await juliet.heard("nor this")
+        juliet.send_message(room, mbody=None, msubject="<Night>", mtype="groupchat")
+        expect_equal((await told(romeo, Verb.SUBJECT, lambda one: one.subject)).subject, "<Night>", "her subject")
+        await romeo.client.rooms.set_subject(room, "Day & night")
+        await juliet.take(juliet.inbox, lambda one: one["subject"] == "Day & night", "his subject")
+        whisper = await romeo.client.rooms.whisper(room, "juliet", "psst", receipt=True)
+        heard = await juliet.heard("psst")
+        answer = juliet.make_message(heard["from"], mtype="chat")
+        answer.append(ET.Element("{urn:xmpp:receipts}received", {"id": heard["id"]}))
+        answer.send()
+        receipt = await romeo.saw(Receipt)
+        expect_equal((receipt.ref, receipt.sender), (whisper, room + "/juliet"), "her receipt")
+        late = await phones.online("nurse")
+        await late.client.rooms.join(room, "nurse")
+        await noticed(late, "nurse")
+        expect_equal([one.text for one in late.inbox if one.verb == Verb.DELIVER], ["wrogn"], "what is shown to who comes later")
+        kept = [(one.verb, text) for text, one in await archived(late, room, room=True)]
+        expect_equal(kept, [(Verb.EDIT, "the"), (Verb.RECALL, ""), (None, "wrogn"), (Verb.EDIT, "wrong")], "the history")
+        graves = [one for one in await mam(juliet, to=room) if one.find("{%s}retracted" % RETRACT) is not None]
+        expect_equal([one.find("{%s}retracted" % RETRACT).get("id") for one in graves], [back["id"]], "the tombstone")
