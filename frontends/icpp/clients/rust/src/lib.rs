@@ -10,7 +10,7 @@
 //! Invariants: nothing is unbounded ([`core::limits`]); whatever a server sends ends in an event, never in a panic.
 
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
+#![deny(missing_docs)]
 
 pub mod core;
 #[cfg(feature = "tokio")]

@@ -133,6 +133,11 @@ impl Core {
         self.pump();
     }
 
+    /// The application will not finish with this: it is the next thing of [`Core::poll_incoming`] again.
+    pub fn give_back(&mut self, taking: Taking) {
+        self.inbox.give_back(taking);
+    }
+
     /// The contacts, as far as they are known.
     pub fn roster(&self) -> impl Iterator<Item = &Contact> {
         self.roster.contacts()

@@ -82,7 +82,9 @@ impl Core {
     /// Whether the driver should read on. If not, the application has to take something first, or the socket to accept something.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.inbox.has_room() && self.output.len() < OUTPUT_BYTES_MAX
+        // A login needs no room in the inbox, and would end by itself if nobody listened.
+        let room = self.inbox.has_room() || !self.in_session();
+        room && self.output.len() < OUTPUT_BYTES_MAX
     }
 
     /// A connection was not made.

@@ -231,7 +231,7 @@ impl Core {
         let token = authed.token.filter(|token| token.len() <= TOKEN_BYTES_MAX);
         self.resumable = token.map(|token| Resumable { token: token.to_vec() });
         self.outbox.begin();
-        self.inbox.begin();
+        self.inbox.begin(self.epoch == authed.epoch);
         self.presences.clear();
         if self.epoch != authed.epoch {
             (self.epoch, self.offset) = (authed.epoch, 0);

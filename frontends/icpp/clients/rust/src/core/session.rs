@@ -65,6 +65,9 @@ impl Core {
     }
 
     fn pushed(&mut self, verb: Verb, frame: Frame<'_>) -> Result<(), ServerFault> {
+        if verb.is_reliable_from_server() && self.inbox.comes_again() {
+            return Ok(());
+        }
         match verb {
             Verb::Accepted => empty(frame),
             Verb::Deliver | Verb::Receipt | Verb::Edit | Verb::Recall => self.message(verb, frame),

@@ -5,4 +5,5 @@ mod hostile;
 mod login;
 mod peer;
 mod reliability;
+mod taking;
 mod world;

@@ -57,6 +57,7 @@ pub struct Peer {
     /// The user's log: what has not been settled.
     pub log: VecDeque<(u64, Vec<u8>)>,
     pub next_stamp: u64,
+    pub epoch: u64,
     pub known: HashSet<MessageId>,
     pub session: Session,
     pub sessions_made: u32,
@@ -94,6 +95,7 @@ impl Default for Peer {
             syncs: Vec::new(),
             log: VecDeque::new(),
             next_stamp: 1 << 20,
+            epoch: EPOCH,
             known: HashSet::new(),
             session: Session::default(),
             sessions_made: 0,
@@ -283,7 +285,7 @@ impl Peer {
 
     fn sync(&mut self, sync: Sync, id: u32) {
         self.syncs.push((sync.epoch, sync.offset));
-        let settled = if sync.epoch == EPOCH { sync.offset } else { 0 };
+        let settled = if sync.epoch == self.epoch { sync.offset } else { 0 };
         self.log.retain(|(stamp, _)| *stamp > settled);
         for (stamp, body) in self.log.clone() {
             self.put_reliable(Verb::Deliver, body, Some(stamp));
@@ -291,7 +293,7 @@ impl Peer {
         let mut body = Vec::new();
         let offset = self.log.back().map_or(settled, |(stamp, _)| *stamp);
         let synced = Synced {
-            epoch: EPOCH,
+            epoch: self.epoch,
             offset,
             more: false,
         };
@@ -407,7 +409,7 @@ impl Peer {
             data,
             token: resume.is_none().then_some(&self.session.token[..]),
             resume_s: 300,
-            epoch: EPOCH,
+            epoch: self.epoch,
             ticket,
             ticket_s: 300,
         };
