@@ -9,7 +9,7 @@ use crosspoint_icpp::codec::{Code, FRAME_BYTES_BEFORE_LOGIN, Flags, Header, PREF
 use super::fault::{Ending, Final, ServerFault, Told};
 use super::limits::{LOGIN_MS_MAX, OUTPUT_BYTES_MAX, STABLE_MS};
 use super::link::Link;
-use super::scram::NONCE_BYTES;
+use super::scram::{EXPORTER_BYTES, NONCE_BYTES};
 use super::url::Endpoint;
 use super::{Change, Core, Event, Output};
 
@@ -110,6 +110,12 @@ impl Core {
         }
     }
 
+    /// The channel binding `tls-exporter` (RFC 9266) of a connection that is about to be said to be [`Core::connected`], where TLS 1.3 has
+    /// given one: the login is then bound to it, if the server offers that.
+    pub fn channel_binding(&mut self, link: LinkId, exporter: [u8; EXPORTER_BYTES]) {
+        self.exporter = Some((link, exporter));
+    }
+
     /// A connection is there, encrypted if its URL says so. `random` is what the nonce of the login is made of.
     pub fn connected(&mut self, link: LinkId, now: u64, random: [u8; NONCE_BYTES]) {
         self.now = now;
@@ -120,7 +126,9 @@ impl Core {
         // The old one, if a redirect led here.
         self.drop_link();
         self.route.arrived();
+        let exporter = self.exporter.take().filter(|(of, _)| *of == link);
         let mut link = Link::new(dial, random, self.resumable.is_some(), now);
+        link.exporter = exporter.map(|(_, exporter)| exporter);
         if link.resuming {
             link.hello_ack = self.inbox.taken();
         }

@@ -1,6 +1,9 @@
 //! What applications call.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use crosspoint_icpp::codec::MessageId;
 use crosspoint_icpp::codec::presence::Show;
@@ -10,8 +13,8 @@ use super::builder::Builder;
 use super::streams::{Events, Messages, Presences};
 use super::{RequestFailed, SendError, Shared, State, fresh_id};
 use crate::core::{
-    Activity, AddressList, Answer, Contact, Core, Final, ListChange, Outgoing, Received, Refused, RequestId, Shown,
-    Subscribe, ToRoom,
+    Activity, AddressList, Answer, Contact, Core, Ending, Final, ListChange, Outgoing, Received, Refused, RequestId,
+    Shown, Subscribe, ToRoom,
 };
 
 /// One user's client. Clones are handles to the same one; when the last is dropped, it says goodbye and ends.
@@ -25,6 +28,32 @@ pub struct Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Client({})", self.address())
+    }
+}
+
+/// A message that is in the outbox. Awaited, it gives its id once the server has accepted it; dropped, it is sent all the same.
+#[derive(Debug)]
+pub struct Sent {
+    id: MessageId,
+    accepted: oneshot::Receiver<Result<(), SendError>>,
+}
+
+impl Sent {
+    /// The id of the message: edits and recalls name it, receipts refer to it.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+}
+
+impl Future for Sent {
+    type Output = Result<MessageId, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match ready!(Pin::new(&mut self.accepted).poll(context)) {
+            Ok(result) => Poll::Ready(result.map(|()| self.id)),
+            Err(_) => Poll::Ready(Err(SendError::Refused(Refused::Ended))),
+        }
     }
 }
 
@@ -96,7 +125,8 @@ impl Client {
 
     /// Sends text to a bare or full address. Returns its id once the server has accepted it: from then on it cannot be lost.
     ///
-    /// Without a connection it waits; whoever does not want to wait drops the future: the message is in the outbox, and is sent.
+    /// Without a connection it waits. The message is in the outbox from the first poll on: whoever drops the future after that only does not
+    /// hear of it, and the message is sent. [`Client::post`] does not have to be polled.
     ///
     /// Errors: it was refused at once, or the client ended before.
     pub async fn send(&self, to: &str, text: &str) -> Result<MessageId, SendError> {
@@ -105,40 +135,40 @@ impl Client {
 
     /// The same, for a message of any kind.
     pub async fn send_message(&self, message: &Outgoing) -> Result<MessageId, SendError> {
-        self.sending(|core, id| core.send(id, message)).await
+        self.post(message)?.await
+    }
+
+    /// Puts a message into the outbox, at once, and returns what can be awaited: its acceptance. It need not be: the message is sent.
+    ///
+    /// Errors: it was refused; [`Refused::Full`] until the server has accepted some of what waits.
+    pub fn post(&self, message: &Outgoing) -> Result<Sent, Refused> {
+        self.queue(|core, id| core.send(id, message))
     }
 
     /// Replaces the payload of an earlier message of ours.
     pub async fn edit(&self, to: &str, earlier: MessageId, text: &str) -> Result<MessageId, SendError> {
         let message = Outgoing::chat(to, text);
-        self.sending(|core, id| core.edit(id, earlier, message)).await
+        self.queue(|core, id| core.edit(id, earlier, message))?.await
     }
 
     /// Takes an earlier message of ours back.
     pub async fn recall(&self, to: &str, earlier: MessageId) -> Result<MessageId, SendError> {
-        self.sending(|core, id| core.recall(id, earlier, to)).await
+        self.queue(|core, id| core.recall(id, earlier, to))?.await
     }
 
     /// Says that a message has arrived, or has been seen by a person.
     pub async fn receipt(&self, of: &Received, displayed: bool) -> Result<MessageId, SendError> {
-        self.sending(|core, id| core.receipt(id, of, displayed)).await
+        self.queue(|core, id| core.receipt(id, of, displayed))?.await
     }
 
-    async fn sending(
-        &self,
-        call: impl FnOnce(&mut Core, MessageId) -> Result<(), Refused>,
-    ) -> Result<MessageId, SendError> {
+    fn queue(&self, call: impl FnOnce(&mut Core, MessageId) -> Result<(), Refused>) -> Result<Sent, Refused> {
         let id = fresh_id();
-        let accepted = self.shared.with(|state| {
-            let (sender, receiver) = oneshot::channel();
+        self.shared.with(|state| {
+            let (sender, accepted) = oneshot::channel();
             call(&mut state.core, id)?;
             state.accepting.insert(id, sender);
-            Ok::<_, Refused>(receiver)
-        })?;
-        match accepted.await {
-            Ok(result) => result.map(|()| id),
-            Err(_) => Err(SendError::Refused(Refused::Ended)),
-        }
+            Ok(Sent { id, accepted })
+        })
     }
 
     /// Says what the user is doing in a conversation. May be lost.
@@ -162,6 +192,12 @@ impl Client {
     #[must_use]
     pub fn presence_of(&self, address: &str) -> Vec<Shown> {
         self.look(|core| core.presence_of(address).cloned().collect())
+    }
+
+    /// How the last connection ended, or why none was made.
+    #[must_use]
+    pub fn last_ending(&self) -> Option<Ending> {
+        self.look(|core| core.last_ending().cloned())
     }
 
     /// How much waits for the server to accept it.

@@ -27,7 +27,7 @@ use crate::core::{Answer, Core, Final, Output, Refused, RequestError, RequestId}
 use crate::store::{MemoryStore, StateStore};
 
 pub use builder::{Builder, ConnectError};
-pub use client::{Client, Page};
+pub use client::{Client, Page, Sent};
 pub use socket::TrustError;
 pub use streams::{Events, Messages, Presences};
 

@@ -69,7 +69,11 @@ pub struct Peer {
     pub prefaced: bool,
     pub in_session: bool,
     pub resume: Option<u32>,
-    pub scram: Option<(String, String)>,
+    /// Bare first message, challenge, what `c=` must be.
+    pub scram: Option<(String, String, String)>,
+    pub exporter: [u8; 32],
+    /// The mechanism and the header of the client's first message.
+    pub gs2: Option<(String, String)>,
     pub expected_signature: Vec<u8>,
     pub closed: bool,
 }
@@ -106,6 +110,8 @@ impl Default for Peer {
             in_session: false,
             resume: None,
             scram: None,
+            exporter: [9; 32],
+            gs2: None,
             expected_signature: Vec::new(),
             closed: false,
         }
@@ -340,9 +346,15 @@ impl Peer {
                 }
                 None => self.refuse(id, Code::TicketInvalid),
             },
-            Some("SCRAM-SHA-256") => {
+            Some(name @ ("SCRAM-SHA-256" | "SCRAM-SHA-256-PLUS")) => {
                 let text = String::from_utf8(data.to_vec()).expect("text");
-                let bare = text.strip_prefix("n,,").expect("no channel binding").to_owned();
+                let (header, bare) = text.split_once(",,").expect("a header");
+                let mut binding = format!("{header},,").into_bytes();
+                if header == "p=tls-exporter" {
+                    binding.extend_from_slice(&self.exporter);
+                }
+                self.gs2 = Some((name.to_owned(), header.to_owned()));
+                let bare = bare.to_owned();
                 let nonce = bare.split("r=").nth(1).expect("a nonce");
                 let challenge = format!("r={nonce}server,s={},i=4096", BASE64.encode("salt"));
                 let auth = Auth {
@@ -352,7 +364,7 @@ impl Peer {
                 let mut body = Vec::new();
                 auth.write(&mut body);
                 self.put(Verb::Auth, Flags::RESP.with(Flags::MORE), id, &body);
-                self.scram = Some((bare, challenge));
+                self.scram = Some((bare, challenge, BASE64.encode(binding)));
             }
             None => self.prove(data, id),
             _ => self.refuse(id, Code::NotAuthorized),
@@ -360,7 +372,7 @@ impl Peer {
     }
 
     fn prove(&mut self, data: &[u8], id: u32) {
-        let (bare, challenge) = self.scram.take().expect("a first message");
+        let (bare, challenge, binding) = self.scram.take().expect("a first message");
         let text = String::from_utf8(data.to_vec()).expect("text");
         let (without_proof, proof) = text.split_once(",p=").expect("a proof");
         let proof = BASE64.decode(proof).expect("base64");
@@ -372,7 +384,8 @@ impl Peer {
             .zip(&proof)
             .map(|(signature, proof)| signature ^ proof)
             .collect();
-        if Sha256::digest(&client_key) != stored {
+        let bound = without_proof.starts_with(&format!("c={binding},"));
+        if !bound || Sha256::digest(&client_key) != stored {
             return self.refuse(id, Code::NotAuthorized);
         }
         self.expected_signature = keyed(&keyed(&salted, b"Server Key"), signed.as_bytes());
