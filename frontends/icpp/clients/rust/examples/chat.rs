@@ -27,7 +27,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("chat: {error}");
-            ExitCode::FAILURE
+            // The runtime would wait for the line that is being read.
+            std::process::exit(1)
         }
     }
 }

@@ -3,11 +3,12 @@
 //! ```sh
 //! cargo run -p crosspoint-client --example pipe -- juliet@localhost secret icpp://127.0.0.1:5299 [URL ...] [--state FILE] [--trust FILE]
 //! ```
-//! A line `ADDRESS TEXT` is a message. `/stop` takes nothing more of what arrives, `/take` goes on; `/drain` and the end of the input wait
+//! A line `ADDRESS TEXT` is a message. `/join ROOM NICK` enters a room. `/stop` takes nothing more of what arrives, `/take` goes on; `/drain` and the end of the input wait
 //! until all is accepted, and end; `/close` ends at once. What comes out:
 //!
 //! ```text
-//! accepted N                 the Nth message is on the server's disk, counted from 1
+//! queued N                   the Nth message, counted from 1, is in the outbox, and in the file if there is one
+//! accepted N                 it is on the server's disk
 //! failed N WHY
 //! from SENDER TEXT           a message; back ADDRESS TEXT: one of ours that came back
 //! connected ADDRESS NODE     a new session; resumed ADDRESS NODE: the earlier one
@@ -16,7 +17,7 @@
 
 use std::process::ExitCode;
 
-use crosspoint_client::core::{Event, Incoming, Outgoing};
+use crosspoint_client::core::{Event, Incoming, Outgoing, ToRoom};
 use crosspoint_client::{Client, FileStore};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -28,7 +29,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pipe: {error}");
-            ExitCode::FAILURE
+            // The runtime would wait for the line that is being read.
+            std::process::exit(1)
         }
     }
 }
@@ -53,6 +55,7 @@ async fn run() -> Result<(), Failure> {
                 Some("/close") => break client.close().await,
                 Some("/stop") => takes = false,
                 Some("/take") => takes = true,
+                Some(line) if line.starts_with("/join ") => join(&client, line)?,
                 Some(line) => {
                     number += 1;
                     say(&client, line, number);
@@ -80,16 +83,27 @@ fn client() -> Result<Client, Failure> {
     Ok(builder.start()?)
 }
 
+fn join(client: &Client, line: &str) -> Result<(), Failure> {
+    let mut words = line.split(' ').skip(1);
+    let (Some(room), Some(nick)) = (words.next(), words.next()) else {
+        return Err("/join ROOM NICK".into());
+    };
+    Ok(client.tell_room(&ToRoom::join(room, nick))?)
+}
+
 fn say(client: &Client, line: &str, number: u64) {
     let (to, text) = line.split_once(' ').unwrap_or((line, ""));
     match client.post(&Outgoing::chat(to, text)) {
         Err(error) => println!("failed {number} {error}"),
-        Ok(sent) => drop(tokio::spawn(async move {
-            match sent.await {
-                Ok(_) => println!("accepted {number}"),
-                Err(error) => println!("failed {number} {error}"),
-            }
-        })),
+        Ok(sent) => {
+            println!("queued {number}");
+            tokio::spawn(async move {
+                match sent.await {
+                    Ok(_) => println!("accepted {number}"),
+                    Err(error) => println!("failed {number} {error}"),
+                }
+            });
+        }
     }
 }
 

@@ -140,11 +140,14 @@ impl Core {
 
     fn hello(&mut self) {
         let came_from = self.route.came_from().filter(|node| !node.is_empty());
-        let wish = |text: &'_ str| !text.is_empty();
+        let wish = |text: &&str| !text.is_empty();
         let hello = Hello {
             account: &self.settings.account,
-            agent: Some(self.settings.agent.as_str()).filter(|text| wish(text)),
-            resource: Some(self.settings.resource.as_str()).filter(|text| wish(text)),
+            agent: Some(self.settings.agent.as_str()).filter(wish),
+            resource: [&self.settings.resource, &self.resource]
+                .map(String::as_str)
+                .into_iter()
+                .find(wish),
             resume: self.resumable.as_ref().map(|session| &session.token[..]),
             hops: self.route.hops(),
             came_from,

@@ -11,7 +11,7 @@ use crosspoint_icpp::codec::hello::{Auth, Authed, Welcome};
 use crosspoint_icpp::codec::{Code, FRAME_BYTES, FRAME_BYTES_BEFORE_LOGIN, Fault, Flags, Frame, Verb};
 
 use super::fault::{Final, ServerFault, Told};
-use super::limits::{FRAME_BYTES_MAX, HEARTBEAT_S, TOKEN_BYTES_MAX};
+use super::limits::{FRAME_BYTES_MAX, HEARTBEAT_S, HELLO_TEXT_BYTES_MAX, TOKEN_BYTES_MAX};
 use super::link::Terms;
 use super::scram::{self, Binding, Scram};
 use super::{Change, Core, Event, Resumable, Ticket};
@@ -188,10 +188,19 @@ impl Core {
         self.outbox.set_window(link.terms.window);
         let node = link.node.clone();
         self.address = authed.address.to_owned();
+        self.keep_resource();
         self.keep_ticket(&authed);
         match verb {
             Verb::Resumed => self.resume(frame.header.ack, node),
             _ => self.begin(&authed, frame.header.ack, node),
+        }
+    }
+
+    fn keep_resource(&mut self) {
+        let resource = self.address.split_once('/').map_or("", |(_, resource)| resource);
+        if resource != self.resource && resource.len() <= HELLO_TEXT_BYTES_MAX {
+            self.resource = resource.to_owned();
+            self.keep(Change::Resource(self.resource.clone()));
         }
     }
 

@@ -137,6 +137,8 @@ pub struct Core {
     route: Route,
     resumable: Option<Resumable>,
     address: String,
+    /// Of the last session, of this program or the one before.
+    resource: String,
     ended: Option<Final>,
     /// How the last connection, or attempt at one, ended.
     last_ending: Option<Ending>,
@@ -188,6 +190,7 @@ impl Core {
             route: Route::new(settings.urls.clone()),
             resumable: None,
             address: String::new(),
+            resource: kept.resource,
             ended: None,
             last_ending: None,
             leaving: false,

@@ -154,8 +154,9 @@ fn changes(kept: &Kept) -> impl Iterator<Item = Change> + '_ {
         position: Some((kept.epoch, kept.offset)),
     });
     let ticket = std::iter::once(Change::Ticket(kept.ticket.clone()));
+    let resource = std::iter::once(Change::Resource(kept.resource.clone()));
     let outbox = kept.outbox.iter().cloned().map(Change::Queued);
-    seen.chain(position).chain(ticket).chain(outbox)
+    seen.chain(position).chain(ticket).chain(resource).chain(outbox)
 }
 
 #[cfg(test)]

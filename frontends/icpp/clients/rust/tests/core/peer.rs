@@ -47,6 +47,7 @@ pub struct Peer {
     // What it saw.
     pub hello: Option<(u8, Option<String>, bool)>,
     /// Message ids in the order in which they were first sent, and how often each came with DUP.
+    pub resource: Option<String>,
     pub sends: Vec<MessageId>,
     pub dups: Vec<MessageId>,
     pub verbs: Vec<Verb>,
@@ -91,6 +92,7 @@ impl Default for Peer {
             lies_about_the_password: false,
             redirect: None,
             hello: None,
+            resource: None,
             sends: Vec::new(),
             dups: Vec::new(),
             verbs: Vec::new(),
@@ -309,6 +311,7 @@ impl Peer {
 
     fn greet(&mut self, hello: &Hello<'_>, ack: u32) {
         assert_eq!(hello.account, "juliet@localhost");
+        self.resource = hello.resource.map(str::to_owned);
         self.hello = Some((hello.hops, hello.came_from.map(str::to_owned), hello.resume.is_some()));
         let known = |token: &[u8]| !self.session.token.is_empty() && token == self.session.token && self.can_resume;
         self.resume = hello.resume.filter(|token| known(token)).map(|_| ack);

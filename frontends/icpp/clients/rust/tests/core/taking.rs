@@ -109,6 +109,19 @@ fn sessions_of_an_application_that_does_not_read_do_not_pile_up() {
     assert_eq!(world.texts().len(), 4);
 }
 
+/// Found with programs that were killed: the server waited for their sessions to be resumed, and what those had not acknowledged came to
+/// the next program minutes later.
+#[test]
+fn the_next_program_takes_the_place_of_the_last_session() {
+    let mut world = World::new(Peer::default());
+    world.connect();
+    assert_eq!(world.peer.resource, None, "the server's choice");
+    world.cut();
+    let mut world = world.restart();
+    world.connect();
+    assert_eq!(world.peer.resource.as_deref(), Some("play"));
+}
+
 #[test]
 fn a_login_is_read_although_the_inbox_is_full() {
     let mut world = World::new(Peer {
