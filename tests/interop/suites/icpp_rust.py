@@ -136,6 +136,8 @@ async def each_transport_carries_both_languages(server, root):
         for scheme in ("icpp", "icpps", "ws", "wss"):
             juliet = await pipes.piped("juliet-" + scheme, [server.icpp_url(scheme)], trust=root)
             phone = await pipes.online("nurse-" + scheme, scheme, tls=str(root))
+            bound = scheme in ("icpps", "wss")
+            expect_equal(phone.client.session.exchange.name, "SCRAM-SHA-256" + "-PLUS" * bound, "what the Python client logged in by")
             await romeo.client.send(juliet.address, "But, soft! " + scheme)
             expect_equal(await juliet.saw("from "), "from %s But, soft! %s" % (romeo.client.session.address, scheme), "what came")
             juliet.say(phone.address, "Ay me " + "x" * 40000)

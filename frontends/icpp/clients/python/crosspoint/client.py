@@ -12,7 +12,9 @@ must be called in the event loop in which the client was started.
 import asyncio
 import dataclasses
 import logging
+import os
 import random as chance
+import re
 import ssl
 import time
 
@@ -27,6 +29,12 @@ from .streams import Stream
 from .wire import Flag, ListOp, RosterOp, Verb
 
 log = logging.getLogger("crosspoint")
+
+# How long `start` goes on trying, if nothing else is said.
+PATIENCE_SECONDS = 30.0
+# Sessions of others whose presence is remembered.
+PRESENCES_MAX = 16384
+ACCOUNT = re.compile(r"[^@/]+@[^@/]+")
 
 
 @dataclasses.dataclass(slots=True)
@@ -47,10 +55,13 @@ class Client:
 
     def __init__(self, account, password=None, urls=(), *, resource=None, state=None, durable=False, tls=None,
                  mechanism=None, presence=wire.Presence(), receipts=True, roster=True, sync=True, agent=None,
-                 random=chance.random):
+                 patience=PATIENCE_SECONDS, random=chance.random):
+        if not ACCOUNT.fullmatch(account):
+            raise ValueError("the account %r is not of the form user@domain" % account)
         self.routes = routes.Routes([urls] if isinstance(urls, str) else urls, random)
         self.account = account
-        self._tls = ssl.create_default_context(cafile=str(tls)) if isinstance(tls, str) else tls
+        self._tls = ssl.create_default_context(cafile=tls) if isinstance(tls, (str, os.PathLike)) else tls
+        self._patience, self._last, self._been_online = patience, None, False
         self._random = random
         self._state = open_state(state, durable)
         config = Config(account, password, resource, mechanism=mechanism, sync=sync, roster=roster, receipts=receipts)
@@ -59,7 +70,7 @@ class Client:
         self.session = Session(config, self._state)
         self.session.presence = presence
         self._messages, self._presence, self._events = (Stream(self._taken) for _ in range(3))
-        self._waiters, self._answers = {}, {}
+        self._waiters, self._answers, self._shown = {}, {}, {}
         self._transport = self._task = self._timer = self._settling = self._moving = None
         self._flushing = False
         self._cause, self._failure = None, None
@@ -71,10 +82,20 @@ class Client:
     # --- life ---
 
     async def start(self):
-        """Connects and logs in; returns itself once that has succeeded. Raises what makes it hopeless."""
+        """Connects and logs in; returns itself once that has succeeded. Raises what makes it hopeless; or, when it has tried for as long as
+        `patience` says (None: for ever), ConnectionLost with what the last attempt said. Whoever does not get a client has none: it is closed."""
+        self._alive()
         if self._task is None:
             self._task = asyncio.ensure_future(self._run())
-        await self.online()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self.online()
+        except TimeoutError:
+            await self.close()
+            raise ConnectionLost("no session within %g s: %s" % (self._patience, self._last or "no attempt has ended")) from None
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def online(self):
@@ -197,6 +218,10 @@ class Client:
         """Refuses, or revokes what was approved."""
         return self._submit(Verb.DENY, wire.Subscription(address).encode())
 
+    def presence_of(self, address):
+        """What the sessions of a bare address show, as last heard; none is there: []."""
+        return [one for one in self._shown.values() if bare(one.address) == address]
+
     @property
     def roster(self):
         """{address: wire.Contact}, as last heard from the server."""
@@ -272,6 +297,7 @@ class Client:
             line = await transport.connect(step.url, self._tls)
         except CrosspointError as error:
             self.routes.failed(False)
+            self._tell_failure(error)
             return error
         self._transport, self._cause = line, None
         fault = False
@@ -285,7 +311,8 @@ class Client:
         return await self._hang_up(line, self._cause or error, fault)
 
     async def _converse(self, line, step):
-        self.session.connect(self._now(), line.secure, step.hops, step.came_from, step.ticket or self._own_ticket(step))
+        ticket = step.ticket or self._own_ticket(step)
+        self.session.connect(self._now(), line.secure, step.hops, step.came_from, ticket, line.binding)
         self._flush()
         closing = asyncio.ensure_future(self._closing.wait())
         reading = None
@@ -324,7 +351,14 @@ class Client:
         await line.close()
         if logged_in and not self._closing.is_set():
             self._events.put(events.Disconnected(error))
+        elif not logged_in:
+            self._tell_failure(error)
         return error
+
+    def _tell_failure(self, error):
+        """An attempt that led to no session. Before the first one somebody waits, and should see why."""
+        self._last = error
+        log.log(logging.INFO if self._been_online else logging.WARNING, "no session at %s: %s", self._step.url.text, error)
 
     def _own_ticket(self, step):
         """The ticket of our last login at this URL. It opens the account once, so it is gone from here on."""
@@ -352,11 +386,13 @@ class Client:
         if self.session.granted:
             ticket, seconds = self.session.granted
             self._state.set_ticket((ticket, time.time() + seconds, self._step.url.text))
-        self._drain_until = 0.0
+        self._drain_until, self._been_online = 0.0, True
+        if not event.resumed:
+            self._shown.clear()
         self._settling = asyncio.get_running_loop().call_later(routes.SETTLED_SECONDS, self._settled)
         self._online.set()
         self._events.put(events.Connected(event.address, event.resumed, event.node))
-        if event.resumed and not self.session.inbox.syncing:
+        if not self.session.inbox.syncing and (event.resumed or not self.session.config.sync):
             self._synchronized.set()
 
     def _settled(self):
@@ -384,24 +420,40 @@ class Client:
 
     def _on_noticed(self, event):
         if event.verb == Verb.PRESENCES:
+            self._remember(event.value)
             self._presence.replace(lambda old: old.address == event.value.address, event.value)
         else:
             self._events.put(events.of_notice(event.verb, event.value))
 
+    def _remember(self, shown):
+        if shown.show != wire.Show.UNAVAILABLE:
+            if len(self._shown) < PRESENCES_MAX or shown.address in self._shown:
+                self._shown[shown.address] = shown
+        elif "/" in shown.address:
+            self._shown.pop(shown.address, None)
+        else:
+            # Of a bare address: none of his sessions is there.
+            self._shown = {address: one for address, one in self._shown.items() if bare(address) != shown.address}
+
+    def _follow(self, redirect, here):
+        followed = self.routes.redirect(redirect, here, self._step.url.secure)
+        self._events.put(events.Redirected(redirect.node, tuple(redirect.urls), followed))
+        return followed
+
     def _on_redirected(self, event):
         here = event.node or self._step.node
         if not event.online:
-            followed = self.routes.redirect(event.redirect, here)
+            followed = self._follow(event.redirect, here)
             self._cause = ConnectionLost("sent elsewhere" if followed else "sent in a circle, or nowhere")
             return
-        wait = event.redirect.after / 1000
+        wait = min(event.redirect.after / 1000, routes.ADVICE_SECONDS_MAX)
         wait += self._random() * max(0.0, 0.8 * (self._drain_until - self._now()) - wait)
         if self._moving is None:
             self._moving = asyncio.get_running_loop().call_later(wait, self._move, event.redirect, here)
 
     def _move(self, redirect, here):
         """Leaves for where a REDIRECT within the session pointed, without BYE: the session goes on there."""
-        if self._transport and self.routes.redirect(dataclasses.replace(redirect, after=0), here):
+        if self._transport and self._follow(dataclasses.replace(redirect, after=0), here):
             self._drop(ConnectionLost("sent elsewhere"))
 
     def _on_draining(self, event):

@@ -96,5 +96,9 @@ class ConnectionLost(CrosspointError):
     """The connection could not be made, or ended."""
 
 
+class OutboxFull(CrosspointError):
+    """Too much waits for the server already: nothing was taken. Wait until some of it is accepted, by `drain` or a `Pending`."""
+
+
 class Closed(CrosspointError):
     """The client was closed, so what was asked of it will not happen any more."""

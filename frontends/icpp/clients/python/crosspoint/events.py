@@ -100,6 +100,15 @@ class Draining:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Redirected:
+    """A server sends us to another node; `followed`: whether we go. It is not followed in a circle, too often, or out of encryption."""
+
+    node: str | None
+    urls: tuple
+    followed: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Notice:
     """A refusal that belongs to no request."""
 

@@ -25,7 +25,7 @@ from . import wire
 from .errors import CrosspointError
 
 # SPEC.md section 5 asks for 1,024; the more, the longer a page of SYNC may be.
-SEEN_MAX = 4096
+SEEN_MAX = 8192
 JOURNAL_LINES_MAX = 4096
 
 
@@ -45,6 +45,7 @@ class State:
 
     def __init__(self):
         self.outbox = {}
+        self.outbox_bytes = 0
         self.seen = collections.OrderedDict()
         self.epoch = self.offset = 0
         self.ticket = None
@@ -56,12 +57,14 @@ class State:
         """A frame that must reach the server; returns its `Outgoing`."""
         self.serial += 1
         item = self.outbox[self.serial] = Outgoing(self.serial, int(verb), int(flags), body)
+        self.outbox_bytes += len(body)
         self._note("out", item.serial, item.verb, item.flags, body.hex())
         return item
 
     def done(self, item):
         """The server has accepted it."""
-        self.outbox.pop(item.serial, None)
+        if self.outbox.pop(item.serial, None):
+            self.outbox_bytes -= len(item.body)
         self._note("done", item.serial)
 
     def saw(self, key):
@@ -195,6 +198,7 @@ class FileState(State):
         if generation == str(self.generation).encode():
             for line in lines[:-1]:
                 self._replay(*json.loads(line))
+        self.outbox_bytes = sum(len(one.body) for one in self.outbox.values())
 
     def _take_image(self, image):
         self.generation, self.serial, self.resource = image["generation"], image["serial"], image["resource"]
