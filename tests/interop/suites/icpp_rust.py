@@ -254,6 +254,7 @@ async def what_is_written_without_a_server_is_sent_by_the_next_program(server, r
         await asyncio.to_thread(server.start)
         romeo.start()
         await juliet.heard("late")
+        await romeo.saw("event Synced", 20)
         romeo.kill()
         romeo.start()
         await romeo.saw("event Synced", count=2)

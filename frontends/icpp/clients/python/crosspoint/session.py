@@ -329,7 +329,9 @@ class Session:
         name = scram.choose(offered, self.secure, config.mechanism, self.binding)
         if name is None:
             raise AuthenticationFailed("no way to log in: the server offers %s" % (" ".join(offered) or "nothing"))
-        self.exchange = scram.mechanism(name, config.account.partition("@")[0], config.password, self.nonce, self.binding)
+        # Where the application wants it without, though it is offered, nothing is said of a binding: it is not the server that lacks it.
+        binding = None if name + scram.PLUS in offered else self.binding
+        self.exchange = scram.mechanism(name, config.account.partition("@")[0], config.password, self.nonce, binding)
         self._authenticate(wire.Auth(self.exchange.first(), name))
 
     def _authenticate(self, auth):

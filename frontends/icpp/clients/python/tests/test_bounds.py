@@ -155,6 +155,16 @@ class ChannelBinding(unittest.TestCase):
         with self.assertRaises(AuthenticationFailed):
             scram.mechanism("SCRAM-SHA-256-PLUS", "romeo", "secret")
 
+    def test_what_the_application_does_not_want_is_not_said_to_be_missing(self):
+        """A server that offers to bind, and is told that it does not, thinks that somebody sits in between."""
+        for mechanism, offered, header in (("SCRAM-SHA-256", self.OFFERED, b"n,,"), (None, ("SCRAM-SHA-256",), b"y,,"),
+                                           (None, self.OFFERED, b"p=tls-server-end-point,,")):
+            script = Script(mechanism=mechanism)
+            script.welcome = wire.Welcome(node="n1", mechanisms=offered)
+            script.connect(binding=self.BINDING)
+            auth, = script.say(Frame(Verb.WELCOME, script.welcome.encode()))
+            self.assertTrue(wire.Auth.decode(auth.body).data.startswith(header))
+
     def test_a_certificate_that_is_none_binds_nothing(self):
         for data in (b"", b"\x30", b"\x30\x82", b"\x30\x03\x30\x01\x00", None):
             self.assertIsNone(transport.end_point(data))
