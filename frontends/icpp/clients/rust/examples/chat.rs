@@ -131,7 +131,9 @@ async fn act(client: &Client, to: &mut String, line: &str) -> Result<(), Box<dyn
             }
         }
         "/history" => {
-            for message in client.history(to, 0, 20).await?.messages {
+            let page = client.history(to, 0, 20).await?;
+            // Receipts, edits and recalls are there, too.
+            for message in page.messages.iter().filter(|message| message.verb.is_none()) {
                 println!("{}: {}", message.sender(), message.text());
             }
         }

@@ -17,7 +17,7 @@
 
 use std::process::ExitCode;
 
-use crosspoint_client::core::{Event, Incoming, Outgoing, ToRoom};
+use crosspoint_client::core::{Event, Incoming, Outgoing};
 use crosspoint_client::{Client, FileStore};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -88,7 +88,7 @@ fn join(client: &Client, line: &str) -> Result<(), Failure> {
     let (Some(room), Some(nick)) = (words.next(), words.next()) else {
         return Err("/join ROOM NICK".into());
     };
-    Ok(client.tell_room(&ToRoom::join(room, nick))?)
+    Ok(client.room(room).join(nick)?)
 }
 
 fn say(client: &Client, line: &str, number: u64) {

@@ -19,7 +19,7 @@ pub mod store;
 
 #[cfg(feature = "tokio")]
 pub use driver::{
-    Builder, Client, ConnectError, Events, Messages, Page, Presences, RequestFailed, SendError, Sent, TrustError,
+    Builder, Client, ConnectError, Events, Messages, Page, Presences, RequestFailed, Room, SendError, Sent, TrustError,
 };
 pub use store::{FileStore, MemoryStore, StateStore};
 

@@ -5,16 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crosspoint_icpp::codec::MessageId;
 use crosspoint_icpp::codec::presence::Show;
+use crosspoint_icpp::codec::rooms::tag;
+use crosspoint_icpp::codec::{MessageId, Verb};
 use tokio::sync::{oneshot, watch};
 
 use super::builder::Builder;
+use super::room::Room;
 use super::streams::{Events, Messages, Presences};
 use super::{RequestFailed, SendError, Shared, State, fresh_id};
 use crate::core::{
     Activity, AddressList, Answer, Contact, Core, Ending, Final, ListChange, Outgoing, Received, Refused, RequestId,
-    Shown, Subscribe, ToRoom,
+    RoomList, Shown, Subscribe, ToRoom,
 };
 
 /// One user's client. Clones are handles to the same one; when the last is dropped, it says goodbye and ends.
@@ -161,7 +163,10 @@ impl Client {
         self.queue(|core, id| core.receipt(id, of, displayed))?.await
     }
 
-    fn queue(&self, call: impl FnOnce(&mut Core, MessageId) -> Result<(), Refused>) -> Result<Sent, Refused> {
+    pub(super) fn queue(
+        &self,
+        call: impl FnOnce(&mut Core, MessageId) -> Result<(), Refused>,
+    ) -> Result<Sent, Refused> {
         let id = fresh_id();
         self.shared.with(|state| {
             let (sender, accepted) = oneshot::channel();
@@ -214,6 +219,14 @@ impl Client {
     pub fn set_presence(&self, show: Show, priority: i8, status: &str) -> Result<(), Refused> {
         self.shared
             .with(|state| state.core.set_presence(show, priority, status))
+    }
+
+    /// Shows something to one address alone; not again after a new login.
+    ///
+    /// Errors: [`Refused::NotConnected`] without a session.
+    pub fn show_to(&self, address: &str, show: Show, priority: i8, status: &str) -> Result<(), Refused> {
+        self.shared
+            .with(|state| state.core.show_to(address, show, priority, status))
     }
 
     /// Nobody looks: slower heartbeats, no typing, presence later.
@@ -290,6 +303,12 @@ impl Client {
         self.change_list(AddressList::White, change).await
     }
 
+    /// Takes addresses off the white list.
+    pub async fn disallow(&self, addresses: &[&str]) -> Result<(), RequestFailed> {
+        self.change_list(AddressList::White, ListChange::Remove(addresses))
+            .await
+    }
+
     /// The white list, and whether it is in force.
     pub async fn allowed(&self) -> Result<(Vec<String>, bool), RequestFailed> {
         match self.ask(|core| core.list(AddressList::White)).await? {
@@ -313,12 +332,20 @@ impl Client {
         self.history_page(with, bound, limit, true).await
     }
 
-    /// A page of what was said in a room: before `bound`, 0 for the newest.
-    pub async fn room_history(&self, room: &str, bound: u64, limit: u16) -> Result<Page, RequestFailed> {
-        match self.ask(|core| core.room_history(room, bound, limit, false)).await? {
-            Answer::History { messages, bound, more } => Ok(Page { messages, bound, more }),
-            _ => Err(RequestFailed::Ended),
+    /// A room, to enter and speak in. Nothing is said by this.
+    #[must_use]
+    pub fn room(&self, address: &str) -> Room {
+        Room::new(self.clone(), address)
+    }
+
+    /// A page of the public rooms: behind this address, or (empty) the first ones.
+    pub async fn rooms(&self, after: &str, limit: u16) -> Result<RoomList, RequestFailed> {
+        let mut asked = ToRoom::new(Verb::Rooms, "").with(tag::LIMIT, &limit.to_le_bytes());
+        if !after.is_empty() {
+            asked = asked.text(tag::AFTER, after);
         }
+        let answer = self.ask_room(&asked).await?;
+        Ok(RoomList::read(&answer).unwrap_or_default())
     }
 
     /// Says something to a room: [`ToRoom::join`] and the like. What it answers arrives as [`Incoming::Room`].
@@ -330,6 +357,19 @@ impl Client {
     pub async fn ask_room(&self, asked: &ToRoom) -> Result<Vec<u8>, RequestFailed> {
         match self.ask(|core| core.ask_room(asked)).await? {
             Answer::Room(body) => Ok(body),
+            _ => Err(RequestFailed::Ended),
+        }
+    }
+
+    pub(super) async fn room_history(
+        &self,
+        room: &str,
+        bound: u64,
+        limit: u16,
+        forwards: bool,
+    ) -> Result<Page, RequestFailed> {
+        match self.ask(|core| core.room_history(room, bound, limit, forwards)).await? {
+            Answer::History { messages, bound, more } => Ok(Page { messages, bound, more }),
             _ => Err(RequestFailed::Ended),
         }
     }
