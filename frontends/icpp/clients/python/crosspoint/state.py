@@ -182,9 +182,20 @@ class FileState(State):
             sink.flush()
             os.fsync(sink.fileno())
         os.replace(beside, self.path)
+        self._settle_folder()
         os.ftruncate(self.journal, 0)
         self._write(str(self.generation))
         self.lines, self.unsafe = 0, False
+
+    def _settle_folder(self):
+        """The new name is on the disk before the journal is emptied: or, after a power cut, neither would have what it held."""
+        if not self.durable or not hasattr(os, "O_DIRECTORY"):
+            return
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _load(self):
         if self.path.exists():
@@ -196,8 +207,11 @@ class FileState(State):
         with open(os.dup(self.journal), "rb") as source:
             generation, *lines = source.read().split(b"\n")
         if generation == str(self.generation).encode():
-            for line in lines[:-1]:
-                self._replay(*json.loads(line))
+            try:
+                for line in lines[:-1]:
+                    self._replay(*json.loads(line))
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                raise CrosspointError("%s.journal is damaged: %s" % (self.path, error)) from None
         self.outbox_bytes = sum(len(one.body) for one in self.outbox.values())
 
     def _take_image(self, image):
