@@ -103,7 +103,7 @@ impl Client {
         }
     }
 
-    /// Messages and all that belongs to them.
+    /// Messages and all that belongs to them. Keep a handle of the client beside it: the stream ends when the client does.
     #[must_use]
     pub fn messages(&self) -> Messages {
         Messages::new(self.shared.clone())

@@ -12,6 +12,26 @@ use crate::core::{Affiliation, Outgoing, Refused, Role, RoomMember, RoomSettings
 
 /// One room, by its bare address. Made by [`Client::room`].
 ///
+/// ```no_run
+/// # async fn example(client: crosspoint_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use crosspoint_client::core::{Incoming, RoomWord};
+///
+/// let (garden, mut messages) = (client.room("garden@rooms.example.org"), client.messages());
+/// garden.join("juliet")?;
+/// while let Some(incoming) = messages.next().await {
+///     match incoming {
+///         Incoming::Message(message) => println!("{}: {}", message.from, message.text()),
+///         Incoming::Room { verb, body } => match RoomWord::read(verb, &body) {
+///             Some(RoomWord::Occupant(one)) if one.is_self() => drop(garden.say("Ay me")?),
+///             word => println!("* {word:?}"),
+///         },
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// What returns at once goes by the outbox: the room does it, or says [`RoomWord::Refused`](crate::core::RoomWord::Refused). What is
 /// awaited is done, durably.
 #[derive(Debug, Clone)]
