@@ -348,7 +348,7 @@ impl Client {
         Ok(RoomList::read(&answer).unwrap_or_default())
     }
 
-    /// Says something to a room: [`ToRoom::join`] and the like. What it answers arrives as [`Incoming::Room`].
+    /// Says something to a room: [`ToRoom::join`] and the like. What it answers arrives as [`Incoming::Room`](crate::core::Incoming::Room).
     pub fn tell_room(&self, said: &ToRoom) -> Result<(), Refused> {
         self.shared.with(|state: &mut State| state.core.tell_room(said))
     }
