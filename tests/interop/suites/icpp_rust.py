@@ -15,7 +15,7 @@ from interop.pipes import Pipe, Talker, example
 from interop.programs import eventually
 from interop.stage import Stage, Tally, expect, expect_equal, perform
 
-from .icpp_cluster import Cluster
+from .icpp_cluster_stage import Cluster
 
 stage = Stage()
 play = stage.play
