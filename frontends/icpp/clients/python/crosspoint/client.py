@@ -124,12 +124,13 @@ class Client:
             self._empty.clear()
             await self._first(self._empty)
 
-    async def close(self) -> None:
-        """Says goodbye and ends. What was not accepted stays in the state file, if there is one."""
+    async def close(self, failed: bool = False) -> None:
+        """Says goodbye and ends. What was not accepted stays in the state file, if there is one. What was handed out last counts as taken, unless
+        the application `failed` over it, as when it leaves `async with` by an exception: then it comes again in the next run."""
         if self._closing.is_set():
             return
         for stream in self._streams():
-            stream.finish(self._failure)
+            stream.finish(self._failure, failed)
         self.session.bye()
         self._flush()
         self._closing.set()
@@ -143,7 +144,7 @@ class Client:
         return await self.start()
 
     async def __aexit__(self, *failure: object) -> None:
-        await self.close()
+        await self.close(failed=failure[0] is not None)
 
     # --- streams ---
 

@@ -46,8 +46,10 @@ class Stream(typing.Generic[T]):
                 return
         self.put(value)
 
-    def finish(self, error: BaseException | None = None) -> None:
-        """Nothing more will come. What was handed out is taken; what was not stays with the server."""
+    def finish(self, error: BaseException | None = None, failed: bool = False) -> None:
+        """Nothing more will come. What was handed out is taken, unless the application `failed` over it; what was not stays with the server."""
+        if failed:
+            self.handed = None
         self.acknowledge()
         self.queue.clear()
         self.end = error or Closed("the client was closed")

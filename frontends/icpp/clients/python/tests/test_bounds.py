@@ -10,7 +10,7 @@ from crosspoint.errors import AuthenticationFailed
 from crosspoint.session import ANSWER_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_FRAMES_MAX
 from crosspoint.wire import Flag, Frame, Verb
 
-from .peer import ACCOUNT, PASSWORD, FakeServer, Script
+from .peer import ACCOUNT, PASSWORD, FakeServer, Script, deliver
 from .test_client import Plays, client, for_ever, going
 
 
@@ -103,6 +103,35 @@ class Mistakes(unittest.TestCase):
                 Client(account, PASSWORD, ["icpp://h"])
         with self.assertRaises(FileNotFoundError):
             Client(ACCOUNT, PASSWORD, ["icpps://h"], tls=pathlib.Path("/nowhere/certificate.pem"))
+
+
+class Failing(Plays):
+    async def test_a_message_that_the_application_fails_over_comes_again(self):
+        """Found by reading: leaving by an exception counted as having dealt with the message."""
+        synced = []
+
+        async def script(peer):
+            await peer.login()
+            synced.append(await peer.synced())
+            peer.say(deliver(7).verb, deliver(7).body)
+            await going(peer)
+
+        async def once(fails):
+            async with client(server, state=str(self.path)) as romeo:
+                message = await romeo.messages().get()
+                if fails:
+                    raise KeyError(message.text)
+                return message.text
+        async with FakeServer(script) as server:
+            for _ in range(2):
+                with self.assertRaisesRegex(KeyError, "7"):
+                    await once(True)
+            self.assertEqual(await once(False), "7")
+            with self.assertRaises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await once(False)
+        self.assertEqual([one.offset for one in synced[:3]], [0, 0, 0])
+        self.assertNotEqual(synced[3].offset, 0)
 
 
 class Caches(Plays):
