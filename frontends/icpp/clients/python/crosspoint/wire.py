@@ -526,19 +526,19 @@ class Message:
                                 (Tag.VERB, 1, "verb"))
 
     @property
-    def text(self):
+    def text(self) -> str:
         """What to show: the payload if it is plain text, else the fallback, which may be empty."""
         if self.content_type is None or self.content_type.lower().startswith("text/plain"):
             return self.payload.decode(errors="replace")
         return self.fallback or ""
 
     @property
-    def offset(self):
+    def offset(self) -> int:
         """Its place in the addressee's log, or 0 if it is in none."""
         return self.stamp if self.stamp & LOGGED else 0
 
     @property
-    def time(self):
+    def time(self) -> float:
         """Seconds since 1970."""
         return (self.stamp >> 20) / 1000
 
