@@ -220,6 +220,38 @@ fn what_is_asked_means_what_it_says() {
     assert_eq!((history.to.as_str(), means(&history)), (ROOM, is(RoomQuery::History)));
 }
 
+#[test]
+fn what_is_no_room_is_not_entered() {
+    for address in [
+        "garden@elsewhere.lit",
+        "juliet@montague.lit",
+        "rooms.lit",
+        "montague.lit",
+    ] {
+        for verb in [Verb::Create, Verb::Join, Verb::Show] {
+            let mut client = client();
+            let mut body = Vec::new();
+            write_text(&mut body, tag::ROOM, address);
+            write_text(&mut body, tag::NICK, "romeo");
+            client.push(verb, &body);
+            assert!(client.routed().is_empty(), "{address} is told nothing");
+            let told = client.told_one();
+            let refused = Body::read(Verb::Refused, &told.body).unwrap();
+            assert_eq!((told.verb, told.ack), (Verb::Refused, 1), "{verb:?} {address}");
+            assert_eq!(
+                (refused.text(tag::ROOM), refused.text(tag::NICK)),
+                (Some(address), Some("romeo"))
+            );
+            assert_eq!(refused.u8(tag::VERB), Some(Verb::Join as u8));
+            assert_eq!(refused.u16(tag::CONDITION), Some(Code::RemoteServerNotFound as u16));
+            // It is reliable: the client has it, and may say so.
+            client.received = 1;
+            client.push(Verb::Accepted, &[]);
+            assert!(!client.closed);
+        }
+    }
+}
+
 fn message(verb: Verb, to: &str, kind: u16, extensions: &[(u16, &[u8])], text: &str) -> (Envelope, Option<u64>) {
     let mut bytes = Vec::new();
     for (tag, value) in extensions {
@@ -397,12 +429,13 @@ fn nobody_speaks_as_a_room_who_is_none() {
         assert_eq!(romeo.told(), [], "{verb:?}");
     }
     let mut body = Vec::new();
-    write_text(&mut body, tag::ROOM, "romeo@montague.lit");
+    write_text(&mut body, tag::ROOM, ROOM);
     write_text(&mut body, tag::NICK, "orchard");
     ext::write(&mut body, tag::AFFILIATION, &[4]);
     let mut mallory = client();
     mallory.push(Verb::Join, &body);
     let (mut envelope, _) = mallory.routed().pop().unwrap();
+    envelope.to = jid(ROMEO);
     envelope.from = jid("mallory@evil.lit/x");
     let mut romeo = client();
     romeo.deliver(&envelope, Form::Plain, None);

@@ -9,6 +9,8 @@
 //! - Every failure counts, towards this connection's bound and, by `AuthFailed`, towards the engine's budgets.
 //! - Nobody is let into another account than the one that HELLO named.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use bytes::Bytes;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::{
@@ -19,9 +21,10 @@ use crosspoint_engine::session::{Action, Context, TlsFacts};
 use crate::codec::hello::{Auth, Hello};
 use crate::codec::{Code, Flags, Frame, Refusal, Verb, write_frame};
 use crate::config::IcppConfig;
-use crate::ticket::{Fingerprint, Right};
+use crate::ticket::{Fingerprint, Refused, Right};
 
 use super::Flow;
+use super::established::is_request;
 use super::write::Place;
 
 /// A client that is to prove who it is.
@@ -119,7 +122,7 @@ impl Login {
             Err(fault) => return fault.into(),
             Ok(Some(Verb::Auth)) => {}
             Ok(Some(Verb::Bye)) => return Flow::Finish,
-            Ok(Some(Verb::Ping)) => {
+            Ok(Some(Verb::Ping)) if is_request(frame) && frame.body.is_empty() => {
                 write_frame(
                     cx.outbox,
                     place.answer(Verb::Pong, Flags::NONE, frame.header.id, 0),
@@ -127,10 +130,15 @@ impl Login {
                 );
                 return Flow::Next;
             }
+            Ok(Some(Verb::Ping)) => return Flow::Fail(Code::Malformed),
             Ok(Some(_)) => return Flow::Fail(Code::UnexpectedVerb),
+            Ok(None) if is_request(frame) => {
+                place.refuse_by(cx.outbox, frame.header.id, 0, Code::UnsupportedVerb);
+                return Flow::Next;
+            }
             Ok(None) => return Flow::Next,
         }
-        if !frame.header.flags.has(Flags::REQ) || frame.header.id == 0 {
+        if !is_request(frame) {
             return Flow::Fail(Code::Malformed);
         }
         self.request = frame.header.id;
@@ -244,13 +252,18 @@ impl Login {
                 let right = config
                     .tickets
                     .read(&ticket, &self.account, &fingerprint, &config.node, cx.now);
-                if let Some(right) = right {
-                    self.fingerprint = Some(fingerprint);
-                    self.succeed(Some(right), cx);
-                    return Flow::Hold;
+                match right {
+                    Ok(right) => {
+                        self.fingerprint = Some(fingerprint);
+                        self.succeed(Some(right), cx);
+                        Flow::Hold
+                    }
+                    Err(why) => {
+                        config.figures.count_refused(why);
+                        cx.actions.push(Action::Continue);
+                        self.fail(Code::TicketInvalid, config, place, cx)
+                    }
                 }
-                cx.actions.push(Action::Continue);
-                self.fail(Code::TicketInvalid, config, place, cx)
             }
             other => {
                 self.step = other;
@@ -312,10 +325,12 @@ impl Login {
     }
 
     /// The ticket was good, or had been used.
-    pub(super) fn on_spent(&mut self, good: bool, cx: &mut Context<'_>) -> Flow {
+    pub(super) fn on_spent(&mut self, good: bool, config: &IcppConfig, cx: &mut Context<'_>) -> Flow {
         if !good {
+            config.figures.count_refused(Refused::Used);
             return Flow::Fail(Code::TicketInvalid);
         }
+        config.figures.tickets_used.fetch_add(1, Relaxed);
         self.enter(cx);
         Flow::Hold
     }

@@ -13,7 +13,7 @@ use crate::codec::ext;
 use crate::codec::presence::{Presence, Show};
 use crate::codec::rooms::{Body, tag, write_text};
 use crate::codec::sync::History;
-use crate::codec::{Code, Frame, Verb, write_frame};
+use crate::codec::{Code, Flags, Frame, Verb, write_frame};
 use crate::config::IcppConfig;
 use crate::rooms;
 
@@ -29,10 +29,11 @@ pub(super) fn push(
     verb: Verb,
     frame: &Frame<'_>,
     config: &IcppConfig,
+    place: Place,
     run: &mut Run<'_>,
     cx: &mut Context<'_>,
 ) -> Flow {
-    if frame.header.id != 0 || is_request(frame) {
+    if frame.header.id != 0 || frame.header.flags.has(Flags::REQ) {
         return Flow::Fail(Code::Malformed);
     }
     let body = match Body::read(verb, frame.body) {
@@ -55,6 +56,10 @@ pub(super) fn push(
             (Kind::Presence(PresenceKind::Available), to)
         }
     };
+    if kind == Kind::Presence(PresenceKind::Available) && !config.has_room(&to) {
+        session.inbound.receive(true);
+        return session.refuse_entry(&to, config, place, cx);
+    }
     let number = session.inbound.receive(false);
     cx.actions.push(Action::Route {
         envelope: Envelope {
@@ -145,6 +150,16 @@ impl Established {
         Some(self.keep(start, delivery, config, cx))
     }
 
+    /// Nobody enters what is no room: presence to elsewhere is answered by nobody, and the client would wait for ever.
+    fn refuse_entry(&mut self, to: &Jid, config: &IcppConfig, place: Place, cx: &mut Context<'_>) -> Flow {
+        let start = cx.outbox.len();
+        let ack = self.ack();
+        write_frame(cx.outbox, place.push(Verb::Refused, ack), |out| {
+            refused(out, to, Verb::Join, Code::RemoteServerNotFound as u16);
+        });
+        self.keep_frame(start, None, None, config, cx)
+    }
+
     fn write_refused(&mut self, envelope: &Envelope, verb: Verb, by_server: bool, place: Place, cx: &mut Context<'_>) {
         let ack = self.ack();
         let condition = envelope
@@ -153,9 +168,7 @@ impl Established {
         // A room's own word does not say which way somebody wanted in.
         let verb = if by_server { Verb::Join } else { verb };
         write_frame(cx.outbox, place.push(Verb::Refused, ack), |out| {
-            write_whose(out, &envelope.from);
-            ext::write(out, tag::VERB, &[verb as u8]);
-            ext::write(out, tag::CONDITION, &condition.to_le_bytes());
+            refused(out, &envelope.from, verb, condition);
         });
     }
 
@@ -192,6 +205,13 @@ fn write_whose(out: &mut Vec<u8>, from: &Jid) {
     if let Some(nick) = from.resource() {
         write_text(out, tag::NICK, nick);
     }
+}
+
+/// The body of REFUSED.
+fn refused(out: &mut Vec<u8>, from: &Jid, verb: Verb, condition: u16) {
+    write_whose(out, from);
+    ext::write(out, tag::VERB, &[verb as u8]);
+    ext::write(out, tag::CONDITION, &condition.to_le_bytes());
 }
 
 /// A body of extensions, in pieces that frames hold: each but the last is closed as soon as it is this long.
