@@ -6,7 +6,6 @@ Over ICPP a message is acknowledged when it is durable or in its addressee's han
 
 import csv
 import os
-import pathlib
 import secrets
 import subprocess
 import urllib.request
@@ -16,9 +15,6 @@ from .server import ADMIN_PORT, DOMAIN, PASSWORD, PORT, START_SECONDS, Server, l
 
 ICPP_PORT, ICPPS_PORT, TRUNK_PORT = 5299, 5300, 5298
 ICPP_PORTS = {"plain": ICPP_PORT, "tls": ICPPS_PORT}
-# A front-end knows one back-end, or several.
-SEVERAL = "back_ends" in (pathlib.Path(__file__).resolve().parents[3] / "crosspoint.example.toml").read_text()
-BACK_END_KEY = "edge.back_ends" if SEVERAL else "edge.back_end"
 DURABLE = "acknowledged when durable or in the addressee's hands"
 VOLATILE = "acknowledged when taken, kept for nobody (NOSTORE)"
 
@@ -111,7 +107,7 @@ class CrosspointIcppFront(CrosspointIcpp):
         self.back.settings = {"icpp.cluster_key": self.key, "role": "backend", "icpp.node": "back",
                               "icpp.trunk_listen": trunks}
         self.settings = {"icpp.cluster_key": self.key, "role": "frontend", "icpp.node": "front",
-                         BACK_END_KEY: trunks, "edge.urls": "icpp://%s:%d" % (self.address, ICPP_PORT)}
+                         "edge.back_ends": trunks, "edge.urls": "icpp://%s:%d" % (self.address, ICPP_PORT)}
 
     def start(self):
         self.key.touch(mode=0o600)

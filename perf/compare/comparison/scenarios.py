@@ -29,7 +29,7 @@ COPIES_PER_S = (1250, 5000, 20_000, 80_000, 320_000, 640_000, 1_280_000, 2_560_0
 STEADY_COPIES_PER_S = 160_000
 CROSSING_SHARDS, CROSSING = 2, 0.5
 # Items from shard to shard for each message: at most where none should cross, and at least for each that should.
-CROSSED_MOST, CROSSED_LEAST = 0.05, 0.8
+CROSSED_MOST, CROSSED_LEAST = 0.05, 0.5
 SUSTAINED = 0.95
 # What is promised of a message, where nothing else is asked for.
 NOTHING, SAFE = "nothing is acknowledged", "acknowledged when safe (XEP-0198)"
@@ -49,6 +49,7 @@ COLUMNS = {
     "store_per_s": ("store: a second", "%.0f", None),
     "drain_per_s": ("drain: a second", "%.0f", None),
     "uncrossed_cpu_us": ("with none crossing: server CPU, us each", "%.2f", None),
+    "crossed": ("from shard to shard, items a message", "%.2f", None),
     "efficiency": ("efficiency that is left, %", "%.0f", None),
     "session_bytes": ("memory of a session, bytes", "%.0f", "less"),
     "start_mib": ("memory without sessions, MiB", "%.0f", None),
@@ -127,8 +128,8 @@ def chat(window, **session):
 
 def crossing(window):
     """Pairs in a closed loop on two shards, which share their cores with the load: first none of the pairs have their users
-    on different shards, then half of them. The server counts what crosses, so a share that is not what was asked for is no
-    figure.
+    on different shards, then half of them. Who crosses is slower, and a closed loop then sends less of it: the server counts
+    what crosses, the row says it, and far less than was asked for is no figure.
     """
     def carry_out(bench, server, mode):
         found = []
@@ -141,7 +142,7 @@ def crossing(window):
             crossed = (server.figure("crosspoint_mailbox_items_total") - before) / run["whole"]["messages_sent"]
             if not (crossed <= CROSSED_MOST if share == 0 else crossed >= CROSSED_LEAST * share):
                 raise loadgen.Failed("%.0f %% of the pairs were to cross, %.2f items a message did" % (100 * share, crossed))
-            found.append(costs(loadgen.figures(run, "messages_received")))
+            found.append({**costs(loadgen.figures(run, "messages_received")), "crossed": crossed})
         none, half = found
         return {**half, "uncrossed_cpu_us": none["cpu_us"], "efficiency": 100 * none["cpu_us"] / half["cpu_us"]}
     return carry_out
@@ -239,7 +240,7 @@ LATENCY = ("per_second", "p50_us", "p99_us", "p999_us", "max_us", "cpu_us")
 FANOUT = ("per_second", "per_cpu_second", "p99_us")
 LOGIN = ("per_second", "per_cpu_second", "again_per_cpu_second")
 
-CROSS = ("per_second", "cpu_us", "uncrossed_cpu_us", "efficiency")
+CROSS = ("per_second", "crossed", "cpu_us", "uncrossed_cpu_us", "efficiency")
 
 TABLE = (
     Scenario("chat-1", "Chat, %d pairs, one message in flight each way" % PAIRS, COST, chat(1),

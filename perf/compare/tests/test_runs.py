@@ -94,7 +94,7 @@ class Scenarios(unittest.TestCase):
 
     def test_crossing_is_what_is_left_of_the_efficiency_without(self):
         bench, row = self.crossing(7, 8, 8, 58)
-        self.assertEqual(row, {"per_second": 800.0, "cpu_us": 4.0, "uncrossed_cpu_us": 3.0, "efficiency": 75.0})
+        self.assertEqual(row, {"per_second": 800.0, "cpu_us": 4.0, "crossed": 0.5, "uncrossed_cpu_us": 3.0, "efficiency": 75.0})
         told = [document for _, document in bench.generator.told]
         self.assertEqual([document["scenario"]["chat"]["crossing"] for document in told],
                          [{"shards": 2, "share": 0.0}, {"shards": 2, "share": 0.5}])

@@ -170,7 +170,7 @@ class Targets(unittest.TestCase):
         self.assertEqual((target["target"]["addresses"], target["target"]["xmpp"]),
                          ([front.address + ":5300"], front.back.address + ":5222"))
         self.assertEqual((front.settings["role"], front.back.settings["role"]), ("frontend", "backend"))
-        self.assertEqual(front.settings[crosspoint.BACK_END_KEY], front.back.settings["icpp.trunk_listen"])
+        self.assertEqual(front.settings["edge.back_ends"], front.back.settings["icpp.trunk_listen"])
         self.assertEqual((front.pin, front.back.pin), (["taskset", "-c", "1"], ["taskset", "-c", "1"]))
 
 

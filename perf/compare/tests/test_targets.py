@@ -26,7 +26,7 @@ def rows(**changes):
         ("rooms-1-steady", "plain", "crosspoint-icpp"): [{"per_cpu_second": 3e6}],
     }
     for server in ("crosspoint-icpp", "crosspoint-icpp-volatile"):
-        found["cross-32", "plain", server] = [{"cpu_us": 0.4, "uncrossed_cpu_us": 0.3, "efficiency": 75.0}]
+        found["cross-32", "plain", server] = [{"cpu_us": 0.4, "uncrossed_cpu_us": 0.3, "crossed": 0.47, "efficiency": 75.0}]
     return {**found, **changes.get("changed", {})}
 
 
@@ -57,6 +57,10 @@ class Verdicts(unittest.TestCase):
         found = rows(changed={("chat-1", "plain", "crosspoint-icpp"): cpu(2.31),
                               ("cross-32", "plain", "crosspoint-icpp-volatile"): [{"efficiency": 74.9}]})
         self.assertEqual(verdicts(found), ["met", "met", "**missed**", "met", "**missed**", "met"])
+
+    def test_how_much_really_crossed_stands_beside_the_verdict(self):
+        lines = [line for line in targets.icpp(rows()) if "0.47 items a message" in line]
+        self.assertEqual(len(lines), 2)
 
     def test_medians_are_of_all_rounds(self):
         found = rows(changed={("chat-1", "plain", "crosspoint-icpp"): cpu(9.0) + cpu(2.2) + cpu(2.1)})

@@ -49,9 +49,6 @@ COUNTED = {
     "room-10k": "room_received", "rtb": "resumed", "mixed": "resumed",
 }
 TRUNK_PORT = 5298
-# A front-end knows one back-end, or several.
-SEVERAL = "back_ends" in (servers.REPOSITORY / "crosspoint.example.toml").read_text()
-BACK_END_KEY = "edge.back_ends" if SEVERAL else "edge.back_end"
 WRONG = ("lost", "duplicated", "reordered", "damaged")
 
 
@@ -160,7 +157,7 @@ class FrontEnd(servers.Crosspoint):
         trunks, key = "%s:%d" % (self.back_end.address, TRUNK_PORT), folder / "cluster.key"
         key.write_bytes(random.randbytes(32))
         for node, role, settings in ((self.back_end, "backend", {"icpp.trunk_listen": trunks}),
-                                     (self, "frontend", {BACK_END_KEY: trunks, "edge.urls": self.icpp_url("icpp")})):
+                                     (self, "frontend", {"edge.back_ends": trunks, "edge.urls": self.icpp_url("icpp")})):
             settings = {"role": role, "icpp.node": role, "icpp.cluster_key": key, **settings}
             node.settings = {"arguments": [word for pair in settings.items() for word in ("--set", "%s=%s" % pair)]}
 
