@@ -291,6 +291,7 @@ impl World {
             }
             self.inboxes[shard].give_back(from, chunk);
         }
+        home.mailed();
         taken
     }
 
@@ -318,6 +319,7 @@ impl World {
             self.shards[shard].begin(self.now);
             self.shards[shard].mail(item);
         }
+        self.shards[shard].mailed();
         self.answers = answers;
         true
     }
@@ -435,6 +437,8 @@ fn icpp_config() -> IcppConfig {
         tickets: Tickets::new([7; 32], 0),
         drain_ms: 0,
         drain_to: None,
+        homes: Vec::new(),
+        figures: Arc::default(),
         trunk: None,
     }
 }

@@ -120,7 +120,14 @@ pub trait Frontend: Send {
         None
     }
 
-    /// A connection asked for by [`RelayHost::connect`] is there: makes its session. `None`: it is closed again.
+    /// How a connection asked for by [`RelayHost::connect`] is encrypted: our end of the cipher, which is given nothing at
+    /// first and has something to send. `None`: not at all. Asked for when it is made.
+    fn cipher_towards(&mut self, key: u32) -> Option<Box<dyn Cipher>> {
+        let _ = key;
+        None
+    }
+
+    /// A connection asked for by [`RelayHost::connect`] is there, and its handshake is over: makes its session. `None`: it is closed again.
     fn connected(&mut self, key: u32, id: SessionId, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
         let _ = (key, id, cx);
         None

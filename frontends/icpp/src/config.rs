@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
+use crate::figures::IcppFigures;
 use crate::limits::Limits;
+use crate::redirect::Home;
 use crate::ticket::Tickets;
 use crate::trunk::TrunkConfig;
 
@@ -36,6 +38,10 @@ pub struct IcppConfig {
     pub trunk: Option<Arc<TrunkConfig>>,
     /// Where clients are sent in a drain; nowhere if empty.
     pub drain_to: Option<Target>,
+    /// Which accounts belong to which server; those of other slots are everybody's.
+    pub homes: Vec<Home>,
+    /// What all shards count together.
+    pub figures: Arc<IcppFigures>,
 }
 
 /// A front-end to which clients are sent.

@@ -16,6 +16,8 @@ pub mod config;
 #[cfg(feature = "front")]
 pub mod edge;
 #[cfg(feature = "front")]
+pub mod figures;
+#[cfg(feature = "front")]
 mod front;
 #[cfg(feature = "front")]
 pub mod limits;
@@ -23,6 +25,8 @@ pub mod limits;
 mod neutral;
 #[cfg(feature = "front")]
 mod parts;
+#[cfg(feature = "front")]
+mod prometheus;
 #[cfg(feature = "front")]
 mod queries;
 #[cfg(feature = "front")]

@@ -64,7 +64,10 @@ impl Established {
         match verb {
             Some(Verb::Note) if self.flags.background || self.flags.away => cx.outbox.truncate(start),
             Some(Verb::Note) => {}
-            Some(_) => return self.keep(start, delivery, config, cx),
+            Some(_) => {
+                self.told_ms = cx.now.ms as u32;
+                return self.keep(start, delivery, config, cx);
+            }
             // Nothing that a client could be told: it waits for nobody.
             None => {
                 if let Some(record) = delivery.record {

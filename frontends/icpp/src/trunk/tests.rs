@@ -35,6 +35,7 @@ impl Bench {
             key: ClusterKey([1; 32]),
             shards: 2,
             nodes: nodes.clone(),
+            figures: Arc::default(),
         });
         let peer = Peer {
             address: [127, 0, 0, 1].into(),

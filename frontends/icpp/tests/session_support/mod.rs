@@ -56,6 +56,8 @@ pub fn config(limits: Limits) -> IcppConfig {
         limits,
         trunk: None,
         tickets: Tickets::new([7; 32], 0),
+        homes: Vec::new(),
+        figures: Arc::default(),
         drain_ms: 5_000,
         drain_to: None,
     }
