@@ -12,6 +12,8 @@ use crate::codec;
 pub struct Limits {
     /// Milliseconds from the connection to the end of the login.
     pub login_ms: u64,
+    /// Frames between HELLO and the end of the login.
+    pub login_frames: u16,
     /// Failed AUTHs of one connection, after which it is closed.
     pub auth_attempts: u8,
     /// Largest frame after the login, in bytes.
@@ -48,6 +50,7 @@ impl Limits {
     /// The defaults, as documented in the shipped example configuration.
     pub const DEFAULT: Limits = Limits {
         login_ms: 30_000,
+        login_frames: 100,
         auth_attempts: 3,
         frame_bytes: codec::FRAME_BYTES,
         heartbeat_s: 120,
@@ -72,6 +75,10 @@ impl Limits {
     pub const fn check(&self) -> Result<(), &'static str> {
         if self.frame_bytes < codec::FRAME_BYTES || self.frame_bytes > 1024 * 1024 {
             return Err("frame_bytes must be between 65536 and 1048576");
+        }
+        // A failed AUTH is two frames at most, and so is one that is taken back for another.
+        if (self.login_frames as u32) < 4 * self.auth_attempts as u32 {
+            return Err("login_frames must leave room for auth_attempts");
         }
         if self.window == 0 || self.unacked_frames == 0 || self.auth_attempts == 0 || self.history_page == 0 {
             return Err("window, unacked_frames, auth_attempts and history_page must be above 0");

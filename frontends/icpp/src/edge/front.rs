@@ -233,6 +233,8 @@ impl EdgeFront {
                 }
                 return;
             }
+            // Words that the ends of a trunk have for each other, about nobody: not for clients.
+            Some(Verb::Open | Verb::Topology) => return,
             verb => {
                 let Some(row) = rows.get(slot).filter(|row| !row.closing) else {
                     return;

@@ -270,6 +270,18 @@ fn a_client_is_passed_on_to_the_shard_where_its_account_lives() {
     assert!(bench.said(TRUNKS[0]).is_empty());
 }
 
+/// Found by fuzzing: a client was told OPEN and TOPOLOGY.
+#[test]
+fn what_the_ends_of_a_trunk_have_for_each_other_is_not_passed_on() {
+    let mut bench = Bench::new();
+    bench.arrive(id(1), 0, 0, "");
+    let words = [Verb::Open, Verb::Topology, Verb::Hold].map(|verb| frame(verb, 1, 9, b""));
+    bench.relay(TRUNKS[0], label::HEARD, &words.concat());
+    assert!(bench.said(id(1)).is_empty());
+    bench.relay(TRUNKS[0], label::HEARD, &frame(Verb::Redirect, 1, 9, b"there"));
+    assert_eq!(bench.said(id(1)), [(Verb::Redirect, 0, 9, b"there".to_vec())]);
+}
+
 #[test]
 fn a_slot_is_used_again_when_both_ends_are_done_with_it() {
     let mut bench = Bench::new();

@@ -22,7 +22,7 @@ use crate::config::IcppConfig;
 use crate::ticket::{Fingerprint, Right};
 
 use super::Flow;
-use super::write::Place;
+use super::write::{Place, is_answer, is_request};
 
 /// A client that is to prove who it is.
 pub(super) struct Login {
@@ -35,6 +35,8 @@ pub(super) struct Login {
     private: bool,
     pub(super) deadline_ms: u64,
     failures: u8,
+    /// Frames since HELLO.
+    frames: u16,
     /// Of the AUTH that is being answered.
     pub(super) request: u32,
     step: Step,
@@ -96,6 +98,7 @@ impl Login {
             private,
             deadline_ms,
             failures: 0,
+            frames: 0,
             request: 0,
             step: Step::Choice,
             last_word: None,
@@ -115,23 +118,19 @@ impl Login {
         place: Place,
         cx: &mut Context<'_>,
     ) -> Flow {
+        self.frames += 1;
+        if self.frames > config.limits.login_frames {
+            return Flow::Fail(Code::Throttled);
+        }
         match frame.verb() {
             Err(fault) => return fault.into(),
-            Ok(Some(Verb::Auth)) => {}
-            Ok(Some(Verb::Bye)) => return Flow::Finish,
-            Ok(Some(Verb::Ping)) => {
-                write_frame(
-                    cx.outbox,
-                    place.answer(Verb::Pong, Flags::NONE, frame.header.id, 0),
-                    |_| {},
-                );
-                return Flow::Next;
-            }
+            Ok(None) => return place.unknown(frame, 0, cx.outbox),
+            Ok(Some(_)) if is_answer(frame) => return Flow::Fail(Code::UnexpectedVerb),
+            Ok(Some(Verb::Auth)) if is_request(frame) => {}
+            Ok(Some(Verb::Bye)) if frame.body.is_empty() => return Flow::Finish,
+            Ok(Some(Verb::Ping)) => return place.pong(frame, 0, cx.outbox),
+            Ok(Some(Verb::Auth | Verb::Bye)) => return Flow::Fail(Code::Malformed),
             Ok(Some(_)) => return Flow::Fail(Code::UnexpectedVerb),
-            Ok(None) => return Flow::Next,
-        }
-        if !frame.header.flags.has(Flags::REQ) || frame.header.id == 0 {
-            return Flow::Fail(Code::Malformed);
         }
         self.request = frame.header.id;
         let auth = match Auth::read(frame.body) {

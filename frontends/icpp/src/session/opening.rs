@@ -29,7 +29,8 @@ pub(super) fn on_frame(
     }
     let hello = Hello::read(frame.body)?;
     if hello.trunk.is_some() {
-        return Err(Flow::Fail(Code::Unsupported));
+        // Trunks have listeners of their own.
+        return Err(Flow::Fail(Code::UnexpectedVerb));
     }
     if hello.hops > config.limits.hops {
         return Err(Flow::Fail(Code::RedirectLoop));
