@@ -50,8 +50,13 @@ impl Shard {
             Action::ReadsArchive => self.leave_to_archive(id),
             Action::Hold(hold) => self.hold_back(id, hold),
             Action::Listen { copies, changes } => self.listen(id, copies, changes),
-            Action::Spend { key, until_unix_ms } => {
-                let good = self.spent.spend(key, until_unix_ms, self.now.unix_ms);
+            Action::Spend {
+                account,
+                key,
+                until_unix_ms,
+            } => {
+                let now_unix_ms = self.now.unix_ms;
+                let good = self.spent.spend(UserKey::of(&account), key, until_unix_ms, now_unix_ms);
                 self.event(id, Event::Spent(good));
             }
             Action::Register { account, password } => self.register_in_band(id, account, password),

@@ -302,6 +302,7 @@ impl Login {
             Step::Homing(Some(Right { key, expires_ms })) => {
                 self.step = Step::Spending;
                 cx.actions.push(Action::Spend {
+                    account: self.account.clone(),
                     key,
                     until_unix_ms: expires_ms,
                 });
