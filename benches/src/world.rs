@@ -431,6 +431,7 @@ fn icpp_config() -> IcppConfig {
             trunk: false,
         }],
         limits,
+        faults: Default::default(),
         tickets: Tickets::new([7; 32], 0),
         drain_ms: 0,
         drain_to: None,

@@ -174,7 +174,10 @@ impl Shard {
             .resource()
             .and_then(|name| user.resource(name))
             .map(|resource| resource.session);
-        if rival.is_none() && user.resources.len() >= self.setup.limits.sessions_per_user {
+        let full_house = user.resources.len() >= self.setup.limits.sessions_per_user;
+        // Whoever starts anew again and again is not locked out by the sessions that he has left behind.
+        let rival = rival.or_else(|| self.longest_asleep(user).filter(|_| full_house));
+        if rival.is_none() && full_house {
             return self.event(id, Event::BindFailed(BindFault::TooMany));
         }
         if let Some(rival) = rival {
@@ -184,6 +187,13 @@ impl Shard {
         self.enter(id, uid, full.clone());
         let epoch = self.setup.epoch();
         self.event(id, Event::Bound { address: full, epoch });
+    }
+
+    /// The user's session that waits for its client and would be given up first.
+    fn longest_asleep(&self, user: &super::user::User) -> Option<SessionId> {
+        let sessions = user.resources.iter().map(|resource| resource.session);
+        let asleep = sessions.filter_map(|session| Some((self.sessions.get(session)?.sleeps_until?, session)));
+        asleep.min().map(|(_, session)| session)
     }
 
     fn enter(&mut self, id: SessionId, uid: super::user::UserId, full: crate::jid::Jid) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
+use crate::faults::Faults;
 use crate::limits::Limits;
 use crate::ticket::Tickets;
 use crate::trunk::TrunkConfig;
@@ -26,6 +27,8 @@ pub struct IcppConfig {
     pub listeners: Vec<Listener>,
     /// The bounds of a session.
     pub limits: Limits,
+    /// What ended by whose fault is counted here.
+    pub faults: Faults,
     /// Makes and reads tickets.
     pub tickets: Tickets,
     /// How long a drain lets clients go by themselves, in milliseconds.

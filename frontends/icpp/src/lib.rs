@@ -16,6 +16,8 @@ pub mod config;
 #[cfg(feature = "front")]
 pub mod edge;
 #[cfg(feature = "front")]
+pub mod faults;
+#[cfg(feature = "front")]
 mod front;
 #[cfg(feature = "front")]
 pub mod limits;

@@ -14,6 +14,7 @@ use crosspoint_icpp::IcppConfig;
 use crosspoint_icpp::codec::whole;
 use crosspoint_icpp::config::{CipherFactory, Listener, Target};
 use crosspoint_icpp::edge::{EdgeConfig, EdgeFigures, EdgeListener};
+use crosspoint_icpp::faults::Faults;
 use crosspoint_icpp::ticket::Tickets;
 use crosspoint_icpp::trunk::{ClusterKey, Nodes, TrunkConfig};
 use sha2::{Digest, Sha256};
@@ -141,7 +142,7 @@ impl Ciphers {
 ///
 /// # Errors
 /// The cluster's key cannot be read, or the system has no random bytes.
-pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers) -> Result<IcppConfig> {
+pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers, faults: &Faults) -> Result<IcppConfig> {
     let icpp = &config.icpp;
     let trunk = match Kind::Trunks.addresses(config) {
         [] => None,
@@ -149,6 +150,7 @@ pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers) -> Result<IcppCo
             node: icpp.node.clone(),
             key: trunk_key(config)?,
             shards: config.shard_count() as u16,
+            faults: faults.clone(),
             nodes: Nodes::default(),
         })),
     };
@@ -162,6 +164,7 @@ pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers) -> Result<IcppCo
         listeners: listeners(config).map(|(kind, _)| ciphers.listener(kind)).collect(),
         trunk,
         limits: config.icpp_limits(),
+        faults: faults.clone(),
         tickets: Tickets::new(ticket_key(config)?, now_ms()),
         drain_ms: config.drain.deadline_s.saturating_mul(1_000) / 2,
         drain_to: Some(target).filter(|target| !target.urls.is_empty()),

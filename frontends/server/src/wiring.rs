@@ -146,7 +146,7 @@ fn frontends(
             ]
         }));
     }
-    let icpp = Arc::new(icpp::config(config, domain, &ciphers.icpp)?);
+    let icpp = Arc::new(icpp::config(config, domain, &ciphers.icpp, &figures.faults)?);
     Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
         vec![
             Box::new(XmppFront::new(xmpp.clone())),
@@ -367,7 +367,7 @@ pub struct Desk {
     pub iterations: u32,
     /// When the process started.
     pub began: Instant,
-    /// What the front-end role counts; nothing in the other roles.
+    /// What the front-end role counts; in the other roles, of ICPP, who was at fault.
     pub edge: Arc<EdgeFigures>,
     /// Whether this is a front-end.
     pub is_edge: bool,
@@ -379,8 +379,9 @@ impl Desk {
         let mut text = self.metrics.render();
         figures::process(&mut text);
         figures::storage(&mut text, &self.storage());
-        if self.is_edge {
-            self.edge.render(&mut text);
+        match self.is_edge {
+            true => self.edge.render(&mut text),
+            false => self.edge.faults.render(&mut text),
         }
         text
     }

@@ -20,6 +20,7 @@ use crate::codec::{
     self, Code, FRAME_BYTES, FRAME_BYTES_BEFORE_LOGIN, Fault, Frame, HEADER_BYTES, Header, Opening, Refusal, Scan,
     Verb, scan, write_frame,
 };
+use crate::faults::Faults;
 use crate::redirect;
 use crate::trunk;
 
@@ -31,6 +32,7 @@ pub struct EdgeSession {
     peer: IpAddr,
     /// It came encrypted, or from near by.
     private: bool,
+    faults: Faults,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,12 +89,13 @@ impl<'a> Arrival<'a> {
 impl EdgeSession {
     /// Of a connection that was just accepted. `private`: its listener is near by.
     #[must_use]
-    pub fn open(peer: &Peer, private: bool, cx: &mut Context<'_>) -> EdgeSession {
+    pub fn open(peer: &Peer, private: bool, faults: Faults, cx: &mut Context<'_>) -> EdgeSession {
         cx.actions.push(Action::WakeAt(cx.now.ms + HELLO_MS));
         EdgeSession {
             state: State::Preface,
             peer: peer.address,
             private: private || peer.tls.is_some(),
+            faults,
         }
     }
 
@@ -176,6 +179,9 @@ impl EdgeSession {
     /// The connection ends by this side's doing. Whoever has a slot is told by the front, which knows what was said.
     fn end(&mut self, code: Code, cx: &mut Context<'_>) {
         let state = std::mem::replace(&mut self.state, State::Ended);
+        if state != State::Ended {
+            self.faults.count(code);
+        }
         match state {
             State::Ended => return,
             State::Preface | State::Hello => {

@@ -138,6 +138,7 @@ impl EdgeFront {
 
     /// A client is not let in: it is told why, and its connection ends.
     fn refuse(&mut self, id: SessionId, code: Code, host: &mut dyn RelayHost) {
+        self.config.figures.faults.count(code);
         parting_words(id, code, None, host);
         host.tell(id, Parcel::bare(label::DISMISSED));
     }
@@ -318,7 +319,7 @@ impl Frontend for EdgeFront {
     fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
         let listener = self.config.listeners.get(peer.listener);
         let private = listener.is_some_and(|listener| listener.private);
-        Box::new(EdgeSession::open(peer, private, cx))
+        Box::new(EdgeSession::open(peer, private, self.config.figures.faults.clone(), cx))
     }
 
     fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>> {

@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crosspoint_engine::service::Cipher;
 
 use crate::codec::elsewhere::Reason;
+use crate::faults::Faults;
 use crate::redirect::{Home, LoadPolicy};
 use crate::trunk::ClusterKey;
 
@@ -103,6 +104,8 @@ pub struct EdgeFigures {
     pub loops: AtomicU64,
     /// Clients whose back-end could not be reached.
     pub back_end_lost: AtomicU64,
+    /// What ended by whose fault.
+    pub faults: Faults,
 }
 
 impl EdgeFigures {
@@ -113,6 +116,7 @@ impl EdgeFigures {
     /// Prometheus text.
     pub fn render(&self, text: &mut String) {
         use std::fmt::Write as _;
+        self.faults.render(text);
         let mut figure = |kind: &str, name: &str, help: &str, values: &[(&str, u64)]| {
             // Writing to a String cannot fail, here and below.
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");

@@ -20,6 +20,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::codec::{FRAME_BYTES, Header, Verb};
+use crate::faults::Faults;
 pub use nodes::Nodes;
 pub use session::TrunkSession;
 pub(crate) use session::farewell;
@@ -49,6 +50,8 @@ pub struct TrunkConfig {
     pub key: ClusterKey,
     /// How many shards there are.
     pub shards: u16,
+    /// What ended by whose fault is counted here.
+    pub faults: Faults,
     /// The front-ends, as far as they have said something.
     pub nodes: Nodes,
 }

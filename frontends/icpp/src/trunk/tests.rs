@@ -34,6 +34,7 @@ impl Bench {
             node: "be".to_owned(),
             key: ClusterKey([1; 32]),
             shards: 2,
+            faults: Default::default(),
             nodes: nodes.clone(),
         });
         let peer = Peer {

@@ -53,6 +53,7 @@ pub fn config(limits: Limits) -> IcppConfig {
             },
         ],
         limits,
+        faults: Default::default(),
         trunk: None,
         tickets: Tickets::new([7; 32], 0),
         drain_ms: 5_000,
