@@ -2,6 +2,7 @@
 all the while, one over ICPP and one over XMPP, lose nothing."""
 
 import os
+import resource
 import struct
 import subprocess
 import time
@@ -100,6 +101,7 @@ def run(server, only=()):
         tally = Tally("icpp-hostile")
         tally.note("skip", "icpp", "no other server speaks it")
         return tally.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     odd = Odd(server.folder.with_name(server.folder.name + "-odd"))
     server.start()
     odd.start()
