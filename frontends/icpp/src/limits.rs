@@ -32,6 +32,8 @@ pub struct Limits {
     pub unacked_excess: u32,
     /// Contacts whose latest presence is kept for a client in the background, or away.
     pub deferred_presences: usize,
+    /// Bytes of their addresses and statuses.
+    pub deferred_bytes: usize,
     /// Longest time that a client may take to resume, in seconds. 0: resumption is not offered.
     pub resume_seconds: u32,
     /// How long a ticket is good, in seconds. 0: tickets are not given.
@@ -60,6 +62,7 @@ impl Limits {
         unacked_bytes: 64 * 1024,
         unacked_excess: 16,
         deferred_presences: 1_000,
+        deferred_bytes: 256 * 1024,
         resume_seconds: 300,
         ticket_seconds: 3_600,
         hops: 3,

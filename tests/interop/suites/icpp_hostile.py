@@ -12,7 +12,8 @@ from interop.lines import Line
 from interop.stage import Tally, expect, expect_equal
 
 from . import icpp_hostile_floods, icpp_hostile_frames, icpp_hostile_web
-from .icpp_hostile_stage import CODES, NUMBERS, Mallory, Pair, ends, fresh_source, heard, play, refused, stage
+from .icpp_cluster import Cluster
+from .icpp_hostile_stage import CODES, NUMBERS, Health, Mallory, Pair, ends, fresh_source, heard, play, refused, stage
 
 assert icpp_hostile_floods and icpp_hostile_frames and icpp_hostile_web
 
@@ -61,6 +62,41 @@ async def the_other_ends_of_a_session(server, pair, mallory, odd):
     ends(deaf, "slow-consumer", "who never acknowledges")
     busy.close()
     pair.check()
+
+
+@play(seconds=400)
+async def the_same_through_a_front_end(server, pair, mallory, **_):
+    """Frames that are none, floods and openings that are given up, at a front-end that passes on: the same errors, its back-end is well, and
+    who came through it before goes on."""
+    folder = server.folder.with_name(server.folder.name + "-cluster")
+    folder.mkdir(parents=True)
+    cluster = Cluster(folder)
+    cluster.start()
+    try:
+        front, back = cluster.front_ends[0], cluster.back_end
+        front.add_accounts = back.add_accounts
+        back.add_accounts([("king", "secret"), ("romeo", "secret"), ("juliet", "secret")])
+        through = Pair(back, ("romeo", "secret"), ("juliet", "secret"), icpp=front)
+        through.start()
+        attacker, health = Mallory(front), Health(back)
+        for attack in (icpp_hostile_frames.lengths_that_lie, icpp_hostile_frames.every_verb_as_push_and_as_request_in_every_state,
+                       icpp_hostile_frames.reserved_bits_and_fields, icpp_hostile_frames.acknowledgements_of_what_was_not_sent_or_was_before,
+                       icpp_hostile_frames.more_than_the_window, icpp_hostile_frames.circles,
+                       icpp_hostile_floods.floods_of_pings_greetings_and_logins, icpp_hostile_floods.connections_that_come_and_go):
+            await attack(server=front, pair=through, mallory=attacker)
+        for verb in (lines.OPEN, lines.CLOSE, lines.HOLD, lines.TOPOLOGY, lines.REDIRECT):
+            line = attacker.session()
+            line.raw(lines.frame(verb, b"\1"))
+            ends(line, "unexpected-verb", "a client's %#x" % verb)
+        through.check()
+        told = health.check()
+        expect_equal(front.figure("crosspoint_icpp_trunks"), 4, "trunks that are up")
+        through.leaving.set()
+        through.join(15)
+    finally:
+        cluster.stop()
+    pair.check()
+    return "the two waited %.2f s at most, the back-end %s" % (through.longest, told)
 
 
 @play(seconds=60)

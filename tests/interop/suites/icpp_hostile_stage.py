@@ -38,9 +38,9 @@ class Pair(threading.Thread):
     """Somebody who speaks ICPP writes numbers to somebody who speaks XMPP, who sends each of them back. Nothing may be lost,
     come twice, or out of its order."""
 
-    def __init__(self, server, one, other):
+    def __init__(self, server, one, other, icpp=None):
         super().__init__(daemon=True)
-        self.server, self.one, self.other = server, one, other
+        self.server, self.one, self.other, self.icpp = server, one, other, icpp or server
         self.sent, self.back, self.accepted, self.longest, self.fault = 0, 0, 0, 0.0, None
         self.leaving, self.ready = threading.Event(), threading.Event()
 
@@ -75,7 +75,7 @@ class Pair(threading.Thread):
         raw.abort()
 
     def chat(self):
-        line = Line.session(self.server, *self.one)
+        line = Line.session(self.icpp, *self.one)
         line.ask(lines.SYNC, bytes(24))
         line.say(lines.PRESENCE, lines.presence())
         to, began = self.server.jid(self.other[0]), {}

@@ -206,6 +206,8 @@ impl Play {
             self.world.link = Some(dial.link);
             return;
         }
+        // One that knows nothing of what others have said in its name, so it resumes nothing.
+        self.world.peer = Peer { mechanisms: "PLAIN", can_resume: false, ..Peer::default() };
         self.world.connect_by(dial);
         self.fresh = false;
     }

@@ -33,6 +33,8 @@ pub struct EdgeSession {
     /// It came encrypted, or from near by.
     private: bool,
     faults: Faults,
+    /// It is logged in, so its frames may be long.
+    online: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,7 @@ impl EdgeSession {
             peer: peer.address,
             private: private || peer.tls.is_some(),
             faults,
+            online: false,
         }
     }
 
@@ -145,11 +148,16 @@ impl EdgeSession {
     }
 
     /// Passes whole frames on. They are copied once, and get the client's slot in the copy.
-    fn relay(slot: u16, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Code> {
+    fn relay(&self, slot: u16, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Code> {
+        let bytes_max = if self.online {
+            FRAME_BYTES
+        } else {
+            FRAME_BYTES_BEFORE_LOGIN
+        };
         let mut at = 0;
         let mut copy = Vec::new();
         let outcome = loop {
-            let frame = match scan(&input[at..], FRAME_BYTES) {
+            let frame = match scan(&input[at..], bytes_max) {
                 Ok(Scan::Frame(frame)) => frame,
                 Ok(Scan::Partial) => break Ok(at),
                 Err(fault) => break Err(fault.code()),
@@ -213,6 +221,7 @@ impl EdgeSession {
                 self.state = State::Relaying(u16::from_le_bytes([*low, *high]));
                 cx.actions.push(Action::Continue);
             }
+            (label::ONLINE, _, _) => self.online = true,
             (label::DISMISSED, _, State::Waiting | State::Relaying(_)) => {
                 self.state = State::Ended;
                 cx.actions.push(Action::Close);
@@ -230,7 +239,7 @@ impl Session for EdgeSession {
                 cx.actions.push(Action::Pause);
                 Ok(0)
             }
-            State::Relaying(slot) => EdgeSession::relay(slot, input, cx),
+            State::Relaying(slot) => self.relay(slot, input, cx),
             State::Ended => Ok(input.len()),
         };
         outcome.unwrap_or_else(|code| {

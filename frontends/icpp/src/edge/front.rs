@@ -243,6 +243,7 @@ impl EdgeFront {
                 let login = matches!(verb, Some(Verb::Authed | Verb::Resumed));
                 if login && frame.header.flags.has(Flags::RESP) && !std::mem::replace(&mut row.online, true) {
                     host.authenticated(row.session);
+                    host.tell(row.session, Parcel::bare(label::ONLINE));
                 }
                 row.ack = frame.header.ack;
             }
