@@ -21,7 +21,7 @@ impl Shard {
             Action::Route { envelope, seq } => self.send(id, envelope, seq),
             Action::Settle(records) => self.settle(id, &records),
             Action::SettleWhenWritten(records) => self.settle_when_flushed(id, records),
-            Action::Presence { envelope, priority } => self.presence_changed(id, envelope, priority),
+            Action::Presence { envelope, priority } => self.shows_itself(id, envelope, priority),
             Action::StartTls => self.orders.push(Order::StartTls(id)),
             Action::FetchKeys { account } => self.at_login().fetch_keys(id, account),
             Action::CheckPassword { account, password } => self.at_login().check_password(id, account, password),
@@ -235,6 +235,7 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(id) else { return };
         let (address, uid) = (entry.address.take(), entry.user.take());
         let Some(uid) = uid else { return self.detach(id) };
+        self.showing.forget(id);
         if address.is_some() {
             self.gone(id, uid);
             if let Some(user) = self.users.get_mut(uid) {
@@ -269,6 +270,7 @@ impl Shard {
         self.unpin(uid);
         self.heirs.insert(old_id, (id, self.now.ms + HEIR_MS));
         self.replace_holder(uid, old_id, id);
+        self.showing.inherit(old_id, id);
         if let Some(resource) = self.users.get_mut(uid).and_then(|user| user.resource_of_mut(old_id)) {
             resource.session = id;
         }

@@ -21,6 +21,7 @@ from .icpp_hostile_stage import NUMBERS, Health, ends, figures, fresh_source, he
 CROWD = 5000
 SLOW = 150
 FLOOD = 100_000
+FRIENDS = 150
 
 
 @play(seconds=120)
@@ -244,6 +245,39 @@ async def who_does_not_read_waits_alone_and_loses_nothing(server, pair, mallory,
         line.close()
     pair.check()
     return health.check()
+
+
+@play(seconds=240)
+async def presence_that_is_told_to_many(server, pair, mallory, **_):
+    """Somebody whom a hundred and fifty see shows himself ten thousand times in one breath: the others wait no longer for it than for anything."""
+    health, names = Health(server), [("friend%d" % number, "secret") for number in range(FRIENDS)]
+    server.add_accounts([("star", "secret"), *names])
+    star = mallory.session("star")
+    for name, _ in names:
+        one, to = mallory.session(name), server.jid("star").encode()
+        one.say(lines.SUBSCRIBE, struct.pack("<HH", len(to), 0) + to)
+        one.wait(lines.ACCEPTED)
+        one.say(lines.BYE)
+        one.close()
+        to = server.jid(name).encode()
+        star.say(lines.APPROVE, struct.pack("<HH", len(to), 0) + to)
+        star.say(lines.ACCEPTED)
+    star.ping()
+    watching = [mallory.session(name) for name, _ in names[:20]]
+    for one in watching:
+        one.say(lines.PRESENCE, lines.presence())
+    pair.check()
+    pair.longest, before = 0.0, sum(figures(server, "crosspoint_presences_total"))
+    star.raw(b"".join(frame(lines.PRESENCE, lines.presence(1 + number % 5)) for number in range(10_000)))
+    began = time.monotonic()
+    pair.check()
+    star.ping()
+    took, told = time.monotonic() - began, sum(figures(server, "crosspoint_presences_total")) - before
+    longest = pair.longest
+    for one in (star, *watching):
+        one.close()
+    pair.check()
+    return "%d told in %.1f s, the two waited %.2f s at most, %s" % (told, took, longest, health.check())
 
 
 @play(seconds=180)
