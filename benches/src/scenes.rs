@@ -152,6 +152,12 @@ pub const SCENES: &[Entry] = &[
         about: "the same from one shard to another",
         make: || Box::new(icpp::Chat::new(2, WINDOW, true)),
     },
+    Entry {
+        name: "icpp-durable-alone",
+        unit: "message",
+        about: "one ICPP message a read to the same shard: logged, committed, acknowledged and settled",
+        make: || Box::new(icpp::Chat::new(1, 1, true)),
+    },
 ];
 
 /// Makes the scene of this name.

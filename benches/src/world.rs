@@ -291,6 +291,7 @@ impl World {
             }
             self.inboxes[shard].give_back(from, chunk);
         }
+        home.mailed();
         taken
     }
 
@@ -318,6 +319,7 @@ impl World {
             self.shards[shard].begin(self.now);
             self.shards[shard].mail(item);
         }
+        self.shards[shard].mailed();
         self.answers = answers;
         true
     }
@@ -424,6 +426,7 @@ fn icpp_config() -> IcppConfig {
     (limits.pace.bytes_per_s, limits.pace.frames_per_s) = (0, 0);
     IcppConfig {
         domain: domain(),
+        rooms: None,
         node: "bench".to_owned(),
         listeners: vec![crosspoint_icpp::config::Listener {
             cipher: None,
@@ -431,10 +434,11 @@ fn icpp_config() -> IcppConfig {
             trunk: false,
         }],
         limits,
-        faults: Default::default(),
         tickets: Tickets::new([7; 32], 0),
         drain_ms: 0,
         drain_to: None,
+        homes: Vec::new(),
+        figures: Arc::default(),
         trunk: None,
     }
 }

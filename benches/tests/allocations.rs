@@ -36,8 +36,9 @@ const BOUNDS: &[(&str, u64)] = &[
     ("icpp-volatile", 7),
     ("icpp-volatile-cross-shard", 7),
     ("icpp-volatile-alone", 100),
-    ("icpp-durable", 169),
-    ("icpp-durable-cross-shard", 354),
+    ("icpp-durable", 150),
+    ("icpp-durable-cross-shard", 150),
+    ("icpp-durable-alone", 700),
 ];
 
 #[test]

@@ -3,6 +3,10 @@
 //! Each bound has a default, a metric that counts how often it was hit (see `metrics.rs`) and a test. Relations between
 //! bounds are asserted at compile time over the defaults and by [`Limits::check`] over a configuration.
 
+/// How long a session lingers at least ([`Action::Linger`](crate::session::Action::Linger)), in milliseconds; twice that at most, while
+/// the shard keeps up.
+pub const LINGER_MS: u64 = 2;
+
 /// The bounds of a switch. All are per user or per session unless the name says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -65,6 +69,8 @@ pub struct Limits {
     pub room_avatar_bytes: usize,
     /// Invitations by one message.
     pub room_invitations: usize,
+    /// Invitations of a room whose refusal still finds an inviter who has left.
+    pub room_invitations_open: usize,
     /// Changes of affiliations and roles by one query.
     pub room_changes: usize,
     /// Deliveries that one account may cause in the rooms of one shard in a second...
@@ -119,6 +125,7 @@ impl Limits {
         room_text_bytes: 2_048,
         room_avatar_bytes: 96 * 1024,
         room_invitations: 16,
+        room_invitations_open: 64,
         room_changes: 256,
         room_deliveries_per_second: 100_000,
         room_deliveries_burst: 500_000,

@@ -61,7 +61,8 @@ pub trait RelayHost {
     /// Ends a session: it gets `Farewell`.
     fn dismiss(&mut self, session: SessionId, why: Farewell);
 
-    /// Opens a connection; answered by [`Frontend::connected`](crate::service::Frontend::connected) or
+    /// Opens a connection, encrypted if the front-end has a cipher for it
+    /// ([`Frontend::cipher_towards`](crate::service::Frontend::cipher_towards)); answered by [`Frontend::connected`](crate::service::Frontend::connected) or
     /// [`Frontend::connect_failed`](crate::service::Frontend::connect_failed) with the same key.
     fn connect(&mut self, key: u32, address: SocketAddr);
 }

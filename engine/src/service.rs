@@ -120,7 +120,14 @@ pub trait Frontend: Send {
         None
     }
 
-    /// A connection asked for by [`RelayHost::connect`] is there: makes its session. `None`: it is closed again.
+    /// How a connection asked for by [`RelayHost::connect`] is encrypted: our end of the cipher, which is given nothing at
+    /// first and has something to send. `None`: not at all. Asked for when it is made.
+    fn cipher_towards(&mut self, key: u32) -> Option<Box<dyn Cipher>> {
+        let _ = key;
+        None
+    }
+
+    /// A connection asked for by [`RelayHost::connect`] is there, and its handshake is over: makes its session. `None`: it is closed again.
     fn connected(&mut self, key: u32, id: SessionId, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
         let _ = (key, id, cx);
         None
@@ -297,6 +304,21 @@ pub struct RoomSaid {
     pub occupant_id: String,
     /// The real address of who wrote it, where everybody may see it.
     pub real: Option<Jid>,
+    /// It is hidden, and says nothing any more: what hid it.
+    pub retracted: Option<Retracted>,
+}
+
+/// What is to be told of a message that was taken back (XEP-0424), or hidden by a moderator (XEP-0425).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retracted {
+    /// The identifier of the message that did it.
+    pub id: Bytes,
+    /// When, in Unix milliseconds.
+    pub unix_ms: u64,
+    /// The moderator: its nickname and occupant id. `None`: it was its writer.
+    pub by: Option<(String, String)>,
+    /// Why; may be empty.
+    pub reason: String,
 }
 
 /// A page of a room's archive.

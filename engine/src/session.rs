@@ -256,6 +256,9 @@ pub enum Action {
     Continue,
     /// Call `on_tick` at this time ([`Now::ms`]); replaces an earlier wish.
     WakeAt(u64),
+    /// What is to be said can wait for a moment, since something else may be said meanwhile. `Lingered` follows, a few
+    /// milliseconds later ([`crate::limits::LINGER_MS`]).
+    Linger,
     /// Write out what is in the outbox, then let go of the transport, as if it was lost: `Lost` follows.
     HangUp,
     /// Write out what is in the outbox, then close the transport; the session is over. Nothing may follow.
@@ -376,6 +379,8 @@ pub enum Event {
     Spent(bool),
     /// These numbered envelopes are safe.
     Accepted(Vec<u64>),
+    /// Answer to `Linger`: the moment is over.
+    Lingered,
     /// Answer to `Register`.
     Registered(Result<(), RegisterFault>),
     /// A roster item changed; `None` for items means that it was removed (see `item.removed`).

@@ -71,11 +71,11 @@ pub struct SlotTable {
 }
 
 impl SlotTable {
-    /// Gives each of `shards` (at most [`SHARDS_MAX`], more are not used) a contiguous run of slots; the runs' lengths
-    /// differ by one at most.
+    /// Deals the slots out to `shards` (at most [`SHARDS_MAX`], more are not used), one after the other: so those of any run
+    /// of slots, which is what one server of several may have, are spread over all of its shards.
     pub fn even(shards: NonZeroU16) -> Self {
         let shards = shards.get().min(SHARDS_MAX);
-        let owner = |slot: usize| (slot * shards as usize / SLOTS) as u16;
+        let owner = |slot: usize| (slot % shards as usize) as u16;
         Self {
             owners: Box::new(std::array::from_fn(owner)),
             shards,
@@ -152,13 +152,21 @@ mod tests {
     }
 
     #[test]
-    fn every_slot_has_an_owner_and_the_runs_differ_by_one_at_most() {
+    fn every_slot_has_an_owner_and_shards_have_as_many_of_all_and_of_any_run() {
         for shards in [1, 2, 3, 5, 7, 16, 96, 1000, SHARDS_MAX] {
             let table = table(shards);
-            let runs: Vec<usize> = (0..shards).map(|shard| table.slots_of(shard).count()).collect();
-            assert_eq!(runs.iter().sum::<usize>(), SLOTS, "{shards} shards");
-            let (least, most) = (runs.iter().min().unwrap(), runs.iter().max().unwrap());
-            assert!(most - least <= 1, "{shards} shards: runs of {least} to {most}");
+            for run in [0..SLOTS, 0..SLOTS / 2, 1_000..3_000] {
+                let of = |shard| {
+                    table
+                        .slots_of(shard)
+                        .filter(|slot| run.contains(&usize::from(slot.0)))
+                        .count()
+                };
+                let counts: Vec<usize> = (0..shards).map(of).collect();
+                assert_eq!(counts.iter().sum::<usize>(), run.len(), "{shards} shards");
+                let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+                assert!(most - least <= 1, "{shards} shards, {run:?}: {least} to {most}");
+            }
         }
     }
 

@@ -10,7 +10,8 @@ use crosspoint_benches::client::HEADER;
 use crosspoint_benches::corpus::CORPUS;
 use crosspoint_benches::icpp;
 use crosspoint_benches::scenes::{self, WINDOW};
-use crosspoint_icpp::codec::{FRAME_BYTES, Flags, Message};
+use crosspoint_icpp::codec::message::kind;
+use crosspoint_icpp::codec::{FRAME_BYTES, Flags, Header, Message, Verb, write_frame};
 use crosspoint_xmpp::codec::{Attrs, Builder, Frame, Scan, ScanLimits, Scanner, write_head};
 use rxml::{Parse, WithOptions};
 
@@ -30,6 +31,7 @@ pub fn benches() {
     scan();
     protocols();
     write();
+    write_protocols();
 }
 
 /// The same chat message in both protocols: found, checked, and its fields read.
@@ -175,6 +177,46 @@ fn write() {
             write_by_rxml(&mut encoder, black_box(&mut out)).expect("memory does not fail");
         });
     });
+}
+
+/// Appends a message.
+type Write = fn(&mut Vec<u8>);
+
+/// The same chat message in both protocols, as it goes to its addressee.
+fn write_protocols() {
+    let mut criterion = counting(noun!("messages"));
+    let mut group = criterion.benchmark_group("write/same-message");
+    let mut out = Vec::with_capacity(1024);
+    for (name, write) in [("xmpp", write_ours as Write), ("icpp", write_as_icpp)] {
+        out.clear();
+        write(&mut out);
+        group.throughput(Throughput::ElementsAndBytes {
+            elements: 1,
+            bytes: out.len() as u64,
+        });
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                write(black_box(&mut out));
+            });
+        });
+    }
+}
+
+/// STATE active.
+const ACTIVE: &[u8] = b"\x0b\x00\x01\x00\x00";
+
+fn write_as_icpp(out: &mut Vec<u8>) {
+    let message = Message {
+        id: [7; 16],
+        stamp: 1 << 60,
+        kind: kind::CHAT,
+        to: TO,
+        from: FROM,
+        extensions: ACTIVE,
+        payload: BODY.as_bytes(),
+    };
+    write_frame(out, Header::push(Verb::Deliver, 7), |out| message.write(out));
 }
 
 fn write_ours(out: &mut Vec<u8>) {

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use crosspoint_storage::seam::{Book, Journal};
 
+use crate::limits::LINGER_MS;
 use crate::mailbox::{Inbox, Senders};
 use crate::metrics::{Doing, Pairs};
 use crate::rt::{self, Doorbell, Listener, Notify, Ringer};
@@ -98,6 +99,8 @@ struct Station {
     post: RefCell<Outlets>,
     /// There is something to carry away.
     work: Notify,
+    /// Sessions linger.
+    lingering: Notify,
     /// Somebody is behind: nobody reads.
     congested: Cell<bool>,
     /// Links that found the shard congested.
@@ -170,6 +173,7 @@ pub async fn run(shard: Shard, post: Post, bound: impl FnOnce(std::io::Result<Ve
             keys,
         }),
         work: Notify::new(),
+        lingering: Notify::new(),
         congested: Cell::new(false),
         waiting: RefCell::default(),
         draining: Cell::new(false),
@@ -181,6 +185,7 @@ pub async fn run(shard: Shard, post: Post, bound: impl FnOnce(std::io::Result<Ve
     }
     rt::spawn(turn::turns(station.clone()));
     rt::spawn(tick(station.clone()));
+    rt::spawn(linger(station.clone()));
     inbox.hang(ringer);
     station.mailbox(inbox, doorbell).await;
 }
@@ -203,6 +208,16 @@ async fn tick(station: Rc<Station>) {
         station.enter(None, Shard::tick);
         station.meter.tick();
         station.look_into_lanes();
+    }
+}
+
+/// Sleeps for a moment whenever sessions linger. One timer serves all of them.
+async fn linger(station: Rc<Station>) {
+    loop {
+        station.lingering.notified().await;
+        rt::sleep(Duration::from_millis(LINGER_MS)).await;
+        station.doing(Doing::Tick);
+        station.enter(None, Shard::linger_over);
     }
 }
 
@@ -292,6 +307,7 @@ impl Station {
         cells.mail_items.raise(items);
         cells.mail_high.raise(items);
         let mut last = None;
+        let mut waits = false;
         for item in chunks.iter_mut().flat_map(|(_, chunk)| chunk.drain(..)) {
             if matches!(item, Item::Drain) {
                 self.draining.set(true);
@@ -304,7 +320,11 @@ impl Station {
                 self.arrive(transport);
                 continue;
             }
+            waits = matches!(item, Item::Accepted { .. });
             self.enter(None, |shard| shard.mail(item));
+        }
+        if waits {
+            self.enter(None, Shard::mailed);
         }
     }
 

@@ -39,6 +39,9 @@ pub(super) async fn turns(station: Rc<Station>) {
         }
         station.ship();
         station.relieve();
+        if station.shard.borrow().lingers() {
+            station.lingering.notify();
+        }
         station.meter.end();
         crosspoint_probes::turn_end(shard, sessions);
         if station.shard.borrow().has_output() && !station.congested.get() {

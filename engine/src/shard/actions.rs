@@ -19,7 +19,7 @@ impl Shard {
         }
         match action {
             Action::Route { envelope, seq } => self.send(id, envelope, seq),
-            Action::Settle(records) => self.settle(id, &records),
+            Action::Settle(records) => self.settle(id, records),
             Action::SettleWhenWritten(records) => self.settle_when_flushed(id, records),
             Action::Presence { envelope, priority } => self.shows_itself(id, envelope, priority),
             Action::StartTls => self.orders.push(Order::StartTls(id)),
@@ -63,6 +63,7 @@ impl Shard {
             Action::Pause => self.pause(id, true),
             Action::Continue => self.pause(id, false),
             Action::WakeAt(at_ms) => self.arm(id, at_ms),
+            Action::Linger => self.lingering[0].push(id),
             Action::HangUp => self.hang_up(id),
             Action::Close => self.close(id),
             Action::Doze(dozing) => self.doze(id, dozing),
@@ -143,7 +144,7 @@ impl Shard {
             .map_or(0, |entry| entry.outbox.len());
         let Some(entry) = self.sessions.get_mut(id) else { return };
         if waiting == 0 || entry.sleeps_until.is_some() {
-            return self.settle(id, &records);
+            return self.settle(id, records);
         }
         let first = entry.on_flush.is_empty();
         entry.on_flush.extend(records);

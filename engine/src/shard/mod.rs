@@ -222,13 +222,14 @@ pub struct Shard {
     translation: Option<Translation>,
     /// What front-ends are to be told when none of them is at work.
     notices: VecDeque<Notice>,
-    /// What front-ends have asked sessions.
     /// Who may change what a user keeps.
     turns: Turns,
     registrations: Budgets,
     /// Connections that have not authenticated, by network.
     unauthenticated: HashMap<u128, u32>,
     wheel: Wheel,
+    /// Who waits for a moment to be over: since the last time that one was, and since the time before.
+    lingering: [Vec<SessionId>; 2],
     /// What sessions have asked for, a batch for each call: an action is moved out of its batch once, and never before.
     backlog: VecDeque<(SessionId, Vec<Action>)>,
     /// Who took the place of whom by resuming, and until when news for the old one may still come.
@@ -304,6 +305,7 @@ impl Shard {
             registrations: Budgets::new(seat.setup.registrations, REGISTERING_NETWORKS_MAX, seed),
             unauthenticated: HashMap::new(),
             wheel: Wheel::new(TIMER_TICK_MS, 0),
+            lingering: Default::default(),
             backlog: VecDeque::new(),
             heirs: HashMap::new(),
             scratch: Vec::new(),
@@ -346,16 +348,28 @@ impl Shard {
         self.split.clone()
     }
 
-    /// Something that arrived in the mailbox.
+    /// Something that arrived in the mailbox. After the last of what came together, [`Shard::mailed`] is to be called.
     pub fn mail(&mut self, item: Item) {
+        // Sessions are told once what of theirs is safe, whatever number of messages that is.
+        let waits = matches!(item, Item::Accepted { .. });
         self.take_mail(item);
-        self.run();
+        if !waits {
+            self.run();
+        }
+    }
+
+    /// All that came together has been taken in.
+    pub fn mailed(&mut self) {
+        if !self.accepted.is_empty() {
+            self.run();
+        }
     }
 
     /// Time has passed: timers, idle users. Called some ten times a second.
     pub fn tick(&mut self) {
         self.expire_timers();
         self.tell_late();
+        self.end_lingering();
         self.tick_frontends();
         self.expire_idle_users();
         self.continue_surveys();
@@ -369,6 +383,17 @@ impl Shard {
         self.run();
         self.metrics.connections.set(self.sessions.connections() as u64);
         self.metrics.users.set(self.users.len() as u64);
+    }
+
+    /// Whether [`Shard::linger_over`] is to be called in a moment ([`crate::limits::LINGER_MS`]).
+    pub fn lingers(&self) -> bool {
+        self.lingering.iter().any(|list| !list.is_empty())
+    }
+
+    /// The moment is over that sessions wanted to wait for.
+    pub fn linger_over(&mut self) {
+        self.end_lingering();
+        self.run();
     }
 
     /// Says goodbye to everybody and lets nobody in.

@@ -339,7 +339,7 @@ impl Shard {
             return;
         };
         let settled = std::mem::take(&mut entry.on_flush);
-        self.settle(passenger, &settled);
+        self.settle(passenger, settled);
         self.continue_queue(passenger);
     }
 

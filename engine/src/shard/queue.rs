@@ -103,23 +103,28 @@ impl Queue {
     }
 
     /// These are confirmed by a session: nobody holds them any more. Gives those that it did hold.
-    fn release(&mut self, session: SessionId, records: &[RecordId]) -> Vec<RecordId> {
-        let mut confirmed = records.to_vec();
-        confirmed.sort_unstable();
-        let mut settled = Vec::with_capacity(records.len());
+    fn release(&mut self, session: SessionId, mut records: Vec<RecordId>) -> Vec<RecordId> {
+        records.sort_unstable();
+        records.dedup();
+        let mut released = 0;
         for held in self.held.iter().filter(|held| held.session == session) {
-            if confirmed.binary_search(&held.record).is_ok() {
+            if records.binary_search(&held.record).is_ok() {
                 self.bytes = self.bytes.saturating_sub(u64::from(held.bytes));
                 self.records = self.records.saturating_sub(1);
-                settled.push(held.record);
+                released += 1;
             }
         }
-        settled.sort_unstable();
-        self.held.retain(|held| settled.binary_search(&held.record).is_err());
-        if let Some(drain) = self.drain.as_mut().filter(|drain| drain.fetching) {
-            drain.confirmed.extend_from_slice(&settled);
+        if released < records.len() {
+            let of_session = |held: &&Held| held.session == session && records.binary_search(&held.record).is_ok();
+            let mut those: Vec<RecordId> = self.held.iter().filter(of_session).map(|held| held.record).collect();
+            those.sort_unstable();
+            records = those;
         }
-        settled
+        self.held.retain(|held| records.binary_search(&held.record).is_err());
+        if let Some(drain) = self.drain.as_mut().filter(|drain| drain.fetching) {
+            drain.confirmed.extend_from_slice(&records);
+        }
+        records
     }
 
     fn held_by(&self, session: SessionId) -> usize {
@@ -201,7 +206,7 @@ impl Shard {
     }
 
     /// A session's client has these.
-    pub(super) fn settle(&mut self, id: SessionId, records: &[RecordId]) {
+    pub(super) fn settle(&mut self, id: SessionId, records: Vec<RecordId>) {
         let Some(uid) = self.sessions.get(id).and_then(|entry| entry.user) else {
             return;
         };

@@ -7,7 +7,7 @@ use super::Shard;
 use super::sessions::Order;
 use super::table::{Entry, SessionId};
 use crate::relay::{Parcel, RelayHost};
-use crate::service::Frontend;
+use crate::service::{Cipher, Frontend};
 use crate::session::{Context, Event, Farewell, Now, Random};
 
 /// The listener of connections that were opened from here.
@@ -52,6 +52,12 @@ impl Shard {
         self.collect(id);
         self.run();
         wanted.then_some(id)
+    }
+
+    /// How the connection that `Order::Connect` asks for is encrypted, if it is.
+    pub fn cipher_towards(&mut self, frontend: usize, key: u32) -> Option<Box<dyn Cipher>> {
+        self.lend_frontend(frontend, |front, _| front.cipher_towards(key))
+            .flatten()
     }
 
     /// The connection that `Order::Connect` asked for could not be made.

@@ -201,7 +201,7 @@ impl Shard {
             }
         }
         if !settled.is_empty() {
-            self.settle(id, &settled);
+            self.settle(id, settled);
         }
         carried
             .into_iter()
@@ -374,6 +374,10 @@ impl Shard {
             let seqs = group.iter().map(|(_, seq)| *seq).collect();
             self.event(group[0].0, Event::Accepted(seqs));
         }
+        // What these calls have accepted comes after it.
+        accepted.clear();
+        accepted.append(&mut self.accepted);
+        self.accepted = accepted;
     }
 
     /// Somebody waits for the news that an envelope is safe.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::Shard;
 use super::table::SessionId;
-use crate::session::Farewell;
+use crate::session::{Event, Farewell};
 
 impl Shard {
     pub(super) fn arm(&mut self, id: SessionId, at_ms: u64) {
@@ -48,6 +48,18 @@ impl Shard {
                 });
             }
         }
+    }
+
+    /// Whoever has lingered since the time before this one lingers no more.
+    pub(super) fn end_lingering(&mut self) {
+        let [newer, older] = &mut self.lingering;
+        let mut over = std::mem::replace(older, std::mem::take(newer));
+        for id in over.drain(..) {
+            self.event(id, Event::Lingered);
+        }
+        // The memory is needed again in a moment.
+        over.append(&mut self.lingering[0]);
+        self.lingering[0] = over;
     }
 
     /// Timers are checked lazily: what was re-armed later is armed again here.

@@ -57,7 +57,7 @@ impl Shard {
             None => {
                 self.metrics.untranslatable.add(1);
                 if let Some(record) = record {
-                    self.settle(id, &[record]);
+                    self.settle(id, vec![record]);
                 }
                 true
             }

@@ -166,6 +166,7 @@ impl LineSession {
             "room" => self.tell_room(line, first, Kind::Query(QueryKind::Set), cx),
             "ask" => self.tell_room(line, first, Kind::Query(QueryKind::Get), cx),
             "rooms" => self.tell_room(line, "#", Kind::Query(QueryKind::Get), cx),
+            "linger" => cx.actions.push(Action::Linger),
             "skim" => cx.actions.push(Action::ReadsArchive),
             "names" => self.names = true,
             // To be forgotten when it has been delivered.
@@ -352,6 +353,7 @@ impl Session for LineSession {
             Event::AuthUnavailable { throttled } => say(key, cx, format_args!("unavailable {throttled}")),
             Event::ResumeFailed => say(key, cx, format_args!("unknown")),
             Event::Synced { after } => say(key, cx, format_args!("synced {after}")),
+            Event::Lingered => say(key, cx, format_args!("lingered")),
             Event::Accepted(seqs) => {
                 for seq in seqs {
                     say(key, cx, format_args!("accepted {seq}"));

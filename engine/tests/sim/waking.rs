@@ -181,3 +181,24 @@ fn a_question_that_nobody_answers_ends() {
         assert_eq!(world.heard_of(juliet, "Result").len(), 1, "too late");
     });
 }
+
+#[test]
+fn who_lingers_does_so_for_more_than_an_instant_and_is_told_once() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        world.type_in(romeo, "linger");
+        world.settle();
+        let told = |world: &World| world.heard_of(romeo, "lingered").len();
+        assert_eq!(told(world), 0);
+        world.pass(100);
+        assert!(told(world) <= 1, "the first look may come at once");
+        world.pass(300);
+        assert_eq!(told(world), 1);
+        world.pass(300);
+        assert_eq!(told(world), 1);
+        // The session may be gone by then.
+        world.type_in(romeo, "linger");
+        world.cut(romeo);
+        world.pass(300);
+    });
+}

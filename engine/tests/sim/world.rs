@@ -597,6 +597,7 @@ impl World {
         for item in chunk {
             self.shards[shard].mail(item);
         }
+        self.shards[shard].mailed();
         self.carry(shard);
     }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::service::Cipher;
 
-use crate::faults::Faults;
+use crate::figures::IcppFigures;
 use crate::limits::Limits;
+use crate::redirect::Home;
 use crate::ticket::Tickets;
 use crate::trunk::TrunkConfig;
 
@@ -21,14 +22,14 @@ pub type CipherFactory = Arc<dyn Fn() -> Option<Box<dyn Cipher>> + Send + Sync>;
 pub struct IcppConfig {
     /// The domain that is served: an address without node and resource.
     pub domain: Jid,
+    /// Where rooms are: an address without node and resource. `None` where there are none.
+    pub rooms: Option<Jid>,
     /// The name of this front-end, to clients and on tickets.
     pub node: String,
     /// Where clients connect; [`Peer::listener`](crosspoint_engine::session::Peer) is an index into it.
     pub listeners: Vec<Listener>,
     /// The bounds of a session.
     pub limits: Limits,
-    /// What ended by whose fault is counted here.
-    pub faults: Faults,
     /// Makes and reads tickets.
     pub tickets: Tickets,
     /// How long a drain lets clients go by themselves, in milliseconds.
@@ -37,6 +38,10 @@ pub struct IcppConfig {
     pub trunk: Option<Arc<TrunkConfig>>,
     /// Where clients are sent in a drain; nowhere if empty.
     pub drain_to: Option<Target>,
+    /// Which accounts belong to which server; those of other slots are everybody's.
+    pub homes: Vec<Home>,
+    /// What all shards count together.
+    pub figures: Arc<IcppFigures>,
 }
 
 /// A front-end to which clients are sent.
@@ -60,6 +65,11 @@ pub struct Listener {
 }
 
 impl IcppConfig {
+    /// Whether this is the address of a room, or of somebody in one.
+    pub(crate) fn has_room(&self, address: &Jid) -> bool {
+        address.node().is_some() && self.rooms.as_ref().is_some_and(|rooms| rooms.same_domain(address))
+    }
+
     /// The listener of this number; the first of all if there is none.
     pub(crate) fn listener(&self, index: usize) -> Option<&Listener> {
         self.listeners.get(index)

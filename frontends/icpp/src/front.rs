@@ -43,6 +43,7 @@ impl IcppFront {
             node: String::from_utf8_lossy(node).into_owned(),
             // A front-end sends its clients elsewhere itself.
             drain_to: None,
+            homes: Vec::new(),
             ..(*self.config).clone()
         });
         if self.elsewhere.len() >= NODES_MAX {

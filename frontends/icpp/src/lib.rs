@@ -17,6 +17,7 @@ pub mod config;
 pub mod edge;
 #[cfg(feature = "front")]
 pub mod faults;
+pub mod figures;
 #[cfg(feature = "front")]
 mod front;
 #[cfg(feature = "front")]
@@ -25,6 +26,8 @@ pub mod limits;
 mod neutral;
 #[cfg(feature = "front")]
 mod parts;
+#[cfg(feature = "front")]
+mod prometheus;
 #[cfg(feature = "front")]
 mod queries;
 #[cfg(feature = "front")]

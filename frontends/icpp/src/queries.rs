@@ -132,18 +132,27 @@ fn roster(query: &Envelope, host: &mut dyn Host) -> Result<(), Condition> {
     match asked.op {
         roster_op::GET => send_roster(query, asked.version, host),
         roster_op::SET => {
-            let contact = asked.contacts().next().ok_or(Condition::BadRequest)?;
+            let contact = the_contact(&asked)?;
             let address = contact_address(&contact, &user)?;
             let groups = contact.groups().map(str::to_owned).collect();
             host.roster_set(&user, &address, contact.name, groups, when_done(query, done(0)));
             Ok(())
         }
         roster_op::REMOVE => {
-            let contact = asked.contacts().next().ok_or(Condition::BadRequest)?;
+            let contact = the_contact(&asked)?;
             let address = contact_address(&contact, &user)?;
             host.roster_remove(&user, &address, when_done(query, done(0)));
             Ok(())
         }
+        _ => Err(Condition::BadRequest),
+    }
+}
+
+/// A change is of one contact: of several, some could be durable and others refused.
+fn the_contact<'a>(asked: &Roster<'a>) -> Result<Contact<'a>, Condition> {
+    let mut contacts = asked.contacts();
+    match (contacts.next(), contacts.next()) {
+        (Some(contact), None) => Ok(contact),
         _ => Err(Condition::BadRequest),
     }
 }
@@ -220,6 +229,9 @@ pub(crate) fn write_contacts<'i>(
         }
         if *removed {
             flags |= contact_flag::REMOVED;
+        }
+        if item.state.approved() {
+            flags |= contact_flag::APPROVED;
         }
         (subscription(item), flags, item.jid.as_str(), &*item.name, &groups[..])
     });
@@ -311,5 +323,28 @@ fn send_list(query: &Envelope, verb: Verb, op: u8, addresses: &[Jid], host: &mut
         List::write(&mut body, op, chunk.iter().map(Jid::as_str));
         let flags = if index < last { Flags::MORE } else { Flags::NONE };
         answer(query, verb, flags, body, host);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_of_one_contact() {
+        let addresses = ["a@c.lit", "b@c.lit"];
+        for count in 0..=2 {
+            let mut body = Vec::new();
+            let entries = addresses[..count].iter().map(|address| (0, 0, *address, "", &[][..]));
+            Roster::write(&mut body, roster_op::SET, 0, entries);
+            let asked = Roster::read(&body).unwrap();
+            let address = the_contact(&asked).map(|contact| contact.address);
+            let expected = if count == 1 {
+                Ok("a@c.lit")
+            } else {
+                Err(Condition::BadRequest)
+            };
+            assert_eq!(address, expected, "{count}");
+        }
     }
 }

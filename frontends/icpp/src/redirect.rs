@@ -25,6 +25,16 @@ pub struct Home {
     pub last: u16,
     /// The front-end's name.
     pub node: String,
+    /// Where clients reach it, if nobody else tells.
+    pub urls: Vec<String>,
+}
+
+impl Home {
+    /// The home of a slot.
+    #[must_use]
+    pub fn of(homes: &[Home], slot: u16) -> Option<&Home> {
+        homes.iter().find(|home| (home.first..=home.last).contains(&slot))
+    }
 }
 
 /// How load is weighed and shed. All shares in permille.
@@ -216,21 +226,22 @@ pub fn judge(
     if arrival.hops > HOPS_MAX {
         return Verdict::Loop;
     }
-    let serves = |node: &str| others.iter().any(|other| other.node == node && other.serving);
-    let may_go = |node: &str| node != own && arrival.came_from != Some(node) && serves(node);
-    let home = homes
-        .iter()
-        .find(|home| (home.first..=home.last).contains(&arrival.slot));
-    match home {
-        // Who has been sent home stays there, however much there is to do.
-        Some(home) if home.node == own => return Verdict::Stay,
-        Some(home) if may_go(&home.node) => return Verdict::Go(home.node.clone(), Reason::Home),
-        // Its home is not there: it may stay where it is.
-        Some(_) | None => {}
-    }
+    let known = |node: &str| others.iter().find(|other| other.node == node);
+    let serves = |node: &str| known(node).is_some_and(|other| other.serving);
+    let may_go = |node: &str| node != own && arrival.came_from != Some(node);
+    // Of whom nobody tells how it is, where it is must do.
+    let at_home = |home: &Home| serves(&home.node) || known(&home.node).is_none() && !home.urls.is_empty();
     if arrival.hops >= HOPS_MAX {
         return Verdict::Stay;
     }
+    match Home::of(homes, arrival.slot) {
+        // Who has been sent home stays there, however much there is to do.
+        Some(home) if home.node == own => return Verdict::Stay,
+        Some(home) if may_go(&home.node) && at_home(home) => return Verdict::Go(home.node.clone(), Reason::Home),
+        // Its home is not there: it may stay where it is.
+        Some(_) | None => {}
+    }
+    let may_go = |node: &str| may_go(node) && serves(node);
     match shed().filter(|node| may_go(node)) {
         Some(node) => Verdict::Go(node, Reason::Load),
         None => Verdict::Stay,
@@ -267,6 +278,16 @@ mod tests {
             sessions,
             weight: 100,
             ..Figures::default()
+        }
+    }
+
+    /// A hundred slots.
+    fn home(first: u16, node: &str, urls: &str) -> Home {
+        Home {
+            first,
+            last: first + 99,
+            node: node.to_owned(),
+            urls: urls.split_whitespace().map(str::to_owned).collect(),
         }
     }
 
@@ -349,30 +370,29 @@ mod tests {
     #[test]
     fn who_arrives_is_judged() {
         let homes = [
-            Home {
-                first: 0,
-                last: 99,
-                node: "own".to_owned(),
-            },
-            Home {
-                first: 100,
-                last: 199,
-                node: "other".to_owned(),
-            },
-            Home {
-                first: 200,
-                last: 299,
-                node: "dead".to_owned(),
-            },
+            home(0, "own", ""),
+            home(100, "other", ""),
+            home(200, "dead", ""),
+            home(300, "apart", "icpps://apart"),
+            home(500, "down", "icpps://down"),
         ];
-        let others = [node("other", 0), node("third", 0), Figures::default()];
-        let home = || Verdict::Go("other".to_owned(), Reason::Home);
+        let down = Figures {
+            serving: false,
+            ..node("down", 0)
+        };
+        let others = [node("other", 0), node("third", 0), down];
+        let apart = || Verdict::Go("apart".to_owned(), Reason::Home);
+        let other = || Verdict::Go("other".to_owned(), Reason::Home);
         let load = || Verdict::Go("third".to_owned(), Reason::Load);
         let table = [
             (arrives(5, 0, None), None, Verdict::Stay),
             (arrives(5, 0, None), Some("third"), Verdict::Stay),
-            (arrives(150, 0, None), None, home()),
-            (arrives(150, 2, Some("third")), None, home()),
+            (arrives(150, 0, None), None, other()),
+            (arrives(150, 2, Some("third")), None, other()),
+            (arrives(150, 3, Some("third")), None, Verdict::Stay),
+            (arrives(350, 0, None), None, apart()),
+            (arrives(350, 1, Some("apart")), None, Verdict::Stay),
+            (arrives(550, 0, None), None, Verdict::Stay),
             (arrives(150, 1, Some("other")), None, Verdict::Stay),
             (arrives(250, 0, None), None, Verdict::Stay),
             (arrives(400, 0, None), Some("third"), load()),

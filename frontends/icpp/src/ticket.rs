@@ -29,6 +29,44 @@ pub struct Tickets {
     not_before_ms: u64,
 }
 
+/// Why a ticket lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It was not made by who holds the key, or for this account as it is now.
+    Forged,
+    /// It is for another server.
+    Elsewhere,
+    /// It is older than this process, which cannot know whether it was used.
+    Old,
+    /// Its time is over.
+    Expired,
+    /// It was used, or too many were to be remembered.
+    Used,
+}
+
+impl Refused {
+    /// All of them.
+    pub const ALL: [Refused; 5] = [
+        Refused::Forged,
+        Refused::Elsewhere,
+        Refused::Old,
+        Refused::Expired,
+        Refused::Used,
+    ];
+
+    /// In figures and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Refused::Forged => "forged",
+            Refused::Elsewhere => "elsewhere",
+            Refused::Old => "old",
+            Refused::Expired => "expired",
+            Refused::Used => "used",
+        }
+    }
+}
+
 /// A ticket that is right, if it has not been used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Right {
@@ -74,23 +112,40 @@ impl Tickets {
     }
 
     /// Whether this is a ticket for the account at the server of this name, now.
-    #[must_use]
-    pub fn read(&self, ticket: &[u8], account: &Jid, fingerprint: &Fingerprint, node: &str, now: Now) -> Option<Right> {
-        let (signed, mac) = ticket.split_at_checked(ticket.len().checked_sub(MAC_BYTES)?)?;
-        let (head, named) = signed.split_first_chunk::<HEAD_BYTES>()?;
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn read(
+        &self,
+        ticket: &[u8],
+        account: &Jid,
+        fingerprint: &Fingerprint,
+        node: &str,
+        now: Now,
+    ) -> Result<Right, Refused> {
+        let (head, signed, mac) = parts(ticket).ok_or(Refused::Forged)?;
+        let named = &signed[HEAD_BYTES..];
         // In constant time, and before anything of it is believed.
-        self.mac(signed, account, fingerprint).verify_slice(mac).ok()?;
+        let authentic = self.mac(signed, account, fingerprint).verify_slice(mac);
+        authentic.map_err(|_| Refused::Forged)?;
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| head[at + index]));
         let (issued_ms, expires_ms) = (number(2), number(10));
-        let right = head[0] == VERSION
-            && usize::from(head[1]) == named.len()
-            && named == node.as_bytes()
-            && issued_ms >= self.not_before_ms
-            && expires_ms >= now.unix_ms;
-        right.then(|| Right {
-            key: u128::from_le_bytes(std::array::from_fn(|index| head[18 + index])),
-            expires_ms,
-        })
+        let refused = [
+            (
+                head[0] != VERSION || usize::from(head[1]) != named.len(),
+                Refused::Forged,
+            ),
+            (named != node.as_bytes(), Refused::Elsewhere),
+            (issued_ms < self.not_before_ms, Refused::Old),
+            (expires_ms < now.unix_ms, Refused::Expired),
+        ];
+        match refused.iter().find(|(wrong, _)| *wrong) {
+            Some((_, why)) => Err(*why),
+            None => Ok(Right {
+                key: u128::from_le_bytes(std::array::from_fn(|index| head[18 + index])),
+                expires_ms,
+            }),
+        }
     }
 
     fn mac(&self, signed: &[u8], account: &Jid, fingerprint: &Fingerprint) -> Hmac<Sha256> {
@@ -101,6 +156,12 @@ impl Tickets {
         mac.update(fingerprint);
         mac
     }
+}
+
+/// Head, all that is signed, and the signature.
+fn parts(ticket: &[u8]) -> Option<(&[u8; HEAD_BYTES], &[u8], &[u8])> {
+    let (signed, mac) = ticket.split_at_checked(ticket.len().checked_sub(MAC_BYTES)?)?;
+    Some((signed.first_chunk()?, signed, mac))
 }
 
 impl std::fmt::Debug for Tickets {
@@ -137,10 +198,7 @@ mod tests {
             key: 0,
             expires_ms: 62_000,
         };
-        assert_eq!(
-            tickets.read(&ticket, &juliet(), &[1; 16], "fe1", at(62_000)),
-            Some(right)
-        );
+        assert_eq!(tickets.read(&ticket, &juliet(), &[1; 16], "fe1", at(62_000)), Ok(right));
     }
 
     #[test]
@@ -149,24 +207,36 @@ mod tests {
         let ticket = tickets.make(&juliet(), &[1; 16], "fe1", 60, at(2_000), &mut Zeros);
         let read =
             |account: &Jid, fingerprint, node, now_ms| tickets.read(&ticket, account, &fingerprint, node, at(now_ms));
-        assert_eq!(read(&juliet(), [1; 16], "fe1", 62_001), None, "expired");
-        assert_eq!(read(&juliet(), [1; 16], "fe2", 2_000), None, "another server");
-        assert_eq!(read(&juliet(), [2; 16], "fe1", 2_000), None, "another password");
+        assert_eq!(
+            read(&juliet(), [1; 16], "fe1", 62_001),
+            Err(Refused::Expired),
+            "expired"
+        );
+        assert_eq!(
+            read(&juliet(), [1; 16], "fe2", 2_000),
+            Err(Refused::Elsewhere),
+            "another server"
+        );
+        assert_eq!(
+            read(&juliet(), [2; 16], "fe1", 2_000),
+            Err(Refused::Forged),
+            "another password"
+        );
         assert_eq!(
             read(&"romeo@capulet.lit".parse().unwrap(), [1; 16], "fe1", 2_000),
-            None,
+            Err(Refused::Forged),
             "another account"
         );
         let restarted = Tickets::new([7; 32], 2_001);
         assert_eq!(
             restarted.read(&ticket, &juliet(), &[1; 16], "fe1", at(2_002)),
-            None,
+            Err(Refused::Old),
             "older than the server"
         );
         let stranger = Tickets::new([8; 32], 0);
         assert_eq!(
             stranger.read(&ticket, &juliet(), &[1; 16], "fe1", at(2_000)),
-            None,
+            Err(Refused::Forged),
             "another key"
         );
     }
@@ -180,14 +250,14 @@ mod tests {
             forged[at_bit / 8] ^= 1 << (at_bit % 8);
             assert_eq!(
                 tickets.read(&forged, &juliet(), &[1; 16], "fe1", at(2_000)),
-                None,
+                Err(Refused::Forged),
                 "bit {at_bit}"
             );
         }
         for length in 0..ticket.len() {
             assert_eq!(
                 tickets.read(&ticket[..length], &juliet(), &[1; 16], "fe1", at(2_000)),
-                None
+                Err(Refused::Forged)
             );
         }
     }

@@ -10,7 +10,7 @@ use crosspoint_engine::session::{BindFault, Event, Farewell, Form, Peer};
 use crosspoint_icpp::codec::hello::Hello;
 use crosspoint_icpp::codec::message::{kind, tag};
 use crosspoint_icpp::codec::{Code, Flags, Header, PREFACE, Refusal, Verb, ext};
-use crosspoint_icpp::edge::{EdgeConfig, EdgeFigures, EdgeFront, EdgeListener};
+use crosspoint_icpp::edge::{BackEnd, EdgeConfig, EdgeFigures, EdgeFront, EdgeListener};
 use crosspoint_icpp::limits::Limits;
 use crosspoint_icpp::redirect::LoadPolicy;
 use crosspoint_icpp::trunk::ClusterKey;
@@ -78,7 +78,12 @@ fn without_back_end() -> Found {
         node: "fe1".to_owned(),
         urls: vec![],
         weight: 100,
-        back_end: ([127, 0, 0, 1], 5298).into(),
+        back_ends: vec![BackEnd {
+            first: 0,
+            last: 4095,
+            address: ([127, 0, 0, 1], 5298).into(),
+        }],
+        trunk_cipher: None,
         key: ClusterKey([1; 32]),
         listeners: vec![EdgeListener {
             cipher: None,

@@ -324,6 +324,34 @@ fn openings_that_are_none() {
 }
 
 #[test]
+fn a_verb_of_a_later_version_is_refused_if_it_asks_and_ignored_if_not() {
+    let mut opened = Client::connect(config(Limits::DEFAULT), 0);
+    opened.send(&PREFACE);
+    opened.hello(&Hello {
+        account: "romeo@montague.lit",
+        ..Hello::default()
+    });
+    opened.told();
+    for mut client in [opened, Client::established(Limits::DEFAULT)] {
+        let of_later = |flags, id| Header {
+            verb: 0x90,
+            flags,
+            id,
+            ..Header::push(Verb::Ping, 0)
+        };
+        client.send(&frame(of_later(Flags::NONE, 0), b"?"));
+        assert!(client.told().is_empty());
+        client.send(&frame(of_later(Flags::REQ, 7), b"?"));
+        let told = client.told_one();
+        assert_eq!(
+            (told.verb, told.id, told.code()),
+            (Verb::Error, 7, Code::UnsupportedVerb as u16)
+        );
+        assert!(!client.closed);
+    }
+}
+
+#[test]
 fn who_says_nothing_is_not_waited_for() {
     let mut client = Client::connect(config(Limits::DEFAULT), 0);
     client.pass(31_000);

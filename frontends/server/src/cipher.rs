@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crosspoint_engine::service::{Cipher, CipherFault, CipherState};
 use crosspoint_engine::session::TlsFacts;
-use crosspoint_tls::{Tls, TlsConfig, TlsVersion};
+use crosspoint_tls::{ClientTls, ClientTlsConfig, Tls, TlsConfig, TlsFault, TlsStatus, TlsVersion};
 
 /// Names of application protocols (RFC 7301).
 pub type Protocols = &'static [&'static [u8]];
@@ -76,18 +76,10 @@ impl Cipher for TlsCipher {
         plain: &mut Vec<u8>,
         output: &mut Vec<u8>,
     ) -> Result<CipherState, CipherFault> {
-        let status = self
-            .tls
-            .read(input, plain, output)
-            .map_err(|fault| CipherFault(fault.to_string()));
+        let status = self.tls.read(input, plain, output);
         // The session has taken all of it; what is incomplete is kept inside.
         input.clear();
-        let status = status?;
-        Ok(match (status.peer_closed, status.established) {
-            (true, _) => CipherState::Closed,
-            (false, true) => CipherState::Open,
-            (false, false) => CipherState::Handshaking,
-        })
+        state(status)
     }
 
     fn seal(&mut self, plain: &[u8], output: &mut Vec<u8>) {
@@ -116,6 +108,54 @@ impl Cipher for TlsCipher {
         self.tls.forget();
         Some(facts)
     }
+}
+
+/// Our end of a connection that we open ourselves; `None` if TLS itself refuses.
+pub fn towards(config: &ClientTlsConfig) -> Option<Box<dyn Cipher>> {
+    let tls = ClientTls::new(config)
+        .inspect_err(|fault| tracing::error!(%fault, "no TLS session can be made"))
+        .ok()?;
+    Some(Box::new(ClientCipher(tls)))
+}
+
+/// The encryption of a connection that we have opened.
+struct ClientCipher(ClientTls);
+
+impl Cipher for ClientCipher {
+    fn open(
+        &mut self,
+        input: &mut Vec<u8>,
+        plain: &mut Vec<u8>,
+        output: &mut Vec<u8>,
+    ) -> Result<CipherState, CipherFault> {
+        let status = self.0.read(input, plain, output);
+        input.clear();
+        state(status)
+    }
+
+    fn seal(&mut self, plain: &[u8], output: &mut Vec<u8>) {
+        if let Err(fault) = self.0.write(plain, output) {
+            tracing::debug!(%fault, "nothing more is encrypted on this connection");
+        }
+    }
+
+    fn close(&mut self, output: &mut Vec<u8>) {
+        self.0.close(output);
+    }
+
+    /// Nobody logs in over it by what binds to its channel.
+    fn facts(&mut self) -> Option<TlsFacts> {
+        None
+    }
+}
+
+fn state(status: Result<TlsStatus, TlsFault>) -> Result<CipherState, CipherFault> {
+    let status = status.map_err(|fault| CipherFault(fault.to_string()))?;
+    Ok(match (status.peer_closed, status.established) {
+        (true, _) => CipherState::Closed,
+        (false, true) => CipherState::Open,
+        (false, false) => CipherState::Handshaking,
+    })
 }
 
 fn version_name(version: TlsVersion) -> &'static str {

@@ -159,6 +159,12 @@ pub enum User {
         #[arg(long, value_enum, default_value_t = ListForm::Plain)]
         format: ListForm,
     },
+    /// Print the slots of accounts, which say at which back-end they live (edge.back_ends, edge.homes). None need exist.
+    Slot {
+        /// Their addresses.
+        #[arg(required = true)]
+        jids: Vec<String>,
+    },
     /// Write all accounts, with everything that belongs to them, to a file or folder (XEP-0227). The server must not run.
     Export {
         /// Which server.

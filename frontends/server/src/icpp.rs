@@ -14,17 +14,43 @@ use crosspoint_icpp::IcppConfig;
 use crosspoint_icpp::codec::whole;
 use crosspoint_icpp::config::{CipherFactory, Listener, Target};
 use crosspoint_icpp::edge::{EdgeConfig, EdgeFigures, EdgeListener};
-use crosspoint_icpp::faults::Faults;
+use crosspoint_icpp::figures::IcppFigures;
+use crosspoint_icpp::redirect::Home;
 use crosspoint_icpp::ticket::Tickets;
 use crosspoint_icpp::trunk::{ClusterKey, Nodes, TrunkConfig};
+use crosspoint_tls::ClientTlsConfig;
 use sha2::{Digest, Sha256};
 
-use crate::cipher::Certificates;
+use crate::cipher::{Certificates, towards};
 use crate::config::{Config, Role};
 use crate::websocket::{self, Framing};
 
+/// What trunks in TLS offer (SPEC.md section 11.3).
+const TRUNK_PROTOCOLS: &[&[u8]] = &[b"icpp/1"];
+
 /// What a WebSocket client asks for (SPEC.md section 1).
 const SUBPROTOCOL: &str = "icpp.v1";
+
+/// What is counted: in the role of a front-end, and in the others.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    /// Of a front-end.
+    pub edge: Arc<EdgeFigures>,
+    /// Where accounts live.
+    pub accounts: Arc<IcppFigures>,
+}
+
+impl Figures {
+    /// Of a process that is configured so.
+    pub fn of(config: &Config) -> Figures {
+        let back_ends = config.edge.back_ends().unwrap_or_default();
+        let names = back_ends.iter().map(|back_end| back_end.address.to_string());
+        Figures {
+            edge: Arc::new(EdgeFigures::of(names)),
+            accounts: Arc::default(),
+        }
+    }
+}
 
 /// How a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,20 +60,26 @@ enum Kind {
     WebSocket,
     WebSocketTls,
     Trunks,
+    TrunksTls,
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [
+    const ALL: [Kind; 6] = [
         Kind::Clear,
         Kind::Tls,
         Kind::WebSocket,
         Kind::WebSocketTls,
         Kind::Trunks,
+        Kind::TrunksTls,
     ];
+
+    fn is_for_trunks(self) -> bool {
+        matches!(self, Kind::Trunks | Kind::TrunksTls)
+    }
 
     fn addresses(self, config: &Config) -> &[SocketAddr] {
         let icpp = &config.icpp;
-        let trunks = self == Kind::Trunks;
+        let trunks = self.is_for_trunks();
         match (config.role, self) {
             (Role::Backend, _) if !trunks => return &[],
             (Role::Frontend, _) if trunks => return &[],
@@ -59,6 +91,7 @@ impl Kind {
             Kind::WebSocket => &icpp.listen_ws,
             Kind::WebSocketTls => &icpp.listen_wss,
             Kind::Trunks => &icpp.trunk_listen,
+            Kind::TrunksTls => &icpp.trunk_listen_tls,
         }
     }
 
@@ -68,7 +101,8 @@ impl Kind {
             Kind::Tls => "TLS",
             Kind::WebSocket => "WebSocket in the clear",
             Kind::WebSocketTls => "WebSocket in TLS",
-            Kind::Trunks => "trunks",
+            Kind::Trunks => "trunks in the clear",
+            Kind::TrunksTls => "trunks in TLS",
         }
     }
 }
@@ -122,7 +156,7 @@ impl Ciphers {
     fn of_kind(&self, kind: Kind) -> Option<CipherFactory> {
         match kind {
             Kind::Clear | Kind::Trunks => None,
-            Kind::Tls => Some(self.tls.clone()),
+            Kind::Tls | Kind::TrunksTls => Some(self.tls.clone()),
             Kind::WebSocket => Some(self.websocket.clone()),
             Kind::WebSocketTls => Some(self.websocket_tls.clone()),
         }
@@ -133,7 +167,7 @@ impl Ciphers {
         Listener {
             cipher: self.of_kind(kind),
             private: true,
-            trunk: kind == Kind::Trunks,
+            trunk: kind.is_for_trunks(),
         }
     }
 }
@@ -142,16 +176,16 @@ impl Ciphers {
 ///
 /// # Errors
 /// The cluster's key cannot be read, or the system has no random bytes.
-pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers, faults: &Faults) -> Result<IcppConfig> {
+pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers, figures: &Figures) -> Result<IcppConfig> {
     let icpp = &config.icpp;
-    let trunk = match Kind::Trunks.addresses(config) {
-        [] => None,
-        _ => Some(Arc::new(TrunkConfig {
+    let trunk = match listeners(config).any(|(kind, _)| kind.is_for_trunks()) {
+        false => None,
+        true => Some(Arc::new(TrunkConfig {
             node: icpp.node.clone(),
             key: trunk_key(config)?,
             shards: config.shard_count() as u16,
-            faults: faults.clone(),
             nodes: Nodes::default(),
+            figures: figures.accounts.clone(),
         })),
     };
     let target = Target {
@@ -160,14 +194,21 @@ pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers, faults: &Faults)
     };
     Ok(IcppConfig {
         domain: domain.clone(),
+        rooms: config
+            .rooms
+            .setup(&config.domain)
+            .ok()
+            .flatten()
+            .map(|rooms| rooms.domain),
         node: icpp.node.clone(),
         listeners: listeners(config).map(|(kind, _)| ciphers.listener(kind)).collect(),
         trunk,
         limits: config.icpp_limits(),
-        faults: faults.clone(),
         tickets: Tickets::new(ticket_key(config)?, now_ms()),
         drain_ms: config.drain.deadline_s.saturating_mul(1_000) / 2,
         drain_to: Some(target).filter(|target| !target.urls.is_empty()),
+        homes: homes(config)?,
+        figures: figures.accounts.clone(),
     })
 }
 
@@ -175,13 +216,18 @@ pub fn config(config: &Config, domain: &Jid, ciphers: &Ciphers, faults: &Faults)
 ///
 /// # Errors
 /// The cluster's key cannot be read.
-pub fn edge(config: &Config, ciphers: &Ciphers, figures: &Arc<EdgeFigures>) -> Result<EdgeConfig> {
+pub fn edge(config: &Config, ciphers: &Ciphers, figures: &Figures) -> Result<EdgeConfig> {
     let edge = &config.edge;
+    let trunk_tls = match edge.encrypts() {
+        true => Some(trunk_tls(config)?),
+        false => None,
+    };
     Ok(EdgeConfig {
         node: config.icpp.node.clone(),
         urls: edge.urls.clone(),
         weight: edge.weight,
-        back_end: edge.back_end.parse().context("edge.back_end is no address")?,
+        back_ends: edge.back_ends().map_err(|text| anyhow!("edge.back_ends: {text}"))?,
+        trunk_cipher: trunk_tls.map(|config| -> CipherFactory { Arc::new(move || towards(&config)) }),
         key: trunk_key(config)?,
         listeners: listeners(config)
             .map(|(kind, _)| EdgeListener {
@@ -189,12 +235,33 @@ pub fn edge(config: &Config, ciphers: &Ciphers, figures: &Arc<EdgeFigures>) -> R
                 private: true,
             })
             .collect(),
-        homes: edge.homes().map_err(|text| anyhow!("edge.homes: {text}"))?,
+        homes: homes(config)?,
         load: config.balance.policy(),
         // The rest is for goodbyes.
         drain_ms: config.drain.deadline_s.saturating_mul(1_000) * 4 / 5,
         shards: config.shard_count() as u32,
-        figures: figures.clone(),
+        figures: figures.edge.clone(),
+    })
+}
+
+fn homes(config: &Config) -> Result<Vec<Home>> {
+    config.edge.homes().map_err(|text| anyhow!("edge.homes: {text}"))
+}
+
+/// Which back-ends a front-end believes.
+///
+/// # Errors
+/// What is wrong with the issuers' file, or with the name.
+pub fn trunk_tls(config: &Config) -> Result<ClientTlsConfig> {
+    let edge = &config.edge;
+    let name = match edge.trunk_name.as_str() {
+        "" => &config.domain,
+        name => name,
+    };
+    let pins = edge.pins().map_err(|text| anyhow!("edge.trunk_pins: {text}"))?;
+    Ok(match pins.is_empty() {
+        true => ClientTlsConfig::issued_by(&edge.trunk_ca, name, TRUNK_PROTOCOLS)?,
+        false => ClientTlsConfig::pinned(pins, name, TRUNK_PROTOCOLS)?,
     })
 }
 

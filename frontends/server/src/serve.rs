@@ -19,7 +19,6 @@ use crosspoint_engine::jid::Jid;
 use crosspoint_engine::rt;
 use crosspoint_engine::rt::signals::{Signal, Signals};
 use crosspoint_engine::switch::Switch;
-use crosspoint_icpp::edge::EdgeFigures;
 
 use crate::admin::server::Office;
 use crate::banner::Banner;
@@ -35,7 +34,7 @@ use crate::http::{self, Reply, Routes};
 use crate::status::Stage;
 use crate::web::Web;
 use crate::wiring::{self, Desk};
-use crate::{admin, logs, sources, stats};
+use crate::{admin, icpp, logs, sources, stats};
 
 /// How often the main thread looks up from waiting for signals: a drain may also be asked for through the admin socket.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -98,10 +97,10 @@ fn start(mut loaded: Loaded) -> Result<Server> {
     let late: LateDesk = Arc::default();
     let admin = serve_http(&config, &late)?;
     let metrics = Arc::new(stats::make(&config, &home, &wiring::PROTOCOLS));
-    let edge = Arc::new(EdgeFigures::default());
+    let figures = icpp::Figures::of(&config);
     let web = Web::open(&config, &home.uploads())?;
     let uploads = web.uploads();
-    let started = wiring::start(&config, &domain, metrics.clone(), &certificates, &edge, uploads);
+    let started = wiring::start(&config, &domain, metrics.clone(), &certificates, &figures, uploads);
     let mut switch = started.inspect_err(|_| stats::withdraw(&home))?;
     let web = web.serve(switch.take_gate(), wiring::listeners(&config).len(), &certificates)?;
     stats::publish(&metrics, &home);
@@ -112,7 +111,7 @@ fn start(mut loaded: Loaded) -> Result<Server> {
         domain,
         iterations,
         began,
-        edge,
+        icpp: figures,
         is_edge: config.role == Role::Frontend,
     });
     open_office(&home, &desk)?;
@@ -225,6 +224,7 @@ fn routes(late: LateDesk) -> Routes {
             "/healthz" => Some(Reply::text(200, "ok")),
             "/readyz" => Some(match desk.map_or(Stage::Starting, |desk| desk.stage()) {
                 Stage::Serving => Reply::text(200, "ready"),
+                Stage::Waiting => Reply::text(503, "waiting for a back-end"),
                 stage => Reply::text(503, &stage.to_string()),
             }),
             "/metrics" => Some(match desk {
@@ -247,7 +247,7 @@ impl Server {
         while !self.desk.control.is_draining() {
             self.desk.mirror();
             if let Some(permille) = busy.look() {
-                self.desk.edge.cpu_permille.store(permille, Relaxed);
+                self.desk.icpp.edge.cpu_permille.store(permille, Relaxed);
             }
             if self.desk.control.ending().is_some() {
                 self.desk.drain();

@@ -36,6 +36,8 @@ pub enum Stage {
     /// Not listening yet.
     #[default]
     Starting,
+    /// A front-end that no back-end can be reached from.
+    Waiting,
     /// Serving.
     Serving,
     /// Saying goodbye.
@@ -98,6 +100,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Stage::Starting => "starting",
+            Stage::Waiting => "waiting for a back-end of",
             Stage::Serving => "serving",
             Stage::Draining => "draining",
             Stage::Failed => "failed",

@@ -19,7 +19,7 @@ use crosspoint_engine::service::Frontend;
 use crosspoint_engine::shard::Registration as InBand;
 use crosspoint_engine::switch::{self, Control, Listen, MakeFrontends, Plan, Switch};
 use crosspoint_icpp::IcppFront;
-use crosspoint_icpp::edge::{EdgeFigures, EdgeFront};
+use crosspoint_icpp::edge::EdgeFront;
 use crosspoint_xmpp::XmppFront;
 use crosspoint_xmpp::config::{
     CipherFactory, Component, Contacts, External, ExternalService, FeatureConfig, Listener, PushShows, Secret,
@@ -65,14 +65,14 @@ pub fn start(
     domain: &Jid,
     metrics: Arc<Metrics>,
     certificates: &Certificates,
-    edge: &Arc<EdgeFigures>,
+    figures: &icpp::Figures,
     uploads: Option<SharedUploads>,
 ) -> Result<Switch> {
     let mut plan = plan(config, domain, metrics);
     for listen in &mut plan.listeners {
         listen.address = alone(listen.address)?;
     }
-    let fronts = frontends(config, domain, Ciphers::of(certificates, config), edge, uploads)?;
+    let fronts = frontends(config, domain, Ciphers::of(certificates, config), figures, uploads)?;
     switch::start(plan, fronts).context("the switch did not start")
 }
 
@@ -93,7 +93,7 @@ pub fn remove_account(config: &Config, jid: &Jid) -> Result<()> {
     plan.listeners.clear();
     let switch = switch::start(
         plan,
-        frontends(&config, &domain, Ciphers::none(), &Arc::default(), None)?,
+        frontends(&config, &domain, Ciphers::none(), &icpp::Figures::of(&config), None)?,
     )?;
     let outcome = switch.control().remove_account(jid).map_err(refusal);
     switch.drain(Duration::from_secs(config.drain.deadline_s));
@@ -131,7 +131,7 @@ fn frontends(
     config: &Config,
     domain: &Jid,
     ciphers: Ciphers,
-    figures: &Arc<EdgeFigures>,
+    figures: &icpp::Figures,
     uploads: Option<SharedUploads>,
 ) -> Result<MakeFrontends> {
     let mut xmpp = xmpp_config(config, domain, ciphers.xmpp, ciphers.web)?;
@@ -146,7 +146,7 @@ fn frontends(
             ]
         }));
     }
-    let icpp = Arc::new(icpp::config(config, domain, &ciphers.icpp, &figures.faults)?);
+    let icpp = Arc::new(icpp::config(config, domain, &ciphers.icpp, figures)?);
     Ok(Arc::new(move |_shard| -> Vec<Box<dyn Frontend>> {
         vec![
             Box::new(XmppFront::new(xmpp.clone())),
@@ -367,8 +367,8 @@ pub struct Desk {
     pub iterations: u32,
     /// When the process started.
     pub began: Instant,
-    /// What the front-end role counts; in the other roles, of ICPP, who was at fault.
-    pub edge: Arc<EdgeFigures>,
+    /// What the ICPP front-end counts, in either kind of role.
+    pub icpp: icpp::Figures,
     /// Whether this is a front-end.
     pub is_edge: bool,
 }
@@ -380,8 +380,8 @@ impl Desk {
         figures::process(&mut text);
         figures::storage(&mut text, &self.storage());
         match self.is_edge {
-            true => self.edge.render(&mut text),
-            false => self.edge.faults.render(&mut text),
+            true => self.icpp.edge.render(&mut text),
+            false => self.icpp.accounts.render(&mut text),
         }
         text
     }
@@ -404,6 +404,7 @@ impl Desk {
     pub fn stage(&self) -> Stage {
         match (self.control.is_draining(), self.control.ready()) {
             (true, _) => Stage::Draining,
+            (false, true) if self.is_edge && !self.icpp.edge.is_ready() => Stage::Waiting,
             (false, true) => Stage::Serving,
             (false, false) => Stage::Failed,
         }

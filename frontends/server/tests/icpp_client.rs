@@ -9,7 +9,9 @@ use std::time::Duration;
 use common::{Scratch, Server, done};
 use crosspoint_client::codec::message::tag;
 use crosspoint_client::codec::presence::Show;
-use crosspoint_client::core::{Activity, Asked, Event, Final, Incoming, Outgoing, Received};
+use crosspoint_client::core::{
+    Activity, Affiliation, Asked, Event, Final, Incoming, Occupant, Outgoing, Received, Role, RoomSettings, RoomWord,
+};
 use crosspoint_client::{Builder, Client, ConnectError, Events, FileStore, MemoryStore, Messages};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
@@ -110,6 +112,23 @@ impl Person {
     async fn hear(&mut self) -> Received {
         self.wait("a message", |incoming| match incoming {
             Incoming::Message(message) => Some(message),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The next word of a room of which `take` makes something.
+    async fn word<T>(&mut self, what: &str, take: impl Fn(RoomWord) -> Option<T>) -> T {
+        self.wait(what, |incoming| match incoming {
+            Incoming::Room { verb, body } => take(RoomWord::read(verb, &body).expect("a word")),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn occupant(&mut self, wanted: impl Fn(&Occupant) -> bool) -> Occupant {
+        self.word("an occupant", |word| match word {
+            RoomWord::Occupant(occupant) if wanted(&occupant) => Some(occupant),
             _ => None,
         })
         .await
@@ -551,5 +570,148 @@ async fn who_is_blocked_is_not_heard() {
     assert_eq!(
         (heard.subject.as_deref(), heard.thread.as_deref()),
         (Some("peace"), Some("t1"))
+    );
+}
+
+#[tokio::test]
+async fn in_a_room() {
+    let scratch = Scratch::new();
+    let stage = Stage::anywhere(&scratch, &[]);
+    let mut romeo = Person::arrive(who("romeo", stage.icpp)).await;
+    let mut juliet = Person::arrive(who("juliet", stage.icpp)).await;
+    let domain = in_time("rooms", romeo.client.rooms("", 10)).await.unwrap().domain;
+    let address = format!("garden@{domain}");
+    let (his, hers) = (romeo.client.room(&address), juliet.client.room(&address));
+    his.create("romeo").unwrap();
+    let made = romeo.occupant(Occupant::is_self).await;
+    assert!(made.codes.contains(&201), "{made:?}");
+    assert_eq!((made.affiliation, made.role), (Affiliation::Owner, Role::Moderator));
+    let settings = RoomSettings {
+        name: Some("The garden".to_owned()),
+        public: Some(true),
+        archived: Some(true),
+        persistent: Some(true),
+        admins: Some(Vec::new()),
+        ..RoomSettings::default()
+    };
+    in_time("a configuration", his.configure(&settings)).await.unwrap();
+    let listed = in_time("rooms", juliet.client.rooms("", 10)).await.unwrap();
+    assert_eq!(listed.rooms, [(address.clone(), "The garden".to_owned(), 1)]);
+
+    hers.join("juliet").unwrap();
+    assert_eq!(juliet.occupant(Occupant::is_self).await.role, Role::Participant);
+    romeo.occupant(|occupant| occupant.nick == "juliet").await;
+    let said = in_time("acceptance", his.say("But, soft!").unwrap()).await.unwrap();
+    let heard = juliet.hear().await;
+    assert_eq!(
+        (heard.id, heard.text().as_str(), heard.from),
+        (said, "But, soft!", format!("{address}/romeo"))
+    );
+    assert!(heard.occupant_id.is_some() && heard.record.is_some());
+    in_time("an edit", his.edit(said, "What light?")).await.unwrap();
+    let edited = |incoming| match incoming {
+        Incoming::Edited(message) => Some((message.reference, message.text())),
+        _ => None,
+    };
+    assert_eq!(
+        juliet.wait("an edit", edited).await,
+        (Some(said), "What light?".to_owned())
+    );
+    in_time("a recall", his.recall(said, heard.record.as_deref()))
+        .await
+        .unwrap();
+    let recalled = |incoming| match incoming {
+        Incoming::Recalled(message) => message.reference,
+        _ => None,
+    };
+    assert_eq!(juliet.wait("a recall", recalled).await, said);
+    in_time("acceptance", hers.whisper("romeo", "Ay me").unwrap())
+        .await
+        .unwrap();
+    let whispered = |incoming| match incoming {
+        Incoming::Message(message) if message.kind == 0 => Some((message.from.clone(), message.text())),
+        _ => None,
+    };
+    assert_eq!(
+        romeo.wait("a whisper", whispered).await,
+        (format!("{address}/juliet"), "Ay me".to_owned())
+    );
+
+    let info = in_time("what it is", hers.info()).await.unwrap();
+    assert_eq!((info.name.as_deref(), info.occupants), (Some("The garden"), Some(2)));
+    let mut nicks = in_time("who is in", hers.occupants()).await.unwrap();
+    nicks.sort();
+    assert_eq!(nicks, ["juliet", "romeo"]);
+    in_time(
+        "a rank",
+        his.set_affiliation("juliet@localhost", Affiliation::Member, ""),
+    )
+    .await
+    .unwrap();
+    let members = in_time("members", his.affiliated(Affiliation::Member)).await.unwrap();
+    assert_eq!(members[0].address, "juliet@localhost");
+    let page = in_time("history", hers.history(0, 10)).await.unwrap();
+    assert!(!page.messages.is_empty());
+    in_time("a kick", his.kick("juliet", "enough")).await.unwrap();
+    let kicked = juliet
+        .occupant(|occupant| occupant.is_self() && occupant.role == Role::None)
+        .await;
+    assert!(kicked.codes.contains(&307), "{kicked:?}");
+    hers.create("juliet").unwrap();
+    let refused = |word| match word {
+        RoomWord::Refused { room, condition, .. } => Some((room, condition)),
+        _ => None,
+    };
+    assert_eq!(juliet.word("a refusal", refused).await, (address, 34), "conflict");
+    in_time("the end", his.destroy("", None)).await.unwrap();
+    assert!(romeo.occupant(|occupant| occupant.destroyed).await.is_self());
+}
+
+#[tokio::test]
+async fn futures_and_streams_may_be_dropped_at_any_time() {
+    let scratch = Scratch::new();
+    let stage = Stage::anywhere(&scratch, &[]);
+    let romeo = Person::arrive(who("romeo", stage.icpp)).await;
+    let mut juliet = Person::arrive(who("juliet", stage.icpp)).await;
+    // Nobody waits for the acceptance of these.
+    drop(
+        romeo
+            .client
+            .post(&Outgoing::chat("juliet@localhost", "posted"))
+            .unwrap(),
+    );
+    {
+        let mut sending = Box::pin(romeo.client.send("juliet@localhost", "polled"));
+        assert!(timeout(Duration::ZERO, &mut sending).await.is_err());
+    }
+    // Those who listen are cut off again and again; what they have not finished with comes again.
+    for text in ["posted", "polled"] {
+        for _ in 0..3 {
+            let heard = in_time("a message", juliet.messages.next()).await.unwrap();
+            assert!(matches!(heard, Incoming::Message(message) if message.text() == text));
+            juliet.messages = juliet.client.messages();
+        }
+        juliet.hear().await;
+    }
+    for _ in 0..600 {
+        romeo.client.post(&Outgoing::chat("juliet@localhost", "more")).unwrap();
+    }
+    for _ in 0..600 {
+        assert_eq!(juliet.hear().await.text(), "more");
+    }
+    in_time("an end", romeo.client.drain()).await;
+}
+
+/// Found by using it: with a wrong port, `connect` said nothing, and never returned.
+#[tokio::test]
+async fn a_first_session_is_not_waited_for_for_ever() {
+    let nowhere = TcpListener::bind(common::ANY).await.unwrap().local_addr().unwrap();
+    let waiting = who("romeo", nowhere).patience(Duration::from_millis(300)).connect();
+    let error = in_time("an error", waiting).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ConnectError::InVain(..)), "{text}");
+    assert!(
+        text.starts_with(&format!("no session within 0.3 s: no connection: icpp://{nowhere}: ")),
+        "{text}"
     );
 }

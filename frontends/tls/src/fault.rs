@@ -17,6 +17,8 @@ pub enum TlsFault {
     NoApplicationProtocol,
     /// Messages that parse but break the protocol.
     Misbehaved,
+    /// The server's certificate is none that we were told to trust: only where we are the client.
+    Untrusted,
     /// A record that is too long, or does not decrypt.
     BadRecord,
     /// The peer sent a fatal alert.
@@ -35,12 +37,13 @@ pub enum TlsFault {
 
 impl TlsFault {
     /// Every fault, for metrics and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotTls,
         Self::Malformed,
         Self::NothingInCommon,
         Self::NoApplicationProtocol,
         Self::Misbehaved,
+        Self::Untrusted,
         Self::BadRecord,
         Self::PeerAlert,
         Self::HandshakeTooLong,
@@ -59,6 +62,7 @@ impl TlsFault {
             Self::NothingInCommon => "nothing-in-common",
             Self::NoApplicationProtocol => "no-application-protocol",
             Self::Misbehaved => "misbehaved",
+            Self::Untrusted => "untrusted-certificate",
             Self::BadRecord => "bad-record",
             Self::PeerAlert => "peer-alert",
             Self::HandshakeTooLong => "handshake-too-long",
@@ -90,8 +94,8 @@ impl From<&Error> for TlsFault {
             Error::PeerMisbehaved(_)
             | Error::InappropriateMessage { .. }
             | Error::InappropriateHandshakeMessage { .. }
-            | Error::NoCertificatesPresented
-            | Error::InvalidCertificate(_) => Self::Misbehaved,
+            | Error::NoCertificatesPresented => Self::Misbehaved,
+            Error::InvalidCertificate(_) => Self::Untrusted,
             Error::DecryptError | Error::PeerSentOversizedRecord => Self::BadRecord,
             Error::AlertReceived(_) => Self::PeerAlert,
             _ => Self::Internal,

@@ -1,4 +1,5 @@
-//! TLS for the front-ends: the server's side of TLS 1.2 and 1.3 without I/O, over rustls's unbuffered API.
+//! TLS for the front-ends: TLS 1.2 and 1.3 without I/O, over rustls's unbuffered API. The server's side, and the client's
+//! ([`ClientTls`]) for connections that a front-end opens itself.
 //!
 //! [`Tls`] turns received bytes into plaintext and bytes to send; it owns no socket and moves between threads with the
 //! socket that it belongs to. [`TlsConfig`] is what it is made from: certificate, key, parameters.
@@ -10,13 +11,16 @@
 //! - No key and no secret leaves this crate, except the channel binding, which is not secret (RFC 9266 section 4).
 #![forbid(unsafe_code)]
 
+mod client;
 mod config;
 mod end_point;
 mod fault;
 mod limits;
+mod records;
 mod session;
 mod tap;
 
+pub use client::{ClientTls, ClientTlsConfig, Pin};
 pub use config::{ConfigError, Identity, TlsConfig};
 pub use end_point::server_end_point;
 pub use fault::TlsFault;

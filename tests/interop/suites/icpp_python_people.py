@@ -306,7 +306,7 @@ async def blocking(server):
         await juliet.settled()
         expect_equal([one for one in juliet.inbox if one.text == "unheard"] + [one for one in juliet.happened if isinstance(one, Typing)],
                      [], "what passed the block")
-        await juliet.client.unblock()
+        await juliet.client.unblock_all()
         expect_equal(await juliet.client.blocked(), [], "the black list")
         await romeo.heard_of(juliet.client.session.address, Show.AVAILABLE)
         await romeo.client.send(juliet.address, "heard")

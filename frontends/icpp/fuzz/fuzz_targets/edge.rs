@@ -20,7 +20,7 @@ use crosspoint_engine::shard::SessionId;
 use crosspoint_icpp::codec::elsewhere::Node;
 use crosspoint_icpp::codec::hello::{Hello, Welcome};
 use crosspoint_icpp::codec::{Flags, Header, PREFACE, Scan, Verb, scan, write_frame};
-use crosspoint_icpp::edge::{EdgeConfig, EdgeFigures, EdgeFront, EdgeListener};
+use crosspoint_icpp::edge::{BackEnd, EdgeConfig, EdgeFigures, EdgeFront, EdgeListener};
 use crosspoint_icpp::redirect::{Home, LoadPolicy};
 use crosspoint_icpp::trunk::{ClusterKey, is_for_trunks};
 use libfuzzer_sys::fuzz_target;
@@ -106,15 +106,16 @@ struct Shard {
 
 impl Shard {
     fn new() -> Shard {
-        let figures = Arc::new(EdgeFigures::default());
+        let figures = Arc::new(EdgeFigures::of(["127.0.0.1:5298".to_owned()]));
         let config = EdgeConfig {
             node: "fe1".to_owned(),
             urls: vec!["icpp://one:5299".to_owned()],
             weight: 100,
-            back_end: ([127, 0, 0, 1], 5298).into(),
+            back_ends: vec![BackEnd { first: 0, last: 4095, address: ([127, 0, 0, 1], 5298).into() }],
+            trunk_cipher: None,
             key: ClusterKey([1; 32]),
             listeners: vec![EdgeListener { cipher: None, private: true }],
-            homes: vec![Home { first: 4000, last: 4095, node: "fe2".to_owned() }],
+            homes: vec![Home { first: 4000, last: 4095, node: "fe2".to_owned(), urls: Vec::new() }],
             load: LoadPolicy::DEFAULT,
             drain_ms: 10_000,
             shards: 1,

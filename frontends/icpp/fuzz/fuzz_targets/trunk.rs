@@ -44,7 +44,7 @@ struct Play {
 
 impl Play {
     fn new() -> Play {
-        let config = Arc::new(TrunkConfig { node: "be".to_owned(), key: KEY, shards: 2, faults: Default::default(), nodes: Nodes::default() });
+        let config = Arc::new(TrunkConfig { node: "be".to_owned(), key: KEY, shards: 2, nodes: Nodes::default(), figures: Arc::default() });
         let peer = Peer { address: [127, 0, 0, 1].into(), tls: None, listener: 3 };
         let (mut outbox, mut actions) = (Vec::new(), Vec::new());
         let mut cx = Context {

@@ -8,11 +8,12 @@ use crosspoint_engine::relay::RelayHost;
 use crosspoint_engine::session::Farewell;
 
 use crate::codec::elsewhere::{Drain as Body, Reason, Redirect};
-use crate::codec::{Flags, Header, Verb, write_frame};
+use crate::codec::{Header, Verb, write_frame};
 use crate::redirect;
 use crate::trunk::push;
 
 use super::front::EdgeFront;
+use super::trunks::Way;
 
 /// A drain under way.
 pub(super) struct Drain {
@@ -22,7 +23,7 @@ pub(super) struct Drain {
     /// Those that have been sent elsewhere.
     sent: usize,
     /// Those that have not, by trunk and slot.
-    waiting: VecDeque<(usize, u16)>,
+    waiting: VecDeque<(Way, u16)>,
     /// Whose turn it is among the nodes that take them.
     turn: usize,
 }
@@ -42,7 +43,7 @@ impl EdgeFront {
     pub(super) fn begin_drain(&mut self, host: &mut dyn RelayHost) -> Option<u64> {
         let deadline_ms = self.config.drain_ms;
         let mut waiting = VecDeque::new();
-        for (place, trunk) in self.trunks.iter_mut().enumerate() {
+        for (place, trunk) in self.trunks.iter_mut() {
             for (slot, row) in trunk.rows.iter() {
                 if row.closing {
                     continue;
@@ -70,7 +71,7 @@ impl EdgeFront {
         let due = redirect::due(drain.all, elapsed_ms, self.config.drain_ms);
         while self.drain.as_ref().is_some_and(|drain| drain.sent < due) && self.send_next(host) {}
         if self.clients.is_empty() {
-            for trunk in &self.trunks {
+            for (_, trunk) in self.trunks.iter() {
                 if let Some(session) = trunk.session {
                     host.dismiss(session, Farewell::Shutdown);
                 }
@@ -78,16 +79,37 @@ impl EdgeFront {
         }
     }
 
+    /// The first who waits, is logged in, and has somewhere to go. Those who are not yet, or have not yet, wait on.
+    fn next_to_send(&mut self) -> Option<(Way, u16)> {
+        let back_ends = 0..self.neighbours.len();
+        let open: Vec<bool> = back_ends.map(|back_end| !self.refuges(back_end).is_empty()).collect();
+        let waiting = &mut self.drain.as_mut()?.waiting;
+        let mut later = VecDeque::new();
+        let mut found = None;
+        while let Some((way, slot)) = waiting.pop_front() {
+            let trunk = self.trunks.get_mut(way);
+            let row = trunk.and_then(|trunk| trunk.rows.get(slot)).copied();
+            match row.filter(|row| !row.closing && !row.sent) {
+                None => {}
+                Some(row) if row.online && open.get(usize::from(way.back_end)) == Some(&true) => {
+                    found = Some((way, slot));
+                    break;
+                }
+                Some(_) => later.push_back((way, slot)),
+            }
+        }
+        waiting.append(&mut later);
+        found
+    }
+
     /// False when there is nobody left to send, or nowhere to send them.
     fn send_next(&mut self, host: &mut dyn RelayHost) -> bool {
-        let refuges = self.refuges();
-        let Some(drain) = &mut self.drain else { return false };
-        if refuges.is_empty() {
-            return false;
-        }
-        let Some((place, slot)) = drain.waiting.pop_front() else {
+        let Some((place, slot)) = self.next_to_send() else {
             return false;
         };
+        let back_end = usize::from(place.back_end);
+        let refuges = self.refuges(back_end);
+        let Some(drain) = &mut self.drain else { return false };
         drain.sent += 1;
         // In turn, as often as their weights say: whoever has less to do has no time to say so.
         let weights: usize = refuges.iter().map(|node| usize::from(node.weight)).sum();
@@ -100,22 +122,15 @@ impl EdgeFront {
             here
         });
         let Some(target) = chosen else { return true };
-        let urls = self.urls_of(&target.node);
+        let urls = self.urls_of(back_end, &target.node).unwrap_or_default();
         let trunk = &mut self.trunks[place];
         let (Some(session), Some(row)) = (trunk.session, trunk.rows.get(slot)) else {
             return true;
         };
-        if row.closing || !row.online || std::mem::replace(&mut row.sent, true) {
-            return true;
-        }
-        self.config.figures.count_redirect(Reason::Drain);
-        let header = Header {
-            flags: Flags::REQ,
-            id: u32::from(slot),
-            ..push(Verb::Redirect, slot)
-        };
+        row.sent = true;
+        self.config.figures.redirects.count(Reason::Drain);
         host.write(session, &mut |out| {
-            write_frame(out, header, |out| {
+            write_frame(out, push(Verb::Redirect, slot), |out| {
                 Redirect::to(&target.node, Reason::Drain, &self.config.node).write(out, urls.split(' '));
             });
         });

@@ -8,41 +8,41 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crosspoint_engine::envelope::{Codec, Condition, Envelope};
 use crosspoint_engine::relay::{Parcel, RelayHost};
-use crosspoint_engine::service::{Cipher, Frontend, Host};
-use crosspoint_engine::session::{Context, Peer, Session};
+use crosspoint_engine::service::{Cipher, CipherFault, CipherState, Frontend, Host};
+use crosspoint_engine::session::{Context, Peer, Session, TlsFacts};
 use crosspoint_engine::shard::SessionId;
 
 use crate::codec::elsewhere::{Reason, Redirect};
 use crate::codec::{Code, Flags, Frame, Header, Refusal, Scan, Verb, scan, write_frame};
-use crate::redirect::{self, ACCOUNT_SLOTS, Balance, Figures, Verdict};
+use crate::redirect::{self, Balance, Home, Verdict};
 use crate::trunk::{TRUNK_FRAME_BYTES_MAX, push};
 
 use super::client::Arrival;
 use super::drain::Drain;
-use super::trunks::{Phase, Trunk};
-use super::{CLIENT_RETRY_MS, EdgeConfig, EdgeSession, EdgeTrunk, label};
+use super::neighbours::Neighbours;
+use super::trunks::{Phase, Trunks, Way};
+use super::{BackEnd, CLIENT_RETRY_MS, EdgeConfig, EdgeSession, EdgeTrunk, label};
 
 /// The front-end role on one shard.
 pub struct EdgeFront {
     pub(super) config: Arc<EdgeConfig>,
-    /// By shard of the back-end. One until it has said how many there are.
-    pub(super) trunks: Vec<Trunk>,
+    pub(super) trunks: Trunks,
     pub(super) clients: HashMap<SessionId, Place>,
-    /// The front-ends that the back-end has told of...
-    pub(super) nodes: Vec<Figures>,
-    /// ...and where clients reach each of them.
-    pub(super) urls: Vec<String>,
+    /// The front-ends that each back-end has told of.
+    pub(super) neighbours: Vec<Neighbours>,
     pub(super) balance: Balance,
     pub(super) drain: Option<Drain>,
     pub(super) told_ms: u64,
     /// Bytes that wait for this shard's clients, as last counted.
     pub(super) waiting_bytes: u32,
+    /// Bytes from and to back-ends since that was last told.
+    pub(super) carried: (u64, u64),
 }
 
 /// Where a client is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    pub(super) trunk: usize,
+    pub(super) trunk: Way,
     pub(super) slot: u16,
 }
 
@@ -50,17 +50,26 @@ impl EdgeFront {
     /// Of one shard.
     #[must_use]
     pub fn new(config: Arc<EdgeConfig>) -> EdgeFront {
-        EdgeFront {
+        let back_ends = config.back_ends.len();
+        let front = EdgeFront {
             config,
-            trunks: vec![Trunk::default()],
+            trunks: Trunks::of(back_ends),
             clients: HashMap::new(),
-            nodes: Vec::new(),
-            urls: Vec::new(),
+            neighbours: vec![Neighbours::default(); back_ends],
             balance: Balance::default(),
             drain: None,
             told_ms: 0,
             waiting_bytes: 0,
-        }
+            carried: (0, 0),
+        };
+        (0..back_ends).for_each(|back_end| front.count_wanted(back_end, 1));
+        front
+    }
+
+    /// Where the account of this slot lives, if that is known here.
+    fn back_end_of(&self, slot: u16) -> Option<usize> {
+        let here = |back_end: &BackEnd| (back_end.first..=back_end.last).contains(&slot);
+        self.config.back_ends.iter().position(here)
     }
 
     /// A client has said HELLO.
@@ -68,9 +77,15 @@ impl EdgeFront {
         let Ok(arrival) = Arrival::read(bytes) else {
             return self.refuse(id, Code::Internal, host);
         };
+        let slot = arrival.judged.slot;
         if self.drain.is_some() {
-            return match self.refuges().first() {
-                Some(other) => self.send_away(id, &other.node, Reason::Drain, host),
+            let refuges = self.back_end_of(slot).map(|back_end| self.refuges(back_end));
+            let refuges = refuges.unwrap_or_default();
+            let other = refuges
+                .iter()
+                .find(|other| arrival.judged.came_from != Some(&other.node));
+            return match other.filter(|_| arrival.judged.hops < redirect::HOPS_MAX) {
+                Some(other) => self.send_away(id, slot, &other.node, Reason::Drain, host),
                 None => self.refuse(id, Code::Shutdown, host),
             };
         }
@@ -79,21 +94,28 @@ impl EdgeFront {
                 self.config.figures.loops.fetch_add(1, Relaxed);
                 self.refuse(id, Code::RedirectLoop, host);
             }
-            Verdict::Go(node, reason) => self.send_away(id, &node, reason, host),
+            Verdict::Go(node, reason) => self.send_away(id, slot, &node, reason, host),
             Verdict::Stay => self.admit(id, &arrival, host),
         }
     }
 
     fn judge(&mut self, arrival: &Arrival<'_>, host: &dyn RelayHost) -> Verdict {
+        let back_end = self.back_end_of(arrival.judged.slot);
         let (config, balance, now_ms) = (&self.config, &mut self.balance, host.now().ms);
         let shed = || balance.shed(now_ms, &config.load, config.shards).map(str::to_owned);
-        redirect::judge(arrival.judged, &config.node, &config.homes, &self.nodes, shed)
+        let known = back_end.and_then(|back_end| self.neighbours.get(back_end));
+        let nodes = known.map_or(&[][..], Neighbours::nodes);
+        redirect::judge(arrival.judged, &config.node, &config.homes, nodes, shed)
     }
 
     /// Before its login a client is told where to go, and the connection ends.
-    fn send_away(&mut self, id: SessionId, node: &str, reason: Reason, host: &mut dyn RelayHost) {
-        let urls = self.urls_of(node);
-        self.config.figures.count_redirect(reason);
+    fn send_away(&mut self, id: SessionId, slot: u16, node: &str, reason: Reason, host: &mut dyn RelayHost) {
+        let told = self.back_end_of(slot).and_then(|back_end| self.urls_of(back_end, node));
+        let home = Home::of(&self.config.homes, slot).filter(|home| home.node == node);
+        let urls = told
+            .or_else(|| home.map(|home| home.urls.join(" ")))
+            .unwrap_or_default();
+        self.config.figures.redirects.count(reason);
         host.write(id, &mut |out| {
             write_frame(out, Header::push(Verb::Redirect, 0), |out| {
                 Redirect::to(node, reason, &self.config.node).write(out, urls.split(' '));
@@ -102,26 +124,26 @@ impl EdgeFront {
         host.tell(id, Parcel::bare(label::DISMISSED));
     }
 
-    pub(super) fn urls_of(&self, node: &str) -> String {
-        let place = self.nodes.iter().position(|figures| figures.node == node);
-        place
-            .and_then(|place| self.urls.get(place))
-            .cloned()
-            .unwrap_or_default()
+    pub(super) fn urls_of(&self, back_end: usize, node: &str) -> Option<String> {
+        self.neighbours.get(back_end)?.urls_of(node).map(str::to_owned)
     }
 
     /// A client gets a slot of the trunk to its account's home.
     fn admit(&mut self, id: SessionId, arrival: &Arrival<'_>, host: &mut dyn RelayHost) {
-        let shard = usize::from(arrival.judged.slot) * self.trunks.len() / usize::from(ACCOUNT_SLOTS);
-        let up = self.trunks.get_mut(shard).filter(|trunk| trunk.phase == Phase::Up);
-        let Some((trunk, session)) = up.and_then(|trunk| trunk.session.map(|session| (trunk, session))) else {
+        let slot = arrival.judged.slot;
+        let way = self
+            .back_end_of(slot)
+            .map(|back_end| self.trunks.way_to(back_end, slot));
+        let up = way.and_then(|way| self.trunks.get_mut(way).filter(|trunk| trunk.phase == Phase::Up));
+        let to = up.and_then(|trunk| trunk.session.map(|session| (trunk, session)));
+        let (Some((trunk, session)), Some(way)) = (to, way) else {
             self.config.figures.back_end_lost.fetch_add(1, Relaxed);
             return self.refuse(id, Code::BackEndLost, host);
         };
         let Some(slot) = trunk.rows.take(id) else {
             return self.refuse(id, Code::TooMany, host);
         };
-        self.clients.insert(id, Place { trunk: shard, slot });
+        self.clients.insert(id, Place { trunk: way, slot });
         self.config.figures.sessions.fetch_add(1, Relaxed);
         host.write(session, &mut |out| {
             write_frame(out, push(Verb::Open, slot), |out| out.extend_from_slice(arrival.open));
@@ -150,6 +172,7 @@ impl EdgeFront {
         };
         let trunk = &mut self.trunks[trunk];
         let Some(session) = trunk.session else { return };
+        self.carried.1 += bytes.len() as u64;
         host.write(session, &mut |out| out.extend_from_slice(bytes));
         if host.is_slow(session)
             && let Some(row) = trunk.rows.get(slot)
@@ -195,9 +218,8 @@ impl EdgeFront {
 
     /// Frames of a trunk for its clients.
     fn heard(&mut self, id: SessionId, mut bytes: &[u8], host: &mut dyn RelayHost) {
-        let Some(place) = self.trunks.iter().position(|trunk| trunk.session == Some(id)) else {
-            return;
-        };
+        let Some(place) = self.trunks.find(id) else { return };
+        self.carried.0 += bytes.len() as u64;
         while let Ok(Scan::Frame(frame)) = scan(bytes, TRUNK_FRAME_BYTES_MAX) {
             let (whole, rest) = bytes.split_at(frame.len());
             bytes = rest;
@@ -207,7 +229,7 @@ impl EdgeFront {
 
     fn for_client(
         &mut self,
-        place: usize,
+        place: Way,
         trunk_id: SessionId,
         frame: &Frame<'_>,
         whole: &[u8],
@@ -251,7 +273,7 @@ impl EdgeFront {
         self.pass_on(place, trunk_id, slot, whole, host);
     }
 
-    fn pass_on(&mut self, place: usize, trunk_id: SessionId, slot: u16, whole: &[u8], host: &mut dyn RelayHost) {
+    fn pass_on(&mut self, place: Way, trunk_id: SessionId, slot: u16, whole: &[u8], host: &mut dyn RelayHost) {
         let Some(row) = self.trunks[place].rows.get(slot) else {
             return;
         };
@@ -312,6 +334,23 @@ fn patched(out: &mut Vec<u8>, whole: &[u8], slot: u16) {
     }
 }
 
+/// Where the cipher that there should be cannot be made: the handshake fails.
+struct Refusing;
+
+impl Cipher for Refusing {
+    fn open(&mut self, _: &mut Vec<u8>, _: &mut Vec<u8>, _: &mut Vec<u8>) -> Result<CipherState, CipherFault> {
+        Err(CipherFault("no TLS session can be made".to_owned()))
+    }
+
+    fn seal(&mut self, _plain: &[u8], _output: &mut Vec<u8>) {}
+
+    fn close(&mut self, _output: &mut Vec<u8>) {}
+
+    fn facts(&mut self) -> Option<TlsFacts> {
+        None
+    }
+}
+
 impl Frontend for EdgeFront {
     fn codec(&self) -> Codec {
         Codec::Icpp
@@ -338,18 +377,30 @@ impl Frontend for EdgeFront {
         host.refuse(query, Condition::ServiceUnavailable);
     }
 
+    fn cipher_towards(&mut self, _key: u32) -> Option<Box<dyn Cipher>> {
+        let make = self.config.trunk_cipher.as_ref()?;
+        // Without a cipher nothing may be said at all.
+        make().or_else(|| Some(Box::new(Refusing)))
+    }
+
     fn connected(&mut self, key: u32, id: SessionId, cx: &mut Context<'_>) -> Option<Box<dyn Session>> {
-        let trunk = self.trunks.get_mut(key as usize)?;
+        let way = Way::from_key(key);
+        let trunk = self.trunks.get_mut(way)?;
         if self.drain.is_some() || trunk.phase != Phase::Coming {
             return None;
         }
         trunk.session = Some(id);
-        Some(Box::new(EdgeTrunk::open(self.config.clone(), key as u16, cx)))
+        Some(Box::new(EdgeTrunk::open(self.config.clone(), way.shard, cx)))
     }
 
     fn connect_failed(&mut self, key: u32, host: &mut dyn RelayHost) {
-        if (key as usize) < self.trunks.len() {
-            self.down(key as usize, host);
+        let way = Way::from_key(key);
+        if self
+            .trunks
+            .get_mut(way)
+            .is_some_and(|trunk| trunk.phase == Phase::Coming)
+        {
+            self.down(way, host);
         }
     }
 
@@ -360,14 +411,14 @@ impl Frontend for EdgeFront {
             label::SAID => self.said(from, &bytes, host),
             label::LEFT => self.left(from, &bytes, host),
             label::READS => self.reads(from, host),
-            label::WELCOMED => self.welcomed(&bytes, host),
+            label::WELCOMED => self.welcomed(from, &bytes, host),
             label::UP => self.up(from),
             label::DOWN => {
-                if let Some(place) = self.trunks.iter().position(|trunk| trunk.session == Some(from)) {
-                    self.down(place, host);
+                if let Some(way) = self.trunks.find(from) {
+                    self.down(way, host);
                 }
             }
-            label::NODES => self.learn(&bytes),
+            label::NODES => self.learn(from, &bytes),
             label::HEARD => self.heard(from, &bytes, host),
             label::ROOM => self.has_room(from, host),
             _ => {}

@@ -5,7 +5,7 @@
 //!   client ─▶ EdgeSession ──Relay──▶ EdgeFront ──write──▶ trunk's outbox ─▶ back-end
 //!   client ◀── its outbox ◀──write── EdgeFront ◀──Relay── EdgeTrunk ◀────── back-end
 //! ```
-//! One [`EdgeFront`] a shard of this process, each with trunks of its own, one to each shard of the back-end. `client` and
+//! One [`EdgeFront`] a shard of this process, each with trunks of its own, one to each shard of each back-end. `client` and
 //! `link` are the two kinds of sessions, `front` decides what comes of
 //! it all, `trunks` keeps the trunks up, `table` knows who is at which slot, `drain`
 //! sees the clients off.
@@ -17,8 +17,10 @@
 
 mod client;
 mod drain;
+mod figures;
 mod front;
 mod link;
+mod neighbours;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -26,16 +28,14 @@ mod trunks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crosspoint_engine::service::Cipher;
 
-use crate::codec::elsewhere::Reason;
-use crate::faults::Faults;
 use crate::redirect::{Home, LoadPolicy};
 use crate::trunk::ClusterKey;
 
 pub use client::EdgeSession;
+pub use figures::EdgeFigures;
 pub use front::EdgeFront;
 pub use link::EdgeTrunk;
 
@@ -48,7 +48,7 @@ pub const RETRY_MS_MAX: u64 = 5_000;
 /// A client that cannot be served is told to try again after a random time between this and twice as much.
 pub const CLIENT_RETRY_MS: u32 = 500;
 
-/// Makes the server's end of a connection's cipher.
+/// Makes our end of a connection's cipher.
 pub type CipherFactory = Arc<dyn Fn() -> Option<Box<dyn Cipher>> + Send + Sync>;
 
 /// The front-end's configuration.
@@ -60,8 +60,10 @@ pub struct EdgeConfig {
     pub urls: Vec<String>,
     /// How much it may have, beside others.
     pub weight: u16,
-    /// Where the back-end listens for trunks.
-    pub back_end: SocketAddr,
+    /// Where accounts live.
+    pub back_ends: Vec<BackEnd>,
+    /// Makes our end of a trunk's cipher; `None`: trunks are not encrypted.
+    pub trunk_cipher: Option<CipherFactory>,
     /// The cluster's.
     pub key: ClusterKey,
     /// Makes the cipher that connections of a listener begin with; `None`: plain frames.
@@ -78,6 +80,17 @@ pub struct EdgeConfig {
     pub figures: Arc<EdgeFigures>,
 }
 
+/// A back-end, and which accounts live there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackEnd {
+    /// First slot.
+    pub first: u16,
+    /// Last slot, inclusive.
+    pub last: u16,
+    /// Where it listens for trunks.
+    pub address: SocketAddr,
+}
+
 /// How one listener speaks.
 #[derive(Clone)]
 pub struct EdgeListener {
@@ -85,88 +98,6 @@ pub struct EdgeListener {
     pub cipher: Option<CipherFactory>,
     /// Passwords may be shown on it.
     pub private: bool,
-}
-
-/// Figures of the process, of all its shards.
-#[derive(Debug, Default)]
-pub struct EdgeFigures {
-    /// Clients connected.
-    pub sessions: AtomicU32,
-    /// Bytes that wait for clients that are behind.
-    pub outbox_bytes: AtomicU32,
-    /// Share of the cores that is busy; set from outside.
-    pub cpu_permille: AtomicU32,
-    /// Trunks that are up.
-    pub trunks: AtomicU32,
-    /// Clients sent elsewhere, by reason: home, load, drain.
-    pub redirects: [AtomicU64; 3],
-    /// Clients that had gone round in a circle.
-    pub loops: AtomicU64,
-    /// Clients whose back-end could not be reached.
-    pub back_end_lost: AtomicU64,
-    /// What ended by whose fault.
-    pub faults: Faults,
-}
-
-impl EdgeFigures {
-    pub(crate) fn count_redirect(&self, reason: Reason) {
-        self.redirects[reason as usize - 1].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Prometheus text.
-    pub fn render(&self, text: &mut String) {
-        use std::fmt::Write as _;
-        self.faults.render(text);
-        let mut figure = |kind: &str, name: &str, help: &str, values: &[(&str, u64)]| {
-            // Writing to a String cannot fail, here and below.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-            for (labels, value) in values {
-                let _ = writeln!(text, "{name}{labels} {value}");
-            }
-        };
-        let redirects = |place: usize| self.redirects[place].load(Ordering::Relaxed);
-        figure(
-            "counter",
-            "crosspoint_icpp_redirects_total",
-            "Clients sent to another front-end.",
-            &[
-                ("{reason=\"home\"}", redirects(0)),
-                ("{reason=\"load\"}", redirects(1)),
-                ("{reason=\"drain\"}", redirects(2)),
-            ],
-        );
-        let one = |value: u64| [("", value)];
-        let loops = self.loops.load(Ordering::Relaxed);
-        let name = "crosspoint_icpp_redirect_loops_total";
-        figure(
-            "counter",
-            name,
-            "Clients refused that had followed too many redirects.",
-            &one(loops),
-        );
-        let lost = self.back_end_lost.load(Ordering::Relaxed);
-        let name = "crosspoint_icpp_back_end_lost_total";
-        figure(
-            "counter",
-            name,
-            "Clients whose back-end could not be reached.",
-            &one(lost),
-        );
-        let clients = self.sessions.load(Ordering::Relaxed);
-        figure(
-            "gauge",
-            "crosspoint_icpp_edge_sessions",
-            "Clients that are passed on.",
-            &one(clients.into()),
-        );
-        let trunks = self.trunks.load(Ordering::Relaxed);
-        figure(
-            "gauge",
-            "crosspoint_icpp_trunks",
-            "Trunks that are up.",
-            &one(trunks.into()),
-        );
-    }
 }
 
 /// What is written on parcels.

@@ -1,5 +1,7 @@
 //! The two kinds of sessions and their front, without an engine: a host of paper stands for the shard.
 
+mod back_ends;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use crosspoint_engine::service::Frontend;
 use crosspoint_engine::session::{Action, Context, Event, Farewell, Now, Peer, Random, Session};
 use crosspoint_engine::shard::SessionId;
 
-use super::{EdgeConfig, EdgeFigures, EdgeFront, EdgeListener, label};
+use super::{BackEnd, EdgeConfig, EdgeFigures, EdgeFront, EdgeListener, label};
 use crate::codec::elsewhere::{Node, Reason, Redirect};
 use crate::codec::hello::{Hello, Welcome};
 use crate::codec::{self, Code, Flags, Header, PREFACE, Refusal, Scan, Verb, scan, write_frame};
@@ -104,32 +106,12 @@ const fn id(index: u32) -> SessionId {
 
 impl Bench {
     fn new() -> Bench {
-        let figures = Arc::new(EdgeFigures::default());
-        let config = Arc::new(EdgeConfig {
-            node: "fe1".to_owned(),
-            urls: vec!["icpp://one:5299".to_owned()],
-            weight: 100,
-            back_end: ([127, 0, 0, 1], 5298).into(),
-            key: ClusterKey([1; 32]),
-            listeners: vec![EdgeListener {
-                cipher: None,
-                private: true,
-            }],
-            homes: vec![Home {
-                first: 4000,
-                last: 4095,
-                node: "fe2".to_owned(),
-            }],
-            load: LoadPolicy::DEFAULT,
-            drain_ms: 10_000,
-            shards: 1,
-            figures: figures.clone(),
-        });
-        let mut bench = Bench {
-            front: EdgeFront::new(config),
-            paper: Paper::default(),
-            figures,
+        let here = BackEnd {
+            first: 0,
+            last: 4095,
+            address: ([127, 0, 0, 1], 5298).into(),
         };
+        let mut bench = Bench::of(vec![here]);
         bench.front.on_tick(&mut bench.paper);
         assert_eq!(std::mem::take(&mut bench.paper.connecting), [0]);
         bench.raise(0);
@@ -143,8 +125,44 @@ impl Bench {
         bench
     }
 
+    /// A front without trunks.
+    fn of(back_ends: Vec<BackEnd>) -> Bench {
+        let names = back_ends.iter().map(|back_end| back_end.address.to_string());
+        let figures = Arc::new(EdgeFigures::of(names));
+        let config = Arc::new(EdgeConfig {
+            node: "fe1".to_owned(),
+            urls: vec!["icpp://one:5299".to_owned()],
+            weight: 100,
+            back_ends,
+            trunk_cipher: None,
+            key: ClusterKey([1; 32]),
+            listeners: vec![EdgeListener {
+                cipher: None,
+                private: true,
+            }],
+            homes: vec![Home {
+                first: 4000,
+                last: 4095,
+                node: "fe2".to_owned(),
+                urls: Vec::new(),
+            }],
+            load: LoadPolicy::DEFAULT,
+            drain_ms: 10_000,
+            shards: 1,
+            figures: figures.clone(),
+        });
+        Bench {
+            front: EdgeFront::new(config),
+            paper: Paper::default(),
+            figures,
+        }
+    }
+
     fn raise(&mut self, shard: u32) {
-        let session = TRUNKS[shard as usize];
+        self.raise_as(shard, TRUNKS[shard as usize]);
+    }
+
+    fn raise_as(&mut self, key: u32, session: SessionId) {
         let (mut outbox, mut actions) = (Vec::new(), Vec::new());
         let mut cx = Context {
             now: self.paper.now(),
@@ -152,7 +170,7 @@ impl Bench {
             outbox: &mut outbox,
             actions: &mut actions,
         };
-        assert!(self.front.connected(shard, session, &mut cx).is_some());
+        assert!(self.front.connected(key, session, &mut cx).is_some());
         self.paper.outboxes.insert(session, Vec::new());
         self.relay(session, label::UP, &[]);
     }
@@ -246,7 +264,7 @@ fn dismissed() -> Vec<Parcel> {
 fn a_client_is_passed_on_to_the_shard_where_its_account_lives() {
     let mut bench = Bench::new();
     let client = id(1);
-    assert_eq!(bench.arrive(client, 2048, 0, ""), admitted(1));
+    assert_eq!(bench.arrive(client, 2049, 0, ""), admitted(1));
     assert_eq!(
         bench.said(TRUNKS[1]),
         [
@@ -304,7 +322,7 @@ fn a_slot_is_used_again_when_both_ends_are_done_with_it() {
 fn when_a_trunk_is_gone_its_clients_try_again_and_the_others_stay() {
     let mut bench = Bench::new();
     bench.arrive(id(1), 0, 0, "");
-    bench.arrive(id(2), 4090, 0, "");
+    bench.arrive(id(2), 4091, 0, "");
     let online = [frame(Verb::Authed, 1, 0, b""), frame(Verb::Accepted, 1, 9, b"")].concat();
     bench.relay(TRUNKS[0], label::HEARD, &online);
     assert_eq!(bench.told(id(1)), [Parcel::bare(label::ONLINE)]);
@@ -402,7 +420,7 @@ fn clients_are_sent_home_and_not_in_circles() {
     assert_eq!(Refusal::read(&said[0].3).unwrap().known(), Some(Code::RedirectLoop));
     assert_eq!(
         (
-            bench.figures.redirects[0].load(Relaxed),
+            bench.figures.redirects.of(Reason::Home),
             bench.figures.loops.load(Relaxed)
         ),
         (1, 1)
@@ -437,10 +455,14 @@ fn in_a_drain_clients_are_told_sent_elsewhere_and_seen_off() {
     assert_eq!(redirects(&mut bench, 10), [1]);
     assert_eq!(redirects(&mut bench, 2_600), [2, 3]);
     assert_eq!(redirects(&mut bench, 6_000), [0u16; 0], "the fourth is not logged in");
-    assert_eq!(bench.figures.redirects[2].load(Relaxed), 3);
+    assert_eq!(bench.figures.redirects.of(Reason::Drain), 3);
+    bench.relay(TRUNKS[0], label::HEARD, &frame(Verb::Authed, 4, 2, b""));
+    bench.said(id(4));
+    assert_eq!(redirects(&mut bench, 6_100), [4], "it is now");
+    assert_eq!(redirects(&mut bench, 6_200), [0u16; 0], "once");
     bench.relay(id(4), label::LEFT, &(Code::Shutdown as u16).to_le_bytes());
     let verbs: Vec<Verb> = bench.said(id(4)).iter().map(|said| said.0).collect();
-    assert_eq!(verbs, [Verb::Drain, Verb::Error], "it has no session yet");
+    assert_eq!(verbs, [Verb::Drain, Verb::Bye]);
     assert!(bench.paper.dismissed.is_empty());
     bench.relay(id(3), label::LEFT, &(Code::Shutdown as u16).to_le_bytes());
     let verbs: Vec<Verb> = bench.said(id(3)).iter().map(|said| said.0).collect();

@@ -1,27 +1,114 @@
 //! The trunks of the front-end role: made, mended, told how this front-end is, and what is learned from them.
 //!
 //! Invariants:
-//! - A trunk to each shard of the back-end is up, or on its way; one that cannot be made is tried again, later each time.
+//! - A trunk to each shard of each back-end is up, or on its way; one that cannot be made is tried again, later each time.
 //! - When a trunk is gone, all of its clients are told to try again, and none of them is at a slot any more.
 
+use std::ops::{Index, IndexMut};
 use std::sync::atomic::Ordering::Relaxed;
 
 use crosspoint_engine::relay::{Parcel, RelayHost};
 use crosspoint_engine::session::Farewell;
 use crosspoint_engine::shard::SessionId;
 
-use crate::codec::cursor::Cursor;
 use crate::codec::elsewhere::Node;
 use crate::codec::{Code, Verb, write_frame};
 use crate::redirect::{ACCOUNT_SLOTS, Figures};
-use crate::trunk::nodes::{Known, NODES_MAX};
+use crate::trunk::nodes::Known;
 use crate::trunk::{TICK_MS, push};
 
 use super::front::{EdgeFront, parting_words};
+use super::neighbours::{Neighbours, figures_of};
 use super::table::{Row, Rows};
 use super::{RETRY_MS, RETRY_MS_MAX, label};
 
-/// A trunk to one shard of the back-end.
+/// To which shard of which back-end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Way {
+    pub(super) back_end: u16,
+    pub(super) shard: u16,
+}
+
+impl Way {
+    /// As the shard echoes it.
+    pub(super) fn key(self) -> u32 {
+        u32::from(self.back_end) << 16 | u32::from(self.shard)
+    }
+
+    pub(super) fn from_key(key: u32) -> Way {
+        Way {
+            back_end: (key >> 16) as u16,
+            shard: key as u16,
+        }
+    }
+}
+
+/// All trunks of this shard, by back-end and by its shards: one until it has said how many there are.
+pub(super) struct Trunks(Vec<Vec<Trunk>>);
+
+impl Trunks {
+    pub(super) fn of(back_ends: usize) -> Trunks {
+        Trunks((0..back_ends).map(|_| vec![Trunk::default()]).collect())
+    }
+
+    /// To where the account of this slot lives (SPEC.md section 11.3).
+    pub(super) fn way_to(&self, back_end: usize, slot: u16) -> Way {
+        let shards = self.0.get(back_end).map_or(1, |trunks| trunks.len().max(1));
+        Way {
+            back_end: back_end as u16,
+            shard: slot % shards as u16,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, way: Way) -> Option<&mut Trunk> {
+        self.0
+            .get_mut(usize::from(way.back_end))?
+            .get_mut(usize::from(way.shard))
+    }
+
+    pub(super) fn find(&self, session: SessionId) -> Option<Way> {
+        self.iter()
+            .find(|(_, trunk)| trunk.session == Some(session))
+            .map(|(way, _)| way)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Way, &Trunk)> {
+        self.0.iter().enumerate().flat_map(|(back_end, trunks)| {
+            let trunks = trunks.iter().enumerate();
+            trunks.map(move |(shard, trunk)| (way(back_end, shard), trunk))
+        })
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Way, &mut Trunk)> {
+        self.0.iter_mut().enumerate().flat_map(|(back_end, trunks)| {
+            let trunks = trunks.iter_mut().enumerate();
+            trunks.map(move |(shard, trunk)| (way(back_end, shard), trunk))
+        })
+    }
+}
+
+fn way(back_end: usize, shard: usize) -> Way {
+    Way {
+        back_end: back_end as u16,
+        shard: shard as u16,
+    }
+}
+
+impl Index<Way> for Trunks {
+    type Output = Trunk;
+
+    fn index(&self, way: Way) -> &Trunk {
+        &self.0[usize::from(way.back_end)][usize::from(way.shard)]
+    }
+}
+
+impl IndexMut<Way> for Trunks {
+    fn index_mut(&mut self, way: Way) -> &mut Trunk {
+        &mut self.0[usize::from(way.back_end)][usize::from(way.shard)]
+    }
+}
+
+/// A trunk to one shard of a back-end.
 #[derive(Default)]
 pub(super) struct Trunk {
     pub(super) session: Option<SessionId>,
@@ -50,9 +137,8 @@ impl Default for Phase {
 impl EdgeFront {
     /// A trunk has room again: those who waited for it may go on.
     pub(super) fn has_room(&mut self, id: SessionId, host: &mut dyn RelayHost) {
-        let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.session == Some(id)) else {
-            return;
-        };
+        let Some(way) = self.trunks.find(id) else { return };
+        let trunk = &mut self.trunks[way];
         for slot in std::mem::take(&mut trunk.stalled) {
             if let Some(row) = trunk.rows.get(slot)
                 && std::mem::replace(&mut row.stalled, false)
@@ -64,37 +150,58 @@ impl EdgeFront {
     }
 
     /// The back-end has said how many shards it has.
-    pub(super) fn welcomed(&mut self, bytes: &[u8], host: &mut dyn RelayHost) {
-        let &[low, high] = bytes else { return };
+    pub(super) fn welcomed(&mut self, id: SessionId, bytes: &[u8], host: &mut dyn RelayHost) {
+        let (&[low, high], Some(from)) = (bytes, self.trunks.find(id)) else {
+            return;
+        };
+        let back_end = usize::from(from.back_end);
         let shards = usize::from(u16::from_le_bytes([low, high]).clamp(1, ACCOUNT_SLOTS));
-        for place in (shards..self.trunks.len()).rev() {
-            let session = self.trunks[place].session;
-            self.down(place, host);
-            self.trunks.truncate(place);
+        let before = self.trunks.0[back_end].len();
+        for shard in (shards..before).rev() {
+            let session = self.trunks.0[back_end][shard].session;
+            self.down(way(back_end, shard), host);
+            self.trunks.0[back_end].truncate(shard);
             if let Some(session) = session {
                 host.dismiss(session, Farewell::Internal);
             }
         }
-        if shards > self.trunks.len() {
-            self.trunks.resize_with(shards, Trunk::default);
+        if shards > before {
+            self.trunks.0[back_end].resize_with(shards, Trunk::default);
         }
+        self.count_wanted(back_end, shards as i64 - before as i64);
+    }
+
+    /// So many more trunks to a back-end should be there, or fewer.
+    pub(super) fn count_wanted(&self, back_end: usize, more: i64) {
+        let Some(figures) = self.config.figures.back_end(back_end) else {
+            return;
+        };
+        let count = more.unsigned_abs() as u32;
+        match more < 0 {
+            true => figures.wanted.fetch_sub(count, Relaxed),
+            false => figures.wanted.fetch_add(count, Relaxed),
+        };
     }
 
     pub(super) fn up(&mut self, id: SessionId) {
-        if let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.session == Some(id)) {
-            (trunk.phase, trunk.attempts) = (Phase::Up, 0);
-            self.config.figures.trunks.fetch_add(1, Relaxed);
-            self.told_ms = 0;
+        let Some(way) = self.trunks.find(id) else { return };
+        let trunk = &mut self.trunks[way];
+        (trunk.phase, trunk.attempts) = (Phase::Up, 0);
+        if let Some(figures) = self.config.figures.back_end(way.back_end.into()) {
+            figures.up.fetch_add(1, Relaxed);
         }
+        self.told_ms = 0;
     }
 
     /// A trunk is gone, or could not be made.
-    pub(super) fn down(&mut self, place: usize, host: &mut dyn RelayHost) {
-        let trunk = &mut self.trunks[place];
+    pub(super) fn down(&mut self, way: Way, host: &mut dyn RelayHost) {
+        let trunk = &mut self.trunks[way];
         trunk.session = None;
         trunk.stalled.clear();
-        if trunk.phase == Phase::Up {
-            self.config.figures.trunks.fetch_sub(1, Relaxed);
+        if trunk.phase == Phase::Up
+            && let Some(figures) = self.config.figures.back_end(way.back_end.into())
+        {
+            figures.up.fetch_sub(1, Relaxed);
         }
         trunk.attempts = trunk.attempts.saturating_add(1);
         let most_ms = (RETRY_MS << trunk.attempts.min(10)).min(RETRY_MS_MAX);
@@ -117,15 +224,11 @@ impl EdgeFront {
         host.tell(row.session, Parcel::bare(label::DISMISSED));
     }
 
-    pub(super) fn learn(&mut self, body: &[u8]) {
-        let mut cursor = Cursor::new(body);
-        self.nodes.clear();
-        self.urls.clear();
-        while !cursor.is_empty() && self.nodes.len() < NODES_MAX {
-            let Ok(node) = Node::read(&mut cursor) else { return };
-            let known = Known::of(&node);
-            self.nodes.push(figures_of(node.node, &known));
-            self.urls.push(known.urls);
+    pub(super) fn learn(&mut self, id: SessionId, body: &[u8]) {
+        if let Some(way) = self.trunks.find(id)
+            && let Some(neighbours) = self.neighbours.get_mut(usize::from(way.back_end))
+        {
+            neighbours.learn(body);
         }
     }
 
@@ -135,10 +238,10 @@ impl EdgeFront {
             return;
         }
         let now_ms = host.now().ms;
-        for (key, trunk) in self.trunks.iter_mut().enumerate() {
+        for (way, trunk) in self.trunks.iter_mut() {
             if matches!(trunk.phase, Phase::Down(at) if at <= now_ms) {
                 trunk.phase = Phase::Coming;
-                host.connect(key as u32, self.config.back_end);
+                host.connect(way.key(), self.config.back_ends[usize::from(way.back_end)].address);
             }
         }
     }
@@ -151,6 +254,9 @@ impl EdgeFront {
         }
         self.told_ms = now_ms.max(1);
         self.count_waiting(host);
+        let (bytes_in, bytes_out) = std::mem::take(&mut self.carried);
+        self.config.figures.bytes_in.fetch_add(bytes_in, Relaxed);
+        self.config.figures.bytes_out.fetch_add(bytes_out, Relaxed);
         let known = self.known();
         let urls = self.config.urls.join(" ");
         let entry = Node {
@@ -158,7 +264,7 @@ impl EdgeFront {
             ..known.entry(&self.config.node)
         };
         let mut lost = Vec::new();
-        for (place, trunk) in self.trunks.iter().enumerate() {
+        for (way, trunk) in self.trunks.iter() {
             let Some(session) = trunk.session.filter(|_| trunk.phase == Phase::Up) else {
                 continue;
             };
@@ -166,18 +272,19 @@ impl EdgeFront {
                 write_frame(out, push(Verb::Topology, 0), |out| entry.write(out));
             });
             if !told {
-                lost.push(place);
+                lost.push(way);
             }
         }
-        lost.into_iter().for_each(|place| self.down(place, host));
+        lost.into_iter().for_each(|way| self.down(way, host));
         let own = figures_of(&self.config.node, &known);
-        self.balance.update(now_ms, &own, &self.nodes, &self.config.load);
+        let others = Neighbours::all(&self.neighbours);
+        self.balance.update(now_ms, &own, &others, &self.config.load);
     }
 
     /// Only those who are behind have much waiting.
     fn count_waiting(&mut self, host: &dyn RelayHost) {
         let mut bytes = 0u32;
-        for trunk in &mut self.trunks {
+        for (_, trunk) in self.trunks.iter_mut() {
             let slow = trunk.rows.iter().filter(|(_, row)| row.slow);
             let waiting = slow.map(|(_, row)| host.waiting(row.session) as u32);
             bytes = waiting.fold(bytes, u32::saturating_add);
@@ -198,23 +305,13 @@ impl EdgeFront {
         Known::own(sessions, cpu_permille, self.config.weight, outbox_bytes, state)
     }
 
-    /// The front-ends that a client can be sent to in a drain.
-    pub(super) fn refuges(&self) -> Vec<Figures> {
-        self.nodes
+    /// The front-ends that a client of this back-end can be sent to in a drain.
+    pub(super) fn refuges(&self, back_end: usize) -> Vec<Figures> {
+        let known = self.neighbours.get(back_end).map_or(&[][..], Neighbours::nodes);
+        known
             .iter()
             .filter(|figures| figures.serving && figures.weight > 0 && figures.node != self.config.node)
             .cloned()
             .collect()
-    }
-}
-
-fn figures_of(node: &str, known: &Known) -> Figures {
-    Figures {
-        node: node.to_owned(),
-        serving: known.state == Node::SERVING && !known.urls.is_empty(),
-        sessions: known.sessions,
-        cpu_permille: known.cpu_permille,
-        outbox_bytes: known.outbox_bytes,
-        weight: known.weight,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - Whatever is written carries the newest acknowledgement; if nothing else does, ACCEPTED does: in the turn in which a message became
-//!   durable, and a little later for what did not have to.
+//!   durable, a moment later if the client is in the middle of a conversation, and a little later for what did not have to.
 //! - While the client is away nothing is written to the outbox.
 
 use bytes::Bytes;
@@ -26,6 +26,9 @@ use super::{contacts, outbound, rooms};
 /// How long an acknowledgement that nobody waits for may wait for another frame, in milliseconds.
 const ACCEPTED_LATER_MS: u64 = 100;
 
+/// A client that was given a message so lately, in milliseconds, will probably be given another one, which can say what is safe.
+const CONVERSING_MS: u32 = 16;
+
 /// How long a client that has acknowledged everything keeps the memory for what it might get, in milliseconds.
 const REST_AFTER_MS: u64 = 3_000;
 
@@ -38,6 +41,8 @@ pub(super) struct Established {
     pub(super) outbound: Outbound,
     /// What we have acknowledged last, in whatever frame.
     pub(super) said_ack: u32,
+    /// When the client was last given a message: the lower half of the time.
+    pub(super) told_ms: u32,
     /// When the client last sent anything.
     pub(super) heard_ms: u64,
     pub(super) pace: Pace,
@@ -95,6 +100,8 @@ pub(super) struct SessionFlags {
     pub(super) returning: bool,
     /// The client has been told to go.
     pub(super) draining: bool,
+    /// The moment for which an acknowledgement waits is not over.
+    pub(super) lingering: bool,
 }
 
 impl Established {
@@ -105,6 +112,7 @@ impl Established {
             inbound: Inbound::default(),
             outbound: Outbound::default(),
             said_ack: 0,
+            told_ms: (now_ms as u32).wrapping_sub(CONVERSING_MS),
             heard_ms: now_ms,
             pace: Pace::default(),
             flags: SessionFlags::default(),
@@ -171,7 +179,7 @@ impl Established {
             }
             Verb::Roster | Verb::Block | Verb::Allow | Verb::History => contacts::query(self, verb, frame, run, cx),
             Verb::Create | Verb::Join | Verb::Leave | Verb::Show | Verb::Invite | Verb::Decline | Verb::Voice => {
-                rooms::push(self, verb, frame, config, run, cx)
+                rooms::push(self, verb, frame, config, place, run, cx)
             }
             Verb::Members | Verb::Change | Verb::Configure | Verb::Destroy | Verb::Rooms => {
                 rooms::query(self, verb, frame, run, cx)
@@ -265,6 +273,20 @@ impl Established {
         if unsaid > 0 && self.due.accepted_ms == NEVER && !self.flags.away {
             self.due.accepted_ms = cx.now.ms + ACCEPTED_LATER_MS;
             self.arm(config, cx);
+        }
+    }
+
+    /// Frames that the client may be waiting for are safe: that is said now, or, in the middle of a conversation, by the next message.
+    /// A client that is only told what it has sent itself never waits.
+    pub(super) fn accept_soon(&mut self, config: &IcppConfig, place: Place, cx: &mut Context<'_>) {
+        let unsaid = self.inbound.ack().wrapping_sub(self.said_ack);
+        let conversing = (cx.now.ms as u32).wrapping_sub(self.told_ms) < CONVERSING_MS;
+        if !conversing || unsaid >= config.limits.window.div_ceil(2) {
+            return self.accept(place, cx);
+        }
+        if unsaid > 0 && !self.flags.lingering {
+            self.flags.lingering = true;
+            cx.actions.push(Action::Linger);
         }
     }
 

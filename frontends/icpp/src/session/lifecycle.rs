@@ -5,6 +5,8 @@
 //! - A client that comes back is told what is safe only when everything it had sent before is, so that it sends nothing twice that the
 //!   log is still about to commit.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use bytes::Bytes;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::session::{Action, Context, Delivery, Event, Farewell, Session};
@@ -119,6 +121,7 @@ impl IcppSession {
         established.address = address;
         established.flags.away = false;
         established.due = Due::default();
+        established.flags.lingering = false;
         established.flags.returning = true;
         established.fingerprint = login.fingerprint.or(established.fingerprint);
         let (ack, request, last_word) = (login.resume_ack, login.request, login.last_word.take());
@@ -156,9 +159,10 @@ impl IcppSession {
         authed(established, &self.config, Verb::Resumed, request, last_word, place, cx);
         let ack = established.ack();
         established.outbound.write_again(cx.outbox, place.slot, ack);
-        established.flags.background = false;
         established.heard_ms = cx.now.ms;
-        outbound::catch_up(established, place, cx);
+        if !established.flags.background {
+            outbound::catch_up(established, place, cx);
+        }
         self.wake(cx);
         cx.actions.push(Action::Continue);
     }
@@ -184,7 +188,7 @@ impl IcppSession {
             && !established.flags.away
         {
             let ack = established.ack();
-            self.config.faults.count(Code::Replaced);
+            self.config.figures.faults.count(Code::Replaced);
             let refusal = Refusal::fatal(Code::Replaced);
             write_frame(cx.outbox, place.push(Verb::Bye, ack), |out| refusal.write(out));
         }
@@ -231,7 +235,7 @@ impl IcppSession {
     /// Ends the connection, and says why.
     fn fail(&mut self, code: Code, cx: &mut Context<'_>) {
         let place = self.place();
-        self.config.faults.count(code);
+        self.config.figures.faults.count(code);
         let temporary = matches!(
             code,
             Code::Throttled | Code::Shutdown | Code::Internal | Code::IdleTimeout
@@ -302,7 +306,7 @@ fn login_event(login: &mut Login, event: Event, config: &IcppConfig, place: Plac
             login.on_homed(cx);
             Flow::Hold
         }
-        Event::Spent(good) => login.on_spent(good, cx),
+        Event::Spent(good) => login.on_spent(good, config, cx),
         Event::ResumeFailed => {
             login.bind(cx);
             Flow::Hold
@@ -325,6 +329,11 @@ fn established_event(
     match event {
         Event::Accepted(numbers) => {
             established.inbound.accept(&numbers);
+            established.accept_soon(config, place, cx);
+            Flow::Next
+        }
+        Event::Lingered => {
+            established.flags.lingering = false;
             established.accept(place, cx);
             Flow::Next
         }
@@ -359,6 +368,7 @@ fn authed(
     let fingerprint = established.fingerprint.filter(|_| limits.ticket_seconds > 0);
     let ticket = fingerprint.map(|fingerprint| {
         let (account, seconds) = (&established.address, limits.ticket_seconds);
+        config.figures.tickets_issued.fetch_add(1, Relaxed);
         config
             .tickets
             .make(account, &fingerprint, &config.node, seconds, cx.now, cx.random)
@@ -384,6 +394,7 @@ impl Established {
         self.flags = super::established::SessionFlags {
             away: true,
             held: self.flags.held,
+            background: self.flags.background,
             ..Default::default()
         };
         self.due = Due::default();
@@ -397,7 +408,7 @@ impl Established {
         if self.token.is_none() || self.flags.draining {
             return Flow::Fail(Code::IdleTimeout);
         }
-        config.faults.count(Code::IdleTimeout);
+        config.figures.faults.count(Code::IdleTimeout);
         let ack = self.ack();
         let refusal = Refusal {
             temporary: true,
@@ -461,6 +472,7 @@ impl Established {
     fn ticket_for(&self, node: &str, config: &IcppConfig, cx: &mut Context<'_>) -> Option<Vec<u8>> {
         let fingerprint = self.fingerprint.filter(|_| config.limits.ticket_seconds > 0)?;
         let (tickets, seconds) = (&config.tickets, config.limits.ticket_seconds);
+        config.figures.tickets_issued.fetch_add(1, Relaxed);
         Some(tickets.make(&self.address, &fingerprint, node, seconds, cx.now, cx.random))
     }
 
@@ -494,6 +506,7 @@ impl Established {
         write_frame(cx.outbox, place.push(Verb::Drain, ack), |out| drain.write(out));
         if let Some(target) = &config.drain_to {
             let ticket = self.ticket_for(&target.node, config, cx);
+            config.figures.redirects.count(Reason::Drain);
             let urls = target.urls.iter().map(String::as_str);
             write_frame(cx.outbox, place.push(Verb::Redirect, ack), |out| {
                 let mut redirect = Redirect::to(&target.node, Reason::Drain, &config.node);

@@ -9,6 +9,8 @@
 //! - Every failure counts, towards this connection's bound and, by `AuthFailed`, towards the engine's budgets.
 //! - Nobody is let into another account than the one that HELLO named.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use bytes::Bytes;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::{
@@ -19,7 +21,7 @@ use crosspoint_engine::session::{Action, Context, TlsFacts};
 use crate::codec::hello::{Auth, Hello};
 use crate::codec::{Code, Flags, Frame, Refusal, Verb, write_frame};
 use crate::config::IcppConfig;
-use crate::ticket::{Fingerprint, Right};
+use crate::ticket::{Fingerprint, Refused, Right};
 
 use super::Flow;
 use super::write::{Place, is_answer, is_request};
@@ -243,13 +245,18 @@ impl Login {
                 let right = config
                     .tickets
                     .read(&ticket, &self.account, &fingerprint, &config.node, cx.now);
-                if let Some(right) = right {
-                    self.fingerprint = Some(fingerprint);
-                    self.succeed(Some(right), cx);
-                    return Flow::Hold;
+                match right {
+                    Ok(right) => {
+                        self.fingerprint = Some(fingerprint);
+                        self.succeed(Some(right), cx);
+                        Flow::Hold
+                    }
+                    Err(why) => {
+                        config.figures.count_refused(why);
+                        cx.actions.push(Action::Continue);
+                        self.fail(Code::TicketInvalid, config, place, cx)
+                    }
                 }
-                cx.actions.push(Action::Continue);
-                self.fail(Code::TicketInvalid, config, place, cx)
             }
             other => {
                 self.step = other;
@@ -312,10 +319,12 @@ impl Login {
     }
 
     /// The ticket was good, or had been used.
-    pub(super) fn on_spent(&mut self, good: bool, cx: &mut Context<'_>) -> Flow {
+    pub(super) fn on_spent(&mut self, good: bool, config: &IcppConfig, cx: &mut Context<'_>) -> Flow {
         if !good {
+            config.figures.count_refused(Refused::Used);
             return Flow::Fail(Code::TicketInvalid);
         }
+        config.figures.tickets_used.fetch_add(1, Relaxed);
         self.enter(cx);
         Flow::Hold
     }

@@ -1,13 +1,18 @@
 //! HELLO and WELCOME (SPEC.md section 4).
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crosspoint_engine::envelope::Codec;
 use crosspoint_engine::jid::Jid;
 use crosspoint_engine::scram::{ChannelBindings, Mechanism};
 use crosspoint_engine::session::Context;
+use crosspoint_engine::slots::Slot;
 
+use crate::codec::elsewhere::{Reason, Redirect};
 use crate::codec::hello::{Hello, Welcome};
 use crate::codec::{Code, Frame, VERSION, Verb, write_frame};
 use crate::config::IcppConfig;
+use crate::redirect::Home;
 
 use super::login::{Login, bindings};
 use super::write::Place;
@@ -33,12 +38,25 @@ pub(super) fn on_frame(
         return Err(Flow::Fail(Code::UnexpectedVerb));
     }
     if hello.hops > config.limits.hops {
+        config.figures.loops.fetch_add(1, Relaxed);
         return Err(Flow::Fail(Code::RedirectLoop));
     }
     let account = Jid::parse(hello.account).map_err(|_| Flow::Fail(Code::Malformed))?;
     if !account.is_bare() || account.node().is_none() || account.domain() != config.domain.domain() {
         // Whether it exists is not said here: only whether it could.
         return Err(Flow::Fail(Code::NotAuthorized));
+    }
+    if let Some(home) = home_elsewhere(&hello, &account, config) {
+        if hello.hops >= config.limits.hops {
+            config.figures.loops.fetch_add(1, Relaxed);
+            return Err(Flow::Fail(Code::RedirectLoop));
+        }
+        config.figures.redirects.count(Reason::Home);
+        write_frame(cx.outbox, place.push(Verb::Redirect, 0), |out| {
+            let urls = home.urls.iter().map(String::as_str);
+            Redirect::to(&home.node, Reason::Home, &config.node).write(out, urls);
+        });
+        return Err(Flow::Finish);
     }
     let tls = opening.tls.take();
     let bindings = bindings(tls.as_ref());
@@ -54,6 +72,14 @@ pub(super) fn on_frame(
         opening.deadline_ms,
         frame.header.ack,
     ))
+}
+
+/// The server to which the account belongs, if that is another one, and the client does not come from there: then the two
+/// disagree, and only one of them can be asked for proof.
+fn home_elsewhere<'a>(hello: &Hello<'_>, account: &Jid, config: &'a IcppConfig) -> Option<&'a Home> {
+    let home = Home::of(&config.homes, Slot::of(account).number())?;
+    let away = home.node != config.node && !home.urls.is_empty();
+    (away && hello.came_from != Some(home.node.as_str())).then_some(home)
 }
 
 fn welcome<'a>(config: &'a IcppConfig, mechanisms: &'a str) -> Welcome<'a> {

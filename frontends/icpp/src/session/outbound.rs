@@ -64,7 +64,10 @@ impl Established {
         match verb {
             Some(Verb::Note) if self.flags.background || self.flags.away => cx.outbox.truncate(start),
             Some(Verb::Note) => {}
-            Some(_) => return self.keep(start, delivery, config, cx),
+            Some(_) => {
+                self.told_ms = cx.now.ms as u32;
+                return self.keep(start, delivery, config, cx);
+            }
             // Nothing that a client could be told: it waits for nobody.
             None => {
                 if let Some(record) = delivery.record {
@@ -250,7 +253,12 @@ fn write_message(out: &mut Vec<u8>, delivery: &Delivery<'_>, place: Place, ack: 
 
 /// The body of an ITEMS for a message of the archive; nothing if it has no words here.
 pub(crate) fn item(envelope: &Envelope, record: RecordId) -> Option<Vec<u8>> {
-    with_parts(envelope, |parts| {
+    // A room's own word is a frame of its own, and stands among messages as one of them.
+    let said = match crate::rooms::head(&envelope.content) {
+        Some((verb, _)) if verb != Verb::Deliver => Some(neutral::to_neutral(envelope)?),
+        _ => None,
+    };
+    with_parts(said.as_ref().unwrap_or(envelope), |parts| {
         let mut extensions = parts.extensions.to_vec();
         if parts.verb != Verb::Deliver {
             ext::write(&mut extensions, tag::VERB, &[parts.verb as u8]);

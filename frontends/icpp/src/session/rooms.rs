@@ -5,15 +5,16 @@
 //! - What a room tells is reliable: a client that was away knows afterwards who is in.
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
+use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
 use crosspoint_engine::jid::Jid;
-use crosspoint_engine::session::{Action, Context, Delivery};
+use crosspoint_engine::neutral::Neutral;
+use crosspoint_engine::session::{Action, Context, Delivery, Form};
 
 use crate::codec::ext;
 use crate::codec::presence::{Presence, Show};
 use crate::codec::rooms::{Body, tag, write_text};
 use crate::codec::sync::History;
-use crate::codec::{Code, Frame, Verb, write_frame};
+use crate::codec::{Code, Flags, Frame, Verb, write_frame};
 use crate::config::IcppConfig;
 use crate::rooms;
 
@@ -29,10 +30,11 @@ pub(super) fn push(
     verb: Verb,
     frame: &Frame<'_>,
     config: &IcppConfig,
+    place: Place,
     run: &mut Run<'_>,
     cx: &mut Context<'_>,
 ) -> Flow {
-    if frame.header.id != 0 || is_request(frame) {
+    if frame.header.id != 0 || frame.header.flags.has(Flags::REQ) {
         return Flow::Fail(Code::Malformed);
     }
     let body = match Body::read(verb, frame.body) {
@@ -55,6 +57,10 @@ pub(super) fn push(
             (Kind::Presence(PresenceKind::Available), to)
         }
     };
+    if kind == Kind::Presence(PresenceKind::Available) && !config.has_room(&to) {
+        session.inbound.receive(true);
+        return session.refuse_entry(&to, config, place, cx);
+    }
     let number = session.inbound.receive(false);
     cx.actions.push(Action::Route {
         envelope: Envelope {
@@ -107,7 +113,7 @@ fn room_of(body: &Body<'_>) -> Option<Jid> {
 }
 
 impl Established {
-    /// What is written with the verbs of rooms. `None`: it is something else.
+    /// What is written with the verbs of rooms, or would be by one who has them. `None`: it is something else.
     pub(super) fn deliver_of_rooms(
         &mut self,
         delivery: &Delivery<'_>,
@@ -116,7 +122,9 @@ impl Established {
         cx: &mut Context<'_>,
     ) -> Option<Flow> {
         let envelope = delivery.envelope;
-        let (verb, by_server) = rooms::head(&envelope.content)?;
+        let Some((verb, by_server)) = rooms::head(&envelope.content) else {
+            return self.deliver_invitation(delivery, config, place, cx);
+        };
         if by_server && verb == Verb::Deliver {
             return None;
         }
@@ -145,6 +153,38 @@ impl Established {
         Some(self.keep(start, delivery, config, cx))
     }
 
+    /// An invitation, or the refusal of one, in neutral words. The user's own, sent from elsewhere, is a message like others.
+    fn deliver_invitation(
+        &mut self,
+        delivery: &Delivery<'_>,
+        config: &IcppConfig,
+        place: Place,
+        cx: &mut Context<'_>,
+    ) -> Option<Flow> {
+        let envelope = delivery.envelope;
+        let (Codec::Neutral, Kind::Message(kind)) = (envelope.content.codec, envelope.kind) else {
+            return None;
+        };
+        if kind == MessageKind::Error || delivery.form == Form::CopySent {
+            return None;
+        }
+        let (verb, body) = rooms::invitation::from_neutral(&Neutral::read(&envelope.content.body))?;
+        let start = cx.outbox.len();
+        let ack = self.ack();
+        write_frame(cx.outbox, place.push(verb, ack), |out| out.extend_from_slice(&body));
+        Some(self.keep(start, delivery, config, cx))
+    }
+
+    /// Nobody enters what is no room: presence to elsewhere is answered by nobody, and the client would wait for ever.
+    fn refuse_entry(&mut self, to: &Jid, config: &IcppConfig, place: Place, cx: &mut Context<'_>) -> Flow {
+        let start = cx.outbox.len();
+        let ack = self.ack();
+        write_frame(cx.outbox, place.push(Verb::Refused, ack), |out| {
+            refused(out, to, Verb::Join, Code::RemoteServerNotFound as u16);
+        });
+        self.keep_frame(start, None, None, config, cx)
+    }
+
     fn write_refused(&mut self, envelope: &Envelope, verb: Verb, by_server: bool, place: Place, cx: &mut Context<'_>) {
         let ack = self.ack();
         let condition = envelope
@@ -153,9 +193,7 @@ impl Established {
         // A room's own word does not say which way somebody wanted in.
         let verb = if by_server { Verb::Join } else { verb };
         write_frame(cx.outbox, place.push(Verb::Refused, ack), |out| {
-            write_whose(out, &envelope.from);
-            ext::write(out, tag::VERB, &[verb as u8]);
-            ext::write(out, tag::CONDITION, &condition.to_le_bytes());
+            refused(out, &envelope.from, verb, condition);
         });
     }
 
@@ -192,6 +230,13 @@ fn write_whose(out: &mut Vec<u8>, from: &Jid) {
     if let Some(nick) = from.resource() {
         write_text(out, tag::NICK, nick);
     }
+}
+
+/// The body of REFUSED.
+fn refused(out: &mut Vec<u8>, from: &Jid, verb: Verb, condition: u16) {
+    write_whose(out, from);
+    ext::write(out, tag::VERB, &[verb as u8]);
+    ext::write(out, tag::CONDITION, &condition.to_le_bytes());
 }
 
 /// A body of extensions, in pieces that frames hold: each but the last is closed as soon as it is this long.

@@ -10,17 +10,20 @@
 //!
 //! Invariant: nothing is said or done for a peer that has not proved that it holds the cluster's key.
 
+mod counted;
 mod feeding;
 pub mod nodes;
 mod session;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::codec::{FRAME_BYTES, Header, Verb};
-use crate::faults::Faults;
+use crate::figures::IcppFigures;
 pub use nodes::Nodes;
 pub use session::TrunkSession;
 pub(crate) use session::farewell;
@@ -50,10 +53,10 @@ pub struct TrunkConfig {
     pub key: ClusterKey,
     /// How many shards there are.
     pub shards: u16,
-    /// What ended by whose fault is counted here.
-    pub faults: Faults,
     /// The front-ends, as far as they have said something.
     pub nodes: Nodes,
+    /// What all trunks count together.
+    pub figures: Arc<IcppFigures>,
 }
 
 /// The secret that all nodes of a cluster share.

@@ -19,6 +19,7 @@ use crate::codec::elsewhere::{Node, Open};
 use crate::codec::hello::{Auth, Hello, Welcome};
 use crate::codec::{self, Code, Flags, Frame, Header, Opening, Refusal, Scan, VERSION, Verb, scan, write_frame};
 
+use super::counted::Counted;
 use super::feeding::{Feeding, Slots};
 use super::nodes::Joined;
 use super::{LOGIN_MS, NODE_BYTES_MAX, REDIRECT, SILENCE_MS, TICK_MS, TRUNK_FRAME_BYTES_MAX, TrunkConfig, push};
@@ -34,6 +35,8 @@ pub struct TrunkSession {
     open: Slots,
     /// The server ends: the trunk does when its sessions have.
     leaving: bool,
+    /// While it is up.
+    counted: Option<Counted>,
 }
 
 enum State {
@@ -64,6 +67,7 @@ impl TrunkSession {
             heard_ms: cx.now.ms,
             open: Slots::default(),
             leaving: false,
+            counted: None,
         }
     }
 
@@ -204,6 +208,7 @@ impl TrunkSession {
         write_frame(cx.outbox, header, |_| {});
         tracing::info!(node = joined.node(), "a trunk has come");
         self.state = State::Serving(joined);
+        self.counted = Some(Counted::of(&self.config.figures));
         self.heard_ms = cx.now.ms;
         cx.actions.push(Action::WakeAt(cx.now.ms + TICK_MS));
     }
@@ -252,6 +257,9 @@ impl TrunkSession {
         };
         let note = Bytes::copy_from_slice(joined.node().as_bytes());
         self.open.set(key, true);
+        if let Some(counted) = &mut self.counted {
+            counted.embarked();
+        }
         cx.actions.push(Action::Embark { key, peer, note });
         Ok(())
     }
@@ -261,6 +269,9 @@ impl TrunkSession {
             return;
         }
         self.open.set(key, false);
+        if let Some(counted) = &mut self.counted {
+            counted.disembarked();
+        }
         if refused {
             let refusal = Refusal {
                 temporary: true,
@@ -279,7 +290,7 @@ impl TrunkSession {
     }
 
     fn fail(&mut self, code: Code, cx: &mut Context<'_>) {
-        self.config.faults.count(code);
+        self.config.figures.faults.count(code);
         tracing::warn!(code = code.name(), "a trunk ends");
         write_frame(cx.outbox, push(Verb::Error, 0), |out| Refusal::fatal(code).write(out));
         self.end(cx);
@@ -288,6 +299,7 @@ impl TrunkSession {
     fn end(&mut self, cx: &mut Context<'_>) {
         if !matches!(self.state, State::Ended) {
             self.state = State::Ended;
+            self.counted = None;
             cx.actions.push(Action::Close);
         }
     }
@@ -300,7 +312,12 @@ impl Session for TrunkSession {
         }
         self.heard_ms = cx.now.ms;
         match self.read(input, cx) {
-            Ok(consumed) => consumed,
+            Ok(consumed) => {
+                if let Some(counted) = &mut self.counted {
+                    counted.heard(consumed);
+                }
+                consumed
+            }
             Err(code) => {
                 self.fail(code, cx);
                 input.len()
@@ -332,6 +349,9 @@ impl Session for TrunkSession {
         match &self.state {
             State::Serving(_) if self.heard_ms + SILENCE_MS > cx.now.ms => {
                 let nodes = &self.config.nodes;
+                if let Some(counted) = &mut self.counted {
+                    counted.tick();
+                }
                 write_frame(cx.outbox, push(Verb::Topology, 0), |out| nodes.write(cx.now.ms, out));
                 cx.actions.push(Action::WakeAt(cx.now.ms + TICK_MS));
             }

@@ -34,8 +34,8 @@ impl Bench {
             node: "be".to_owned(),
             key: ClusterKey([1; 32]),
             shards: 2,
-            faults: Default::default(),
             nodes: nodes.clone(),
+            figures: Arc::default(),
         });
         let peer = Peer {
             address: [127, 0, 0, 1].into(),

@@ -39,6 +39,7 @@ pub fn jid(text: &str) -> Jid {
 pub fn config(limits: Limits) -> IcppConfig {
     IcppConfig {
         domain: jid("montague.lit"),
+        rooms: Some(jid("rooms.lit")),
         node: "fe1".into(),
         listeners: vec![
             Listener {
@@ -53,9 +54,10 @@ pub fn config(limits: Limits) -> IcppConfig {
             },
         ],
         limits,
-        faults: Default::default(),
         trunk: None,
         tickets: Tickets::new([7; 32], 0),
+        homes: Vec::new(),
+        figures: Arc::default(),
         drain_ms: 5_000,
         drain_to: None,
     }

@@ -67,7 +67,7 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
     external(config, &mut findings);
     icpp(config, &mut findings);
     web(config, &mut findings);
-    cluster(config, &mut findings);
+    super::check_cluster::cluster(config, &mut findings);
     rooms(config, &mut findings);
     components(config, &mut findings);
     if config.xmpp.redirect_always && config.xmpp.redirect_to.is_empty() {
@@ -85,13 +85,13 @@ pub fn check(loaded: &Loaded) -> Vec<Wrong> {
     findings.wrongs
 }
 
-struct Findings<'a> {
+pub(super) struct Findings<'a> {
     loaded: &'a Loaded,
     wrongs: Vec<Wrong>,
 }
 
 impl Findings<'_> {
-    fn add(&mut self, key: &str, what: String) {
+    pub(super) fn add(&mut self, key: &str, what: String) {
         self.wrongs.push(Wrong {
             origin: self.loaded.origin(key),
             key: key.to_owned(),
@@ -189,7 +189,8 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
         &icpp.listen_ws,
         &icpp.listen_wss,
     ];
-    if lists.iter().all(|list| list.is_empty()) {
+    let trunks = config.role == Role::Backend && !(icpp.trunk_listen.is_empty() && icpp.trunk_listen_tls.is_empty());
+    if !trunks && lists.iter().all(|list| list.is_empty()) {
         findings.add(
             "xmpp.listen",
             "no client could connect: neither listen nor listen_tls, of xmpp or icpp, names an address".to_owned(),
@@ -211,6 +212,7 @@ fn addresses(config: &Config, findings: &mut Findings<'_>) {
     all.extend(keyed("icpp.listen", &config.icpp.listen));
     all.extend(keyed("icpp.listen_tls", &config.icpp.listen_tls));
     all.extend(keyed("icpp.trunk_listen", &config.icpp.trunk_listen));
+    all.extend(keyed("icpp.trunk_listen_tls", &config.icpp.trunk_listen_tls));
     all.extend(keyed("icpp.listen_ws", &config.icpp.listen_ws));
     all.extend(keyed("icpp.listen_wss", &config.icpp.listen_wss));
     all.extend(keyed("web.listen", &config.web.listen));
@@ -313,44 +315,6 @@ fn icpp(config: &Config, findings: &mut Findings<'_>) {
             let what = format!("cannot read {}: {error}", icpp.cluster_key.display());
             findings.add("icpp.cluster_key", what);
         }
-    }
-}
-
-/// Trunks, and the two roles that have them.
-fn cluster(config: &Config, findings: &mut Findings<'_>) {
-    let (icpp, edge) = (&config.icpp, &config.edge);
-    if let Some(open) = icpp.trunk_listen.iter().find(|address| !address.ip().is_loopback())
-        && !icpp.trunk_allow_remote
-    {
-        let what = format!(
-            "{open} is not loopback and trunks are not encrypted; set icpp.trunk_allow_remote = true if the network is yours"
-        );
-        findings.add("icpp.trunk_listen", what);
-    }
-    let has_trunks = !icpp.trunk_listen.is_empty() || config.role == Role::Frontend;
-    if has_trunks && icpp.cluster_key.as_os_str().is_empty() {
-        let what = "trunks need the secret that all processes of the cluster share".to_owned();
-        findings.add("icpp.cluster_key", what);
-    }
-    match config.role {
-        Role::Backend if icpp.trunk_listen.is_empty() => {
-            findings.add(
-                "icpp.trunk_listen",
-                "no front-end could connect; name an address".to_owned(),
-            );
-        }
-        Role::Frontend if edge.back_end.parse::<SocketAddr>().is_err() => {
-            let what = format!("`{}` is no address:port of a back-end", edge.back_end);
-            findings.add("edge.back_end", what);
-        }
-        _ => {}
-    }
-    if let Err(text) = edge.homes() {
-        let what = format!("`{text}` is not FIRST-LAST NODE, with slots from 0 to 4095");
-        findings.add("edge.homes", what);
-    }
-    if let Err(what) = config.balance.policy().check() {
-        findings.add("balance.enter_permille", what.to_owned());
     }
 }
 

@@ -1,7 +1,10 @@
-//! The tables of a cluster: what this process is in it, and when clients are sent to others.
+//! The tables of a cluster: what this process is in it, whom it has trunks to, and when clients are sent to others.
 //!
 //! Invariant: as in the configuration as a whole, no key is optional.
 
+use std::path::PathBuf;
+
+use crosspoint_icpp::edge::BackEnd;
 use crosspoint_icpp::redirect::{ACCOUNT_SLOTS, Home, LoadPolicy};
 use serde::{Deserialize, Serialize};
 
@@ -13,21 +16,31 @@ pub enum Role {
     All,
     /// Accounts live here; ICPP clients connect to front-ends, which connect to `icpp.trunk_listen`.
     Backend,
-    /// ICPP clients connect here, and are passed on to `edge.back_end`.
+    /// ICPP clients connect here, and are passed on to `edge.back_ends`.
     Frontend,
 }
+
+/// Back-ends that a front-end can have.
+pub const BACK_ENDS_MAX: usize = 256;
 
 /// The `[edge]` table: what matters in the role of a front-end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Edge {
-    /// Where the back-end listens for trunks, `address:port`.
-    pub back_end: String,
+    /// Where back-ends listen for trunks: `address:port`, or which accounts live there, too: `FIRST-LAST address:port`.
+    pub back_ends: Vec<String>,
+    /// Issuers of the back-ends' certificates, a PEM file: trunks are in TLS. Empty: see `trunk_pins`.
+    pub trunk_ca: PathBuf,
+    /// The name in the back-ends' certificates; empty: the domain that is served.
+    pub trunk_name: String,
+    /// SHA-256 of the back-ends' certificates: trunks are in TLS, and no issuer matters. Empty, and no `trunk_ca`: trunks are
+    /// in the clear.
+    pub trunk_pins: Vec<String>,
     /// Where clients reach this front-end from elsewhere: what others send them to.
     pub urls: Vec<String>,
     /// How much this front-end may have, beside others: 100 is the usual.
     pub weight: u16,
-    /// Which accounts belong to which front-end: `FIRST-LAST NODE`, by their slots (0 to 4095).
+    /// Which accounts belong to which front-end: `FIRST-LAST NODE [URL ...]`, by their slots (0 to 4095).
     pub homes: Vec<String>,
 }
 
@@ -60,7 +73,10 @@ pub struct Balance {
 impl Default for Edge {
     fn default() -> Self {
         Edge {
-            back_end: String::new(),
+            back_ends: Vec::new(),
+            trunk_ca: PathBuf::new(),
+            trunk_name: String::new(),
+            trunk_pins: Vec::new(),
             urls: Vec::new(),
             weight: 100,
             homes: Vec::new(),
@@ -112,17 +128,70 @@ impl Edge {
             .map(|text| home(text).ok_or_else(|| text.clone()))
             .collect()
     }
+
+    /// The back-ends, as they are written; the first that is none comes back as it is.
+    pub fn back_ends(&self) -> Result<Vec<BackEnd>, String> {
+        self.back_ends
+            .iter()
+            .map(|text| back_end(text).ok_or_else(|| text.clone()))
+            .collect()
+    }
+
+    /// The pins, as they are written; the first that is none comes back as it is.
+    pub fn pins(&self) -> Result<Vec<[u8; 32]>, String> {
+        self.trunk_pins
+            .iter()
+            .map(|text| pin(text).ok_or_else(|| text.clone()))
+            .collect()
+    }
+
+    /// Whether trunks are in TLS.
+    pub fn encrypts(&self) -> bool {
+        !self.trunk_ca.as_os_str().is_empty() || !self.trunk_pins.is_empty()
+    }
 }
 
-/// `FIRST-LAST NODE`.
-fn home(text: &str) -> Option<Home> {
-    let (slots, node) = text.split_once(' ')?;
-    let (first, last) = slots.split_once('-')?;
+/// `FIRST-LAST`, both within the slots.
+fn slots(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-')?;
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    let node = node.trim();
-    (first <= last && last < ACCOUNT_SLOTS && !node.is_empty()).then(|| Home {
+    (first <= last && last < ACCOUNT_SLOTS).then_some((first, last))
+}
+
+/// `FIRST-LAST NODE [URL ...]`.
+fn home(text: &str) -> Option<Home> {
+    let mut words = text.split_whitespace();
+    let (first, last) = slots(words.next()?)?;
+    Some(Home {
         first,
         last,
-        node: node.to_owned(),
+        node: words.next()?.to_owned(),
+        urls: words.map(str::to_owned).collect(),
     })
+}
+
+/// `[FIRST-LAST] address:port`.
+fn back_end(text: &str) -> Option<BackEnd> {
+    let (first, last, address) = match text.trim().split_once(' ') {
+        Some((range, address)) => {
+            let (first, last) = slots(range)?;
+            (first, last, address)
+        }
+        None => (0, ACCOUNT_SLOTS - 1, text),
+    };
+    let address = address.trim().parse().ok()?;
+    Some(BackEnd { first, last, address })
+}
+
+/// 32 bytes in hexadecimal, with colons between them or without.
+fn pin(text: &str) -> Option<[u8; 32]> {
+    let digits: String = text.chars().filter(|character| *character != ':').collect();
+    let mut pin = [0; 32];
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    for (index, byte) in pin.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(pin)
 }

@@ -26,6 +26,7 @@ pub use rooms::{Rooms, SystemRoom};
 pub use web::{Upload, Web};
 
 pub mod check;
+mod check_cluster;
 mod cluster;
 pub mod components;
 pub mod layers;
@@ -166,9 +167,11 @@ pub struct Icpp {
     pub redirect_to: Vec<String>,
     /// The name of that front-end.
     pub redirect_node: String,
-    /// Where front-ends connect with their trunks; empty: nowhere.
+    /// Where front-ends connect with their trunks in the clear; empty: nowhere.
     pub trunk_listen: Vec<SocketAddr>,
-    /// Whether `trunk_listen` may name addresses other than loopback: trunks are not encrypted.
+    /// Where front-ends connect with their trunks in TLS; empty: nowhere.
+    pub trunk_listen_tls: Vec<SocketAddr>,
+    /// Whether trunks in the clear may come from, or go to, addresses other than loopback.
     pub trunk_allow_remote: bool,
 }
 
@@ -421,6 +424,7 @@ impl Default for Icpp {
             redirect_to: Vec::new(),
             redirect_node: String::new(),
             trunk_listen: Vec::new(),
+            trunk_listen_tls: Vec::new(),
             trunk_allow_remote: false,
         }
     }

@@ -33,6 +33,28 @@ fn wrong(text: &str) -> String {
     }
 }
 
+/// All of its clients come over trunks.
+#[test]
+fn a_back_end_needs_no_other_listeners_than_those_for_trunks() {
+    let nowhere =
+        "[xmpp]\nlisten = []\nlisten_tls = []\n[icpp]\ncluster_key = \"Cargo.toml\"\nlisten = []\nlisten_tls = []\n";
+    for (role, listen, good) in [
+        ("backend", "trunk_listen = [\"127.0.0.1:5298\"]", true),
+        ("backend", "trunk_listen_tls = [\"192.0.2.1:5297\"]", true),
+        ("backend", "", false),
+        ("all", "trunk_listen = [\"127.0.0.1:5298\"]", false),
+    ] {
+        let text = format!("role = \"{role}\"\n{nowhere}{listen}");
+        let wrongs = check(&load(&file(&text)).unwrap());
+        assert_eq!(wrongs.is_empty(), good, "{role} {listen}: {wrongs:?}");
+    }
+}
+
+/// In the role, with a cluster's key; `edge` begins in line 5.
+fn front_end(edge: &str) -> String {
+    format!("role = \"frontend\"\n[icpp]\ncluster_key = \"Cargo.toml\"\n[edge]\n{edge}")
+}
+
 /// The archive is on as it comes; what is configured is what the log is told.
 #[test]
 fn how_long_and_how_much_is_archived_reaches_the_log() {
@@ -319,8 +341,32 @@ fn settings_that_cannot_work_are_named() {
         ("role = \"backend\"", "default: icpp.trunk_listen: no front-end"),
         ("role = \"frontend\"", "default: icpp.cluster_key: trunks need"),
         (
-            "role = \"frontend\"\n[icpp]\ncluster_key = \"Cargo.toml\"\n[edge]\nback_end = \"here\"",
-            "x.toml:5: edge.back_end: `here`",
+            "role = \"frontend\"\n[icpp]\ncluster_key = \"Cargo.toml\"\n[edge]\nback_ends = [\"here\"]",
+            "x.toml:5: edge.back_ends: `here`",
+        ),
+        (
+            &front_end("back_ends = [\"192.0.2.1:5298\"]"),
+            "x.toml:5: edge.back_ends: 192.0.2.1:5298 is not loopback",
+        ),
+        (
+            &front_end("back_ends = [\"0-2047 127.0.0.1:1\", \"2049-4095 127.0.0.1:2\"]"),
+            "x.toml:5: edge.back_ends: accounts of slot 2048 live nowhere",
+        ),
+        (
+            &front_end("back_ends = [\"0-2047 127.0.0.1:1\", \"2047-4095 127.0.0.1:2\"]"),
+            "x.toml:5: edge.back_ends: accounts of slot 2047 live at two",
+        ),
+        (
+            &front_end("back_ends = [\"127.0.0.1:1\"]\ntrunk_pins = [\"49:E2\"]"),
+            "x.toml:6: edge.trunk_pins: `49:E2`",
+        ),
+        (
+            &front_end("back_ends = [\"127.0.0.1:1\"]\ntrunk_ca = \"Cargo.toml\""),
+            "x.toml:6: edge.trunk_ca: Cargo.toml: no certificate in it",
+        ),
+        (
+            "[edge]\nhomes = [\"0-4095 elsewhere\"]",
+            "x.toml:2: edge.homes: where elsewhere is reached",
         ),
         (
             "[icpp]\ntrunk_listen = [\"192.0.2.1:5298\"]\ncluster_key = \"Cargo.toml\"",

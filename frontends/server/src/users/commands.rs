@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use crosspoint_engine::jid::Jid;
+use crosspoint_engine::slots::Slot;
 use crosspoint_storage::book::BookCore;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -54,6 +55,12 @@ pub fn run(command: &User) -> Result<Exit> {
             limit,
             format,
         } => list(&mut *open(place, false)?, after, *limit, *format)?,
+        User::Slot { jids } => {
+            for jid in jids {
+                let jid = account_address(jid, None)?;
+                println!("{:>4}  {jid}", Slot::of(&jid).number());
+            }
+        }
         User::Export { place, to } => return export_users(place, to),
         User::Import { place, file, .. } if file.extension().is_some_and(|extension| extension == "xml") => {
             return import_users(place, file);

@@ -335,6 +335,7 @@ pub fn name(action: &Action) -> &'static str {
         Action::Pause => "Pause",
         Action::Continue => "Continue",
         Action::WakeAt(_) => "WakeAt",
+        Action::Linger => "Linger",
         Action::HangUp => "HangUp",
         Action::Close => "Close",
     }

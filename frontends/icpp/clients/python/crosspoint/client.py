@@ -12,12 +12,17 @@ must be called in the event loop in which the client was started.
 import asyncio
 import dataclasses
 import logging
+import os
 import random as chance
+import re
 import ssl
 import time
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, cast
 
 from . import events, routes, scram, transport, wire
 from .errors import FINAL, AuthenticationFailed, Closed, ConnectionLost, CrosspointError, Refused, WireError
+from .events import Event, Incoming, Page
 from .inbox import Entry, bare
 from .rooms import Rooms
 from .session import (Accepted, Answer, Config, Draining, Ended, LoggedIn, Noticed, Phase, Redirected, Session,
@@ -28,6 +33,12 @@ from .wire import Flag, ListOp, RosterOp, Verb
 
 log = logging.getLogger("crosspoint")
 
+# How long `start` goes on trying, if nothing else is said.
+PATIENCE_SECONDS = 30.0
+# Sessions of others whose presence is remembered.
+PRESENCES_MAX = 16384
+ACCOUNT = re.compile(r"[^@/]+@[^@/]+")
+
 
 @dataclasses.dataclass(slots=True)
 class Pending:
@@ -35,9 +46,9 @@ class Pending:
 
     id: bytes | None
     serial: int
-    future: asyncio.Future
+    future: "asyncio.Future[None]"
 
-    def __await__(self):
+    def __await__(self) -> Generator[Any, None, bytes | None]:
         yield from self.future.__await__()
         return self.id
 
@@ -45,12 +56,19 @@ class Pending:
 class Client:
     """One user's session, kept up. See the module; README.md says what each option does."""
 
-    def __init__(self, account, password=None, urls=(), *, resource=None, state=None, durable=False, tls=None,
-                 mechanism=None, presence=wire.Presence(), receipts=True, roster=True, sync=True, agent=None,
-                 random=chance.random):
+    def __init__(self, account: str, password: str | None = None, urls: str | Iterable[str] = (), *,
+                 resource: str | None = None, state: "str | os.PathLike[str] | None" = None, durable: bool = False,
+                 tls: "ssl.SSLContext | str | os.PathLike[str] | None" = None, mechanism: str | None = None,
+                 presence: wire.Presence | None = wire.Presence(), receipts: bool = True, roster: bool = True, sync: bool = True,
+                 agent: str | None = None, patience: float | None = PATIENCE_SECONDS,
+                 random: Callable[[], float] = chance.random) -> None:
+        if not ACCOUNT.fullmatch(account):
+            raise ValueError("the account %r is not of the form user@domain" % account)
         self.routes = routes.Routes([urls] if isinstance(urls, str) else urls, random)
         self.account = account
-        self._tls = ssl.create_default_context(cafile=str(tls)) if isinstance(tls, str) else tls
+        self._tls = ssl.create_default_context(cafile=tls) if isinstance(tls, (str, os.PathLike)) else tls
+        self._patience, self._been_online = patience, False
+        self._last: CrosspointError | None = None
         self._random = random
         self._state = open_state(state, durable)
         config = Config(account, password, resource, mechanism=mechanism, sync=sync, roster=roster, receipts=receipts)
@@ -58,9 +76,14 @@ class Client:
             config.agent = agent
         self.session = Session(config, self._state)
         self.session.presence = presence
-        self._messages, self._presence, self._events = (Stream(self._taken) for _ in range(3))
-        self._waiters, self._answers = {}, {}
-        self._transport = self._task = self._timer = self._settling = self._moving = None
+        self._messages: Stream[Incoming] = Stream(self._taken)
+        self._presence: Stream[wire.Presence] = Stream(self._taken)
+        self._events: Stream[Event] = Stream(self._taken)
+        self._waiters: dict[int, Any] = {}
+        self._answers: dict[int, Any] = {}
+        self._shown: dict[str, wire.Presence] = {}
+        self._task: Any = None
+        self._transport = self._timer = self._settling = self._moving = None
         self._flushing = False
         self._cause, self._failure = None, None
         self._step, self._drain_until = None, 0.0
@@ -70,33 +93,44 @@ class Client:
 
     # --- life ---
 
-    async def start(self):
-        """Connects and logs in; returns itself once that has succeeded. Raises what makes it hopeless."""
+    async def start(self) -> "Client":
+        """Connects and logs in; returns itself once that has succeeded. Raises what makes it hopeless; or, when it has tried for as long as
+        `patience` says (None: for ever), ConnectionLost with what the last attempt said. Whoever does not get a client has none: it is closed."""
+        self._alive()
         if self._task is None:
             self._task = asyncio.ensure_future(self._run())
-        await self.online()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self.online()
+        except TimeoutError:
+            await self.close()
+            raise ConnectionLost("no session within %s s: %s" % (self._patience, self._last or "no attempt has ended")) from None
+        except BaseException:
+            await self.close()
+            raise
         return self
 
-    async def online(self):
+    async def online(self) -> None:
         """Returns when the session is logged in."""
         await self._first(self._online)
 
-    async def synchronized(self):
+    async def synchronized(self) -> None:
         """Returns when everything that waited at the server has been received."""
         await self._first(self._synchronized)
 
-    async def drain(self):
+    async def drain(self) -> None:
         """Returns when the server has accepted everything that was sent so far."""
         while self.session.unaccepted:
             self._empty.clear()
             await self._first(self._empty)
 
-    async def close(self):
-        """Says goodbye and ends. What was not accepted stays in the state file, if there is one."""
+    async def close(self, failed: bool = False) -> None:
+        """Says goodbye and ends. What was not accepted stays in the state file, if there is one. What was handed out last counts as taken, unless
+        the application `failed` over it, as when it leaves `async with` by an exception: then it comes again in the next run."""
         if self._closing.is_set():
             return
         for stream in self._streams():
-            stream.finish(self._failure)
+            stream.finish(self._failure, failed)
         self.session.bye()
         self._flush()
         self._closing.set()
@@ -106,67 +140,69 @@ class Client:
             await asyncio.wait((self._task,))
         self._end(Closed("the client was closed"))
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> "Client":
         return await self.start()
 
-    async def __aexit__(self, *failure):
-        await self.close()
+    async def __aexit__(self, *failure: object) -> None:
+        await self.close(failed=failure[0] is not None)
 
     # --- streams ---
 
-    def messages(self):
+    def messages(self) -> Stream[Incoming]:
         """`events.Incoming`, in order: messages, edits, recalls. Not acknowledged before they are taken."""
         return self._messages
 
-    def presence(self):
+    def presence(self) -> Stream[wire.Presence]:
         """`wire.Presence` of others. Of one address that was not read yet only the latest is kept."""
         return self._presence
 
-    def events(self):
+    def events(self) -> Stream[Event]:
         """Everything else, see `events`. Once this was called, receipts, returned messages and requests for
         subscription wait, unacknowledged, until they are read; before, they are dropped."""
         self._events.wanted = True
         return self._events
 
-    def taken(self, message):
+    def taken(self, message: Incoming) -> None:
         """The application is done with this message, though it has not asked for the next."""
         self._taken(message.entry)
 
     # --- messages ---
 
-    def post(self, to, text="", *, kind=wire.Kind.CHAT, receipt=False, store=True, payload=None, message_id=None,
-             **extensions):
+    def post(self, to: str, text: str = "", *, kind: int = wire.Kind.CHAT, receipt: bool = False, store: bool = True,
+             payload: bytes | None = None, message_id: bytes | None = None, **extensions: Any) -> Pending:
         """Puts a message in the outbox and returns a `Pending`. `extensions`: subject, thread, content_type, fallback,
-        state, ref, foreign_ref. ValueError if it is larger than the server allows."""
+        state, ref, foreign_ref. ValueError if it is larger than the server allows, OutboxFull if too much waits already."""
         message = wire.Message(message_id or self._new_id(), to, kind=kind, receipt_wanted=receipt,
                                payload=text.encode() if payload is None else payload, **extensions)
         return self._submit(Verb.SEND, message.encode(), 0 if store else Flag.NOSTORE, message.id)
 
-    async def send(self, to, text="", **options):
+    async def send(self, to: str, text: str = "", **options: Any) -> bytes:
         """`post`, and waits until the server has accepted the message: it is durable. Returns its id."""
-        return await self.post(to, text, **options)
+        pending = self.post(to, text, **options)
+        await pending
+        return cast(bytes, pending.id)
 
-    def edit(self, to, ref, text, **extensions):
+    def edit(self, to: str, ref: bytes, text: str, **extensions: Any) -> Pending:
         """Replaces our earlier message `ref`; a Pending."""
         message = wire.Message(self._new_id(), to, payload=text.encode(), ref=ref, **extensions)
         return self._submit(Verb.EDIT, message.encode(), 0, message.id)
 
-    def recall(self, to, ref, **extensions):
+    def recall(self, to: str, ref: bytes, **extensions: Any) -> Pending:
         """Takes our earlier message `ref` back; a Pending."""
         message = wire.Message(self._new_id(), to, ref=ref, **extensions)
         return self._submit(Verb.RECALL, message.encode(), 0, message.id)
 
-    def displayed(self, message):
+    def displayed(self, message: Incoming) -> Pending:
         """Tells the sender that his message was read, which means that it was taken; a Pending."""
         self.taken(message)
         receipt = receipt_for(message.message, wire.ReceiptKind.DISPLAYED, self._new_id())
         return self._submit(Verb.RECEIPT, receipt.encode(), 0, receipt.id)
 
-    def typing(self, to, activity=wire.Activity.COMPOSING):
+    def typing(self, to: str, activity: int = wire.Activity.COMPOSING) -> None:
         """Tells what we are doing, if we are connected; it may be lost."""
         self._push(Verb.NOTE, wire.Message(self._new_id(), to, kind=activity).encode())
 
-    async def history(self, peer="", *, bound=0, limit=50, newer=False, room=False):
+    async def history(self, peer: str = "", *, bound: int = 0, limit: int = 50, newer: bool = False, room: bool = False) -> Page:
         """A page of what was said with that bare address, in that `room`, or with all: `events.Page`. Refused `unsupported` without an archive."""
         *items, last = await self._ask(Verb.HISTORY, wire.History(bound, limit, newer, peer, room).encode())
         answer = wire.Synced.decode(last.body)
@@ -174,72 +210,93 @@ class Client:
 
     # --- presence and contacts ---
 
-    def show(self, show=wire.Show.AVAILABLE, status="", priority=0):
+    def show(self, show: int = wire.Show.AVAILABLE, status: str = "", priority: int = 0) -> None:
         """Our presence, from now on, also after the next login."""
         self.session.show(wire.Presence(show, priority, "", status))
         self._flush_soon()
 
-    def show_to(self, address, show=wire.Show.AVAILABLE, status=""):
+    def show_to(self, address: str, show: int = wire.Show.AVAILABLE, status: str = "") -> None:
         """Presence for one address, if we are connected."""
         self._push(Verb.PRESENCE, wire.Presence(show, 0, address, status).encode())
 
-    def subscribe(self, address, note=""):
+    def subscribe(self, address: str, note: str = "") -> Pending:
         """Asks to see somebody's presence; a Pending, as the next three."""
         return self._submit(Verb.SUBSCRIBE, wire.Subscription(address, note).encode())
 
-    def unsubscribe(self, address):
+    def unsubscribe(self, address: str) -> Pending:
+        """Does not want to see it any more."""
         return self._submit(Verb.UNSUBSCRIBE, wire.Subscription(address).encode())
 
-    def approve(self, address):
+    def approve(self, address: str) -> Pending:
+        """Lets somebody see our presence."""
         return self._submit(Verb.APPROVE, wire.Subscription(address).encode())
 
-    def deny(self, address):
+    def deny(self, address: str) -> Pending:
         """Refuses, or revokes what was approved."""
         return self._submit(Verb.DENY, wire.Subscription(address).encode())
 
+    def presence_of(self, address: str) -> list[wire.Presence]:
+        """What the sessions of a bare address show, as last heard; none is there: []."""
+        return [one for one in self._shown.values() if bare(one.address) == address]
+
     @property
-    def roster(self):
+    def roster(self) -> dict[str, wire.Contact]:
         """{address: wire.Contact}, as last heard from the server."""
         return self._state.roster
 
-    async def set_contact(self, address, name="", groups=()):
+    async def set_contact(self, address: str, name: str = "", groups: Iterable[str] = ()) -> None:
         """Adds a contact, or changes name and groups; returns when it is durable."""
         await self._ask(Verb.ROSTER, wire.Roster(RosterOp.SET, (wire.Contact(address, name, tuple(groups)),)).encode())
 
-    async def remove_contact(self, address):
+    async def remove_contact(self, address: str) -> None:
+        """Removes a contact, and subscriptions with it; returns when it is durable."""
         await self._ask(Verb.ROSTER, wire.Roster(RosterOp.REMOVE, (wire.Contact(address),)).encode())
 
-    async def block(self, *addresses):
-        await self._change(Verb.BLOCK, ListOp.ADD, addresses)
+    async def block(self, *addresses: str) -> None:
+        """Puts addresses, bare, full or domains, on the black list; returns when it is durable. ValueError if none is named, as for the
+        next ones: on the wire, none would be all."""
+        await self._change(Verb.BLOCK, ListOp.ADD, _named(addresses))
 
-    async def unblock(self, *addresses):
-        """Of none: all."""
-        await self._change(Verb.BLOCK, ListOp.REMOVE, addresses)
+    async def unblock(self, *addresses: str) -> None:
+        """Takes addresses off the black list."""
+        await self._change(Verb.BLOCK, ListOp.REMOVE, _named(addresses))
 
-    async def blocked(self):
+    async def unblock_all(self) -> None:
+        """Empties the black list."""
+        await self._change(Verb.BLOCK, ListOp.REMOVE, ())
+
+    async def blocked(self) -> list[str]:
+        """The black list."""
         return (await self._list(Verb.BLOCK))[0]
 
-    async def allow(self, *addresses):
-        await self._change(Verb.ALLOW, ListOp.ADD, addresses)
+    async def allow(self, *addresses: str) -> None:
+        """Puts addresses on the white list."""
+        await self._change(Verb.ALLOW, ListOp.ADD, _named(addresses))
 
-    async def disallow(self, *addresses):
-        await self._change(Verb.ALLOW, ListOp.REMOVE, addresses)
+    async def disallow(self, *addresses: str) -> None:
+        """Takes addresses off the white list."""
+        await self._change(Verb.ALLOW, ListOp.REMOVE, _named(addresses))
 
-    async def allowed(self):
+    async def disallow_all(self) -> None:
+        """Empties the white list."""
+        await self._change(Verb.ALLOW, ListOp.REMOVE, ())
+
+    async def allowed(self) -> tuple[list[str], bool]:
         """(the white list, whether it is in force)"""
         addresses, op = await self._list(Verb.ALLOW)
         return addresses, op == ListOp.ON
 
-    async def allow_only(self, on=True):
+    async def allow_only(self, on: bool = True) -> None:
         """Whether only the white list and contacts reach us."""
         await self._change(Verb.ALLOW, ListOp.ON if on else ListOp.OFF, ())
 
-    def background(self, background=True):
+    def background(self, background: bool = True) -> None:
         """Nobody looks: presence and typing can wait, heartbeats are rarer."""
         self.session.set_background(background)
         self._flush_soon()
 
-    def foreground(self):
+    def foreground(self) -> None:
+        """Somebody looks again."""
         self.background(False)
 
     # --- the connection ---
@@ -270,9 +327,10 @@ class Client:
         """One connection, from its beginning to its end; returns why it ended."""
         try:
             line = await transport.connect(step.url, self._tls)
-        except CrosspointError as error:
+        except CrosspointError as failure:
             self.routes.failed(False)
-            return error
+            self._tell_failure(failure)
+            return failure
         self._transport, self._cause = line, None
         fault = False
         try:
@@ -285,7 +343,8 @@ class Client:
         return await self._hang_up(line, self._cause or error, fault)
 
     async def _converse(self, line, step):
-        self.session.connect(self._now(), line.secure, step.hops, step.came_from, step.ticket or self._own_ticket(step))
+        ticket = step.ticket or self._own_ticket(step)
+        self.session.connect(self._now(), line.secure, step.hops, step.came_from, ticket, line.binding)
         self._flush()
         closing = asyncio.ensure_future(self._closing.wait())
         reading = None
@@ -324,7 +383,14 @@ class Client:
         await line.close()
         if logged_in and not self._closing.is_set():
             self._events.put(events.Disconnected(error))
+        elif not logged_in:
+            self._tell_failure(error)
         return error
+
+    def _tell_failure(self, error):
+        """An attempt that led to no session. Before the first one somebody waits, and should see why."""
+        self._last = error
+        log.log(logging.INFO if self._been_online else logging.WARNING, "no session at %s: %s", self._step.url.text, error)
 
     def _own_ticket(self, step):
         """The ticket of our last login at this URL. It opens the account once, so it is gone from here on."""
@@ -352,11 +418,13 @@ class Client:
         if self.session.granted:
             ticket, seconds = self.session.granted
             self._state.set_ticket((ticket, time.time() + seconds, self._step.url.text))
-        self._drain_until = 0.0
+        self._drain_until, self._been_online = 0.0, True
+        if not event.resumed:
+            self._shown.clear()
         self._settling = asyncio.get_running_loop().call_later(routes.SETTLED_SECONDS, self._settled)
         self._online.set()
         self._events.put(events.Connected(event.address, event.resumed, event.node))
-        if event.resumed and not self.session.inbox.syncing:
+        if not self.session.inbox.syncing and (event.resumed or not self.session.config.sync):
             self._synchronized.set()
 
     def _settled(self):
@@ -384,24 +452,40 @@ class Client:
 
     def _on_noticed(self, event):
         if event.verb == Verb.PRESENCES:
+            self._remember(event.value)
             self._presence.replace(lambda old: old.address == event.value.address, event.value)
         else:
             self._events.put(events.of_notice(event.verb, event.value))
 
+    def _remember(self, shown):
+        if shown.show != wire.Show.UNAVAILABLE:
+            if len(self._shown) < PRESENCES_MAX or shown.address in self._shown:
+                self._shown[shown.address] = shown
+        elif "/" in shown.address:
+            self._shown.pop(shown.address, None)
+        else:
+            # Of a bare address: none of his sessions is there.
+            self._shown = {address: one for address, one in self._shown.items() if bare(address) != shown.address}
+
+    def _follow(self, redirect, here):
+        followed = self.routes.redirect(redirect, here, self._step.url.secure)
+        self._events.put(events.Redirected(redirect.node, tuple(redirect.urls), followed))
+        return followed
+
     def _on_redirected(self, event):
         here = event.node or self._step.node
         if not event.online:
-            followed = self.routes.redirect(event.redirect, here)
+            followed = self._follow(event.redirect, here)
             self._cause = ConnectionLost("sent elsewhere" if followed else "sent in a circle, or nowhere")
             return
-        wait = event.redirect.after / 1000
+        wait = min(event.redirect.after / 1000, routes.ADVICE_SECONDS_MAX)
         wait += self._random() * max(0.0, 0.8 * (self._drain_until - self._now()) - wait)
         if self._moving is None:
             self._moving = asyncio.get_running_loop().call_later(wait, self._move, event.redirect, here)
 
     def _move(self, redirect, here):
         """Leaves for where a REDIRECT within the session pointed, without BYE: the session goes on there."""
-        if self._transport and self.routes.redirect(dataclasses.replace(redirect, after=0), here):
+        if self._transport and self._follow(dataclasses.replace(redirect, after=0), here):
             self._drop(ConnectionLost("sent elsewhere"))
 
     def _on_draining(self, event):
@@ -536,6 +620,12 @@ class Client:
     @staticmethod
     def _now():
         return asyncio.get_running_loop().time()
+
+
+def _named(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    if not addresses:
+        raise ValueError("no address is named")
+    return addresses
 
 
 REACTIONS = {Entry: Client._on_entry, LoggedIn: Client._on_logged_in, Accepted: Client._on_accepted,

@@ -59,7 +59,7 @@ FINAL = frozenset((Code.MALFORMED, Code.UNEXPECTED_VERB, Code.FRAME_TOO_LARGE, C
                    Code.ACCOUNT_CHANGED))
 
 
-def code_name(code):
+def code_name(code: int) -> str:
     """The name that SPEC.md gives a code; the number, for one that is not known."""
     try:
         return Code(code).name.lower().removesuffix("_condition").replace("_", "-")
@@ -74,7 +74,7 @@ class CrosspointError(Exception):
 class WireError(CrosspointError):
     """The peer sent what the protocol does not allow. `code` is what a server would answer to it."""
 
-    def __init__(self, code, text):
+    def __init__(self, code: int, text: str) -> None:
         super().__init__("%s: %s" % (code_name(code), text))
         self.code = Code(code)
 
@@ -82,7 +82,7 @@ class WireError(CrosspointError):
 class Refused(CrosspointError):
     """ERROR or BYE of the server. `retry_after` is in seconds, 0 for no advice."""
 
-    def __init__(self, code, temporary=False, fatal=False, retry_after=0.0, text=""):
+    def __init__(self, code: int, temporary: bool = False, fatal: bool = False, retry_after: float = 0.0, text: str = "") -> None:
         super().__init__("%s%s" % (code_name(code), ": " + text if text else ""))
         self.code, self.temporary, self.fatal = code, temporary, fatal
         self.retry_after, self.text = retry_after, text
@@ -94,6 +94,10 @@ class AuthenticationFailed(CrosspointError):
 
 class ConnectionLost(CrosspointError):
     """The connection could not be made, or ended."""
+
+
+class OutboxFull(CrosspointError):
+    """Too much waits for the server already: nothing was taken. Wait until some of it is accepted, by `drain` or a `Pending`."""
 
 
 class Closed(CrosspointError):

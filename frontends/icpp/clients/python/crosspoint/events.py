@@ -1,9 +1,11 @@
 """What `Client.messages` and `Client.events` yield."""
 
 import dataclasses
+import typing
 
 from . import wire
 from .errors import CrosspointError
+from .rooms import Word
 from .wire import Verb
 
 
@@ -14,9 +16,9 @@ class Incoming:
 
     verb: Verb
     message: wire.Message
-    entry: object = dataclasses.field(repr=False, compare=False)
+    entry: typing.Any = dataclasses.field(repr=False, compare=False)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> typing.Any:
         return getattr(self.message, name)
 
 
@@ -64,11 +66,11 @@ class RosterChanged:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ListChanged:
-    """Another session changed the black list (`verb` BLOCK) or the white list (ALLOW)."""
+    """A session of ours, this one or another, changed the black list (`verb` BLOCK) or the white list (ALLOW)."""
 
     verb: Verb
     op: wire.ListOp
-    addresses: tuple
+    addresses: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,6 +102,15 @@ class Draining:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Redirected:
+    """A server sends us to another node; `followed`: whether we go. It is not followed in a circle, too often, or out of encryption."""
+
+    node: str | None
+    urls: tuple[str, ...]
+    followed: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Notice:
     """A refusal that belongs to no request."""
 
@@ -110,9 +121,14 @@ class Notice:
 class Page:
     """A page of what was said, oldest first. `bound` is for the next page, if there is `more`."""
 
-    messages: list
+    messages: list[wire.Message]
     bound: int
     more: bool
+
+
+# What `Client.events` yields.
+Event = (Receipt | Bounced | Typing | Subscription | RosterChanged | ListChanged | Connected | Disconnected | Synchronized | Draining
+         | Redirected | Notice | Word)
 
 
 def of_entry(verb, value):

@@ -7,12 +7,17 @@ letters, and None where they are not there. What a room says arrives as a `Word`
 import dataclasses
 import enum
 import struct
+import typing
 
 from . import wire
 from .errors import Code, Refused
 from .wire import Kind, Show, Verb, malformed
 
 UNSAID = 0xFF
+if typing.TYPE_CHECKING:
+    from .client import Client, Pending
+    from .events import Page
+
 # What a room's own presence says of itself, among others (XEP-0045 section 15.6.2).
 SELF, CREATED, KICKED, BANNED = 110, 201, 307, 301
 
@@ -144,14 +149,14 @@ class Word:
 
     __slots__ = ("verb", "fields")
 
-    def __init__(self, verb, **fields):
+    def __init__(self, verb: int, **fields: typing.Any) -> None:
         self.verb = verb
         self.fields = {name: value for name, value in fields.items() if value is not None}
         unknown = self.fields.keys() - FIELDS.keys()
         if unknown:
             raise TypeError("rooms have no %s" % ", ".join(sorted(unknown)))
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> typing.Any:
         if name not in FIELDS:
             raise AttributeError(name)
         kind = FIELDS[name][1]
@@ -165,7 +170,7 @@ class Word:
         return "%s(%s)" % (Verb(self.verb).name, ", ".join("%s=%r" % pair for pair in hidden.items()))
 
     @property
-    def is_self(self):
+    def is_self(self) -> bool:
         """In OCCUPANT: it is about ourselves."""
         return SELF in self.codes
 
@@ -193,97 +198,125 @@ class Word:
 class Rooms:
     """`Client.rooms`. What is named by `Pending` is accepted when the room has taken it, or has answered by a REFUSED."""
 
-    def __init__(self, client):
+    def __init__(self, client: "Client") -> None:
         self._client = client
 
-    def create(self, room, nick, **options):
+    def create(self, room: str, nick: str, **options: typing.Any) -> "Pending":
         """Makes a room and enters it, as `join`; REFUSED `conflict` if there is one. It opens to others by `configure`."""
         return self._say(Verb.CREATE, room=room, nick=nick, **options)
 
-    def join(self, room, nick, **options):
+    def join(self, room: str, nick: str, **options: typing.Any) -> "Pending":
         """Enters; a Pending. `options`: password, show, status, history_messages, history_bytes, history_seconds, history_since.
         OCCUPANT about ourselves says that we are in, REFUSED that we are not."""
         return self._say(Verb.JOIN, room=room, nick=nick, **options)
 
-    def leave(self, room, status=None):
+    def leave(self, room: str, status: str | None = None) -> "Pending":
+        """Leaves; a Pending."""
         return self._say(Verb.LEAVE, room=room, status=status)
 
-    def show(self, room, nick, show=Show.AVAILABLE, status=None):
+    def show(self, room: str, nick: str, show: Show = Show.AVAILABLE, status: str | None = None) -> "Pending":
         """What we show there from now on, and what we are called."""
         return self._say(Verb.SHOW, room=room, nick=nick, show=show, status=status)
 
-    def say(self, room, text, **options):
+    def say(self, room: str, text: str, **options: typing.Any) -> "Pending":
         """To all who are in; a Pending of `Client.post`. Accepted is durable where the room is archived."""
         return self._client.post(room, text, kind=Kind.GROUPCHAT, **options)
 
-    def whisper(self, room, nick, text, **options):
-        """To one of them."""
+    def whisper(self, room: str, nick: str, text: str, **options: typing.Any) -> "Pending":
+        """To one of them; a Pending."""
         return self._client.post("%s/%s" % (room, nick), text, **options)
 
-    def set_subject(self, room, subject):
+    def set_subject(self, room: str, subject: str) -> "Pending":
+        """What the room is about; a Pending."""
         return self._client.post(room, "", kind=Kind.GROUPCHAT, subject=subject)
 
-    def invite(self, room, *to, reason=None, continues=None):
+    def invite(self, room: str, *to: str, reason: str | None = None, continues: str | None = None) -> "Pending":
+        """Invites; into a room for members it makes them members. `continues`: the conversation that goes on there. A Pending."""
         return self._say(Verb.INVITE, room=room, to=to, reason=reason, continues=continues)
 
-    def decline(self, room, to, reason=None):
+    def decline(self, room: str, to: str, reason: str | None = None) -> "Pending":
+        """Declines the invitation of `to`; a Pending."""
         return self._say(Verb.DECLINE, room=room, to=(to,), reason=reason)
 
-    def ask_voice(self, room):
+    def ask_voice(self, room: str) -> "Pending":
+        """A visitor asks to be heard; a Pending."""
         return self._say(Verb.VOICE, room=room)
 
-    def answer_voice(self, room, nick, allow=True):
+    def answer_voice(self, room: str, nick: str, allow: bool = True) -> "Pending":
+        """A moderator answers him; a Pending."""
         return self._say(Verb.VOICE, room=room, nick=nick, allow=allow)
 
-    async def occupants(self, room):
+    async def occupants(self, room: str) -> list[str]:
         """Their nicknames."""
         return [member.nick for member in await self.members(room)]
 
-    async def members(self, room, *, affiliation=None, role=None):
+    async def members(self, room: str, *, affiliation: int | None = None, role: int | None = None) -> list[Member]:
         """`Member`s who have this affiliation or role; without either, who is in."""
         answer = await self._ask(Verb.MEMBERS, room=room, affiliation=affiliation, role=role)
         return [member for word in answer for member in word.members]
 
-    async def change(self, room, *members):
+    async def change(self, room: str, *members: Member) -> None:
         """Gives affiliations and roles, all or none. Returns when it is durable."""
         await self._ask(Verb.CHANGE, room=room, members=members)
 
-    async def kick(self, room, nick, reason=""):
+    async def kick(self, room: str, nick: str, reason: str = "") -> None:
+        """Puts an occupant out; he may come back."""
         await self.change(room, Member(None, Role.NONE, "", nick, reason))
 
-    async def ban(self, room, address, reason=""):
+    async def ban(self, room: str, address: str, reason: str = "") -> None:
+        """Puts an account out, for good."""
         await self.change(room, Member(Affiliation.OUTCAST, None, address, "", reason))
 
-    async def set_role(self, room, nick, role, reason=""):
+    async def set_role(self, room: str, nick: str, role: int, reason: str = "") -> None:
+        """Gives an occupant a `Role`."""
         await self.change(room, Member(None, role, "", nick, reason))
 
-    async def set_affiliation(self, room, address, affiliation, nick="", reason=""):
+    async def set_affiliation(self, room: str, address: str, affiliation: int, nick: str = "", reason: str = "") -> None:
+        """Gives an account an `Affiliation`; `nick` is kept for it."""
         await self.change(room, Member(affiliation, None, address, nick, reason))
 
-    async def info(self, room):
+    async def reserve(self, room: str, nick: str) -> None:
+        """This nickname is ours in the room, whoever is in; who is nobody there becomes a member."""
+        await self._ask(Verb.CHANGE, room=room, nick=nick)
+
+    async def release(self, room: str) -> None:
+        """The nickname that we have reserved is free, and we are no member any more."""
+        await self._ask(Verb.CHANGE, room=room, nick="")
+
+    async def reserved(self, room: str) -> str | None:
+        """The nickname that is ours in the room, or None."""
+        own = self._client.account
+        return _merged(await self._ask(Verb.MEMBERS, room=room, account=own)).nick
+
+    async def hide(self, room: str, record: str, reason: str | None = None) -> None:
+        """Nobody is to see the message with this `record` any more; for moderators. All are told by a NOTICE."""
+        await self._ask(Verb.CHANGE, room=room, record=record, reason=reason)
+
+    async def info(self, room: str) -> Word:
         """What it is: a `Word` of its configuration, `subject` and `occupants`."""
         return _merged(await self._ask(Verb.CONFIGURE, room=room, op=Op.INFO))
 
-    async def configuration(self, room):
+    async def configuration(self, room: str) -> Word:
         """How it is run, for owners, `entry_password`, `owners` and `admins` among it."""
         return _merged(await self._ask(Verb.CONFIGURE, room=room, op=Op.GET))
 
-    async def configure(self, room, **changes):
+    async def configure(self, room: str, **changes: typing.Any) -> None:
         """Only what is named changes. The first one opens a room just made."""
         await self._ask(Verb.CONFIGURE, room=room, op=Op.SET, **changes)
 
-    async def give_up(self, room):
+    async def give_up(self, room: str) -> None:
         """A room just made is no more."""
         await self._ask(Verb.CONFIGURE, room=room, op=Op.CANCEL)
 
-    async def destroy(self, room, *, reason=None, alternative=None, password=None):
+    async def destroy(self, room: str, *, reason: str | None = None, alternative: str | None = None, password: str | None = None) -> None:
+        """Ends the room; whoever is in is told to go to the `alternative`, if there is one."""
         await self._ask(Verb.DESTROY, room=room, reason=reason, alternative=alternative, password=password)
 
-    async def list(self, *, after=None, before=None, limit=None):
+    async def list(self, *, after: str | None = None, before: str | None = None, limit: int | None = None) -> Word:
         """A page of the public rooms: a `Word` with `domain`, `total`, `index` and `listed`."""
         return _merged(await self._ask(Verb.ROOMS, after=after, before=before, limit=limit))
 
-    async def history(self, room, **options):
+    async def history(self, room: str, **options: typing.Any) -> "Page":
         """A page of what was said there, as `Client.history`."""
         return await self._client.history(room, room=True, **options)
 

@@ -13,6 +13,8 @@ SETTLED_SECONDS = 10.0
 JITTER_BASE_SECONDS = 0.5
 JITTER_MAX_SECONDS = 30.0
 URLS_MAX = 16
+# The longest that a server may ask us to wait.
+ADVICE_SECONDS_MAX = 300.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,18 +79,19 @@ class Routes:
 
     def retry_after(self, seconds):
         """The server's advice for the next attempt at our own URLs."""
-        self.advice = max(self.advice, seconds)
+        self.advice = max(self.advice, min(seconds, ADVICE_SECONDS_MAX))
 
-    def redirect(self, redirect, here):
-        """Takes a REDIRECT that came from the node `here` (None if unknown). False if it must not be followed."""
+    def redirect(self, redirect, here, secure=False):
+        """Takes a REDIRECT that came from the node `here` (None if unknown). False if it must not be followed. What came over an encrypted
+        connection (`secure`) does not lead to one that is not."""
         if here:
             self.visited.add(here)
-        urls = _parsed(redirect.urls)
+        urls = [url for url in _parsed(redirect.urls) if url.secure or not secure]
         if self.hops >= HOPS_MAX or not urls or (redirect.node and redirect.node in self.visited):
             self.forget_chain()
             return False
         self.hops += 1
-        wait = redirect.after / 1000
+        wait = min(redirect.after / 1000, ADVICE_SECONDS_MAX)
         self.queue = [Step(url, wait if index == 0 else 0.0, self.hops, here, redirect.ticket, redirect.node)
                       for index, url in enumerate(urls)]
         return True

@@ -5,6 +5,7 @@
 """
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 import os
@@ -19,22 +20,31 @@ ITERATIONS_MIN = 4096
 ITERATIONS_MAX = 1_000_000
 # A server's challenge is a nonce, a salt and a number.
 CHALLENGE_BYTES_MAX = 2048
-PREFERENCE = ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN")
+PLUS = "-PLUS"
+PREFERENCE = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN")
 
 
-def choose(offered, secure, wanted=None):
-    """The best mechanism of those `offered`, or None. PLAIN only where the connection is encrypted."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Binding:
+    """A channel binding: its name (RFC 5929, RFC 9266) and, not to be shown, what it binds to."""
+
+    name: str
+    data: bytes = dataclasses.field(repr=False)
+
+
+def choose(offered, secure, wanted=None, binding=None):
+    """The best mechanism of those `offered`, or None: PLAIN only where the connection is encrypted, -PLUS where it has a `binding`."""
     for name in (wanted,) if wanted else PREFERENCE:
-        if name in offered and (secure or name != "PLAIN"):
+        if name in offered and (secure or name != "PLAIN") and (binding or not name.endswith(PLUS)):
             return name
     return None
 
 
-def mechanism(name, user, password, nonce=None):
+def mechanism(name, user, password, nonce=None, binding=None):
     """The exchange of that name for a local part and a password."""
     if name == "PLAIN":
         return Plain(user, password)
-    return Scram(name, user, password, nonce)
+    return Scram(name, user, password, nonce, binding)
 
 
 class Plain:
@@ -56,18 +66,24 @@ class Plain:
 
 
 class Scram:
-    """One SCRAM exchange without channel binding."""
+    """One SCRAM exchange. With -PLUS it is bound to the connection; without, though there is a `binding`, it says that it could have been, so
+    that the server finds out whether somebody in between has hidden its offer."""
 
-    def __init__(self, name, user, password, nonce=None):
+    def __init__(self, name, user, password, nonce=None, binding=None):
         self.name = name
-        self.hash = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-1": "sha1"}[name]
+        self.hash = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-1": "sha1"}[name.removesuffix(PLUS)]
+        bound = name.endswith(PLUS)
+        if bound and binding is None:
+            raise AuthenticationFailed("%s needs a channel binding, and this connection has none" % name)
+        self.header = "p=%s,," % binding.name if bound else "y,," if binding else "n,,"
+        self.bound = self.header.encode() + (binding.data if bound else b"")
         self.password = saslprep(password).encode()
         self.nonce = nonce or base64.b64encode(os.urandom(18)).decode()
         self.bare = "n=%s,r=%s" % (saslprep(user).replace("=", "=3D").replace(",", "=2C"), self.nonce)
         self.signature = None
 
     def first(self):
-        return ("n,," + self.bare).encode()
+        return (self.header + self.bare).encode()
 
     def answer(self, challenge):
         """The client's final message to the server's first (RFC 5802, section 3)."""
@@ -75,7 +91,7 @@ class Scram:
             raise AuthenticationFailed("a second challenge")
         nonce, salt, iterations = self._read(challenge)
         salted = hashlib.pbkdf2_hmac(self.hash, self.password, salt, iterations)
-        unproved = "c=biws,r=%s" % nonce
+        unproved = "c=%s,r=%s" % (base64.b64encode(self.bound).decode(), nonce)
         text = ",".join((self.bare, challenge.decode(), unproved)).encode()
         client_key = self._mac(salted, b"Client Key")
         mask = self._mac(hashlib.new(self.hash, client_key).digest(), text)

@@ -13,16 +13,23 @@ import dataclasses
 import enum
 
 from . import rooms, scram, wire
-from .errors import AuthenticationFailed, Code, ConnectionLost, Refused, WireError
+from .errors import AuthenticationFailed, Code, ConnectionLost, OutboxFull, Refused, WireError
 from .inbox import Inbox, key_of
 from .wire import Flag, Frame, Verb
 
 LOGIN_SECONDS = 30.0
 ACK_SECONDS = 1.0
-# How many frames a server may leave unacknowledged before we call it a fault: generous, since lists are counted, too.
+# How many frames a server may leave unacknowledged before we call it a fault: more than it says, since lists and the words of rooms are in no
+# log; a server calls us slow before (`slow-consumer`).
+UNACKED_TIMES = 17
 UNACKED_SLACK = 64
 UNACKED_CEILING = 65536
 ROSTER_CONTACTS_MAX = 65536
+# Frames, and their bytes, that wait for the server to accept them.
+OUTBOX_FRAMES_MAX = 4096
+OUTBOX_BYTES_MAX = 8 << 20
+# Bytes of one answer, over all of its frames.
+ANSWER_BYTES_MAX = 8 << 20
 # After these the session may live on, here or elsewhere; to ask for it does no harm.
 RESUMABLE = frozenset((Code.SHUTDOWN, Code.BACK_END_LOST, Code.IDLE_TIMEOUT))
 
@@ -129,10 +136,10 @@ class Session:
 
     # --- the connection ---
 
-    def connect(self, now, secure, hops=0, came_from=None, ticket=None):
-        """A connection stands: says preface and HELLO, and AUTH at once with a ticket."""
+    def connect(self, now, secure, hops=0, came_from=None, ticket=None, binding=None):
+        """A connection stands: says preface and HELLO, and AUTH at once with a ticket. `binding`: its `scram.Binding`, if it has one."""
         self._reset_connection(now)
-        self.phase, self.secure = Phase.LOGIN, secure
+        self.phase, self.secure, self.binding = Phase.LOGIN, secure, binding
         self.out += wire.PREFACE
         resource = self.config.resource or self.state.resource
         self.state.commit()
@@ -199,8 +206,13 @@ class Session:
     # --- the application ---
 
     def submit(self, verb, body, flags=0):
-        """A reliable frame: kept until the server has it. Returns its serial, which `Accepted` will name."""
+        """A reliable frame: kept until the server has it. Returns its serial, which `Accepted` will name. OutboxFull if too much waits."""
         self._fits(body)
+        if len(self.state.outbox) >= OUTBOX_FRAMES_MAX or self.state.outbox_bytes + len(body) > OUTBOX_BYTES_MAX:
+            raise OutboxFull("%d frames of %d bytes wait for the server" % (len(self.state.outbox), self.state.outbox_bytes))
+        return self._keep(verb, body, flags)
+
+    def _keep(self, verb, body, flags=0):
         item = self.state.add(verb, flags, body)
         self.waiting.append(item)
         self._pump()
@@ -242,7 +254,8 @@ class Session:
         _, message = entry.value
         if self.config.receipts and isinstance(message, wire.Message) and message.receipt_wanted and self._foreign(message):
             receipt = receipt_for(message, wire.ReceiptKind.DELIVERED, wire.new_id(wall_of(message)))
-            self.submit(Verb.RECEIPT, receipt.encode())
+            # Also into a full outbox: there are no more of these than the server leaves unacknowledged.
+            self._keep(Verb.RECEIPT, receipt.encode())
         self.inbox.take(entry)
         self.now = now
         self._ack_later()
@@ -265,6 +278,8 @@ class Session:
             raise WireError(Code.UNEXPECTED_VERB, "slot %d" % frame.slot)
         if frame.verb >= 0x80:
             return
+        if frame.flags & Flag.RESP and frame.id in self.asked:
+            self._measure(frame)
         handler = HANDLERS[self.phase].get(frame.verb)
         if handler is None:
             raise WireError(Code.UNEXPECTED_VERB, "%s now" % Verb(frame.verb).name)
@@ -272,6 +287,14 @@ class Session:
             self._take_ack(frame.ack)
             self._pump()
         handler(self, frame)
+
+    def _measure(self, frame):
+        """An answer is bounded, however many frames it takes."""
+        size = self.answered[frame.id] = self.answered.get(frame.id, 0) + len(frame.body) + wire.HEADER_BYTES
+        if size > ANSWER_BYTES_MAX:
+            raise wire.malformed("an answer without end")
+        if not frame.flags & Flag.MORE:
+            del self.answered[frame.id]
 
     def _take_ack(self, ack):
         """The server has everything up to there in its care."""
@@ -301,10 +324,14 @@ class Session:
 
     def _use_password(self):
         config, offered = self.config, self.welcome.mechanisms
-        name = scram.choose(offered, self.secure, config.mechanism) if config.password is not None else None
+        if config.password is None:
+            raise AuthenticationFailed("no way to log in: there is no password, and no ticket that is good here")
+        name = scram.choose(offered, self.secure, config.mechanism, self.binding)
         if name is None:
             raise AuthenticationFailed("no way to log in: the server offers %s" % (" ".join(offered) or "nothing"))
-        self.exchange = scram.mechanism(name, config.account.partition("@")[0], config.password, self.nonce)
+        # Where the application wants it without, though it is offered, nothing is said of a binding: it is not the server that lacks it.
+        binding = None if name + scram.PLUS in offered else self.binding
+        self.exchange = scram.mechanism(name, config.account.partition("@")[0], config.password, self.nonce, binding)
         self._authenticate(wire.Auth(self.exchange.first(), name))
 
     def _authenticate(self, auth):
@@ -548,7 +575,7 @@ class Session:
             self.events.append(Answer(question, frame, last))
 
     def _arrived(self, frame, value, stream, key, offset=0):
-        limit = min(2 * self.welcome.unacked_frames + UNACKED_SLACK, UNACKED_CEILING)
+        limit = min(UNACKED_TIMES * self.welcome.unacked_frames + UNACKED_SLACK, UNACKED_CEILING)
         entry = self.inbox.arrive((frame.verb, value), stream, key, len(frame.body) + wire.HEADER_BYTES, offset, limit)
         if entry is not None:
             self.events.append(entry)
@@ -625,8 +652,8 @@ class Session:
         self.now = self.began_at = self.heard_at = self.sent_at = self.pinged_at = now
         self.decoder, self.out = wire.Decoder(), bytearray()
         self.secure = self.greeted = self.ended = self.held_back = False
-        self.auth_id = self.exchange = self.granted = self.ack_due = None
-        self.roster_parts, self.asked = [], {}
+        self.auth_id = self.exchange = self.granted = self.ack_due = self.binding = None
+        self.roster_parts, self.asked, self.answered = [], {}, {}
         self.said, self.hello_ack = self.inbox.taken, 0
 
 

@@ -12,7 +12,7 @@ acknowledged to the server.
                  ["out", serial, verb, flags, "hex body"]      ["done", serial]
                  ["seen", bare sender, "hex id"]               ["cursor", epoch, offset]
                  ["ticket", ["hex", until, url] or null]       ["resource", text]
-                 ["roster", version, [[address, name, [groups], subscription, asked], ...]]
+                 ["roster", version, [[address, name, [groups], subscription, asked, removed, approved], ...]]
 """
 
 import collections
@@ -25,7 +25,7 @@ from . import wire
 from .errors import CrosspointError
 
 # SPEC.md section 5 asks for 1,024; the more, the longer a page of SYNC may be.
-SEEN_MAX = 4096
+SEEN_MAX = 8192
 JOURNAL_LINES_MAX = 4096
 
 
@@ -45,6 +45,7 @@ class State:
 
     def __init__(self):
         self.outbox = {}
+        self.outbox_bytes = 0
         self.seen = collections.OrderedDict()
         self.epoch = self.offset = 0
         self.ticket = None
@@ -56,12 +57,14 @@ class State:
         """A frame that must reach the server; returns its `Outgoing`."""
         self.serial += 1
         item = self.outbox[self.serial] = Outgoing(self.serial, int(verb), int(flags), body)
+        self.outbox_bytes += len(body)
         self._note("out", item.serial, item.verb, item.flags, body.hex())
         return item
 
     def done(self, item):
         """The server has accepted it."""
-        self.outbox.pop(item.serial, None)
+        if self.outbox.pop(item.serial, None):
+            self.outbox_bytes -= len(item.body)
         self._note("done", item.serial)
 
     def saw(self, key):
@@ -179,9 +182,20 @@ class FileState(State):
             sink.flush()
             os.fsync(sink.fileno())
         os.replace(beside, self.path)
+        self._settle_folder()
         os.ftruncate(self.journal, 0)
         self._write(str(self.generation))
         self.lines, self.unsafe = 0, False
+
+    def _settle_folder(self):
+        """The new name is on the disk before the journal is emptied: or, after a power cut, neither would have what it held."""
+        if not self.durable or not hasattr(os, "O_DIRECTORY"):
+            return
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _load(self):
         if self.path.exists():
@@ -193,8 +207,12 @@ class FileState(State):
         with open(os.dup(self.journal), "rb") as source:
             generation, *lines = source.read().split(b"\n")
         if generation == str(self.generation).encode():
-            for line in lines[:-1]:
-                self._replay(*json.loads(line))
+            try:
+                for line in lines[:-1]:
+                    self._replay(*json.loads(line))
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                raise CrosspointError("%s.journal is damaged: %s" % (self.path, error)) from None
+        self.outbox_bytes = sum(len(one.body) for one in self.outbox.values())
 
     def _take_image(self, image):
         self.generation, self.serial, self.resource = image["generation"], image["serial"], image["resource"]
@@ -232,4 +250,5 @@ def open_state(path, durable=False):
 
 
 def _plain(contact):
-    return [contact.address, contact.name, list(contact.groups), int(contact.subscription), contact.asked]
+    return [contact.address, contact.name, list(contact.groups), int(contact.subscription), contact.asked,
+            contact.removed, contact.approved]

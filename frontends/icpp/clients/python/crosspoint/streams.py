@@ -6,6 +6,7 @@ or says so; until then the server keeps it.
 
 import asyncio
 import collections
+import typing
 
 from .errors import Closed
 
@@ -13,19 +14,22 @@ from .errors import Closed
 LOSSY_MAX = 1024
 
 
-class Stream:
+T = typing.TypeVar("T")
+
+
+class Stream(typing.Generic[T]):
     """`taken(entry)` is called for each entry that the application is done with."""
 
-    def __init__(self, taken):
+    def __init__(self, taken: typing.Callable[[typing.Any], None]) -> None:
         self.taken = taken
-        self.queue = collections.deque()
+        self.queue: collections.deque[tuple[T, typing.Any]] = collections.deque()
         self.lossy = 0
-        self.handed = None
+        self.handed: typing.Any = None
         self.wanted = False
-        self.end = None
+        self.end: BaseException | None = None
         self.stirred = asyncio.Event()
 
-    def put(self, value, entry=None):
+    def put(self, value: T, entry: typing.Any = None) -> None:
         """Adds a value. One with an entry is bounded by what the server leaves unacknowledged, others by LOSSY_MAX."""
         if entry is None:
             if self.lossy >= LOSSY_MAX:
@@ -34,7 +38,7 @@ class Stream:
         self.queue.append((value, entry))
         self.stirred.set()
 
-    def replace(self, same, value):
+    def replace(self, same: typing.Callable[[T], bool], value: T) -> None:
         """Puts a lossy value in place of the one that waits for which `same` holds, or at the end."""
         for index, (old, entry) in enumerate(self.queue):
             if entry is None and same(old):
@@ -42,20 +46,22 @@ class Stream:
                 return
         self.put(value)
 
-    def finish(self, error=None):
-        """Nothing more will come. What was handed out is taken; what was not stays with the server."""
+    def finish(self, error: BaseException | None = None, failed: bool = False) -> None:
+        """Nothing more will come. What was handed out is taken, unless the application `failed` over it; what was not stays with the server."""
+        if failed:
+            self.handed = None
         self.acknowledge()
         self.queue.clear()
         self.end = error or Closed("the client was closed")
         self.stirred.set()
 
-    def acknowledge(self):
+    def acknowledge(self) -> None:
         """The application is done with what it was handed last."""
         entry, self.handed = self.handed, None
         if entry is not None:
             self.taken(entry)
 
-    async def get(self):
+    async def get(self) -> T:
         """The next value. StopAsyncIteration, or the client's error, at the end."""
         self.acknowledge()
         while not self.queue:
@@ -70,12 +76,12 @@ class Stream:
             self.lossy -= 1
         return value
 
-    def __aiter__(self):
+    def __aiter__(self) -> "Stream[T]":
         return self
 
     __anext__ = get
 
-    def _drop_oldest(self):
+    def _drop_oldest(self) -> None:
         for index, (_, entry) in enumerate(self.queue):
             if entry is None:
                 del self.queue[index]

@@ -12,8 +12,11 @@ import ssl
 
 from . import wire
 from .errors import ConnectionLost, WireError
+from .scram import Binding
 
 CONNECT_SECONDS = 15.0
+# How long one address of a name is tried alone, before the next one is tried beside it (RFC 8305, section 5).
+ADDRESS_SECONDS = 0.25
 READ_BYTES = 65536
 ALPN = "icpp/1"
 SUBPROTOCOL = "icpp.v1"
@@ -26,10 +29,12 @@ NORMAL_CLOSURE = b"\x03\xe8"
 
 
 class Transport:
-    """One connection. `secure` says whether it is encrypted."""
+    """One connection. `secure` says whether it is encrypted; `binding` is its channel binding, if there is one."""
 
     def __init__(self, reader, writer, secure, socket=None):
         self.reader, self.writer, self.secure, self.socket = reader, writer, secure, socket
+        session = writer.get_extra_info("ssl_object")
+        self.binding = end_point(session.getpeercert(binary_form=True)) if session else None
 
     async def read(self):
         """Bytes of the ICPP stream, b"" when it has ended. ConnectionLost if it broke."""
@@ -83,6 +88,8 @@ async def connect(url, tls=None):
     """Connects to a `routes.Url`. `tls` is an SSLContext, or None for the system's. ConnectionLost if that fails."""
     try:
         return await asyncio.wait_for(_connect(url, tls), CONNECT_SECONDS)
+    except ssl.SSLCertVerificationError as error:
+        raise ConnectionLost("%s: %s; a certificate that the system does not know is named by `tls`" % (url.text, error)) from None
     except (OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise ConnectionLost("%s: %s" % (url.text, error or type(error).__name__)) from None
 
@@ -92,7 +99,8 @@ async def _connect(url, tls):
     if url.secure:
         context = tls or ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1" if url.websocket else ALPN])
-    reader, writer = await asyncio.open_connection(url.host, url.port, ssl=context, limit=HANDSHAKE_BYTES_MAX)
+    reader, writer = await asyncio.open_connection(
+        url.host, url.port, ssl=context, limit=HANDSHAKE_BYTES_MAX, happy_eyeballs_delay=ADDRESS_SECONDS)
     if not url.websocket:
         return Transport(reader, writer, url.secure)
     try:
@@ -103,6 +111,37 @@ async def _connect(url, tls):
         writer.transport.abort()
         raise
     return Transport(reader, writer, url.secure, socket)
+
+
+# By which hash a certificate's signature was made: the value of its object identifier in DER. MD5 and SHA-1 stand for SHA-256 (RFC 5929,
+# section 4.1).
+SIGNATURES = {bytes.fromhex(value): name for value, name in (
+    ("2a864886f70d010104", "sha256"), ("2a864886f70d010105", "sha256"), ("2a8648ce3d0401", "sha256"),
+    ("2a864886f70d01010b", "sha256"), ("2a864886f70d01010c", "sha384"), ("2a864886f70d01010d", "sha512"),
+    ("2a8648ce3d040302", "sha256"), ("2a8648ce3d040303", "sha384"), ("2a8648ce3d040304", "sha512"))}
+
+
+def end_point(certificate):
+    """The channel binding tls-server-end-point (RFC 5929, section 4): the hash of the server's certificate. None where its signature has
+    none of its own, as those of Edwards curves. The standard library does not export what tls-exporter would need."""
+    try:
+        whole = _der(certificate, 0)[0]
+        signed_end = _der(certificate, whole)[1]
+        algorithm = _der(certificate, signed_end)[0]
+        start, end = _der(certificate, algorithm)
+    except (IndexError, TypeError):
+        return None
+    name = SIGNATURES.get(certificate[start:end])
+    return Binding("tls-server-end-point", hashlib.new(name, certificate).digest()) if name else None
+
+
+def _der(data, at):
+    """(where the value of the element at this place begins, where it ends) (X.690, section 8.1)."""
+    length, start = data[at + 1], at + 2
+    if length >= 0x80:
+        start += length - 0x80
+        length = int.from_bytes(data[at + 2:start], "big")
+    return start, start + length
 
 
 class WebSocket:

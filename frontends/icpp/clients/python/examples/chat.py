@@ -90,6 +90,14 @@ class Chat:
         return True
 
 
+def run(main, options):
+    """Until its end, which is said in words."""
+    try:
+        asyncio.run(main(options))
+    except (CrosspointError, ValueError, OSError) as error:
+        sys.exit("%s: %s" % (type(error).__name__, error))
+
+
 async def main(options):
     client = Client(options.account, os.environ.get("PASSWORD", "secret"), options.urls, state=options.state, tls=tls(options))
     chat = Chat(client, options.to)
@@ -104,9 +112,12 @@ async def main(options):
             except CrosspointError as error:
                 print("* %s" % error)
     await asyncio.wait(tasks)
+    # What ended the client ended its streams.
+    for task in tasks:
+        task.result()
 
 
 if __name__ == "__main__":
     parser = arguments(__doc__)
     parser.add_argument("--to", required=True, metavar="ADDRESS")
-    asyncio.run(main(parser.parse_args()))
+    run(main, parser.parse_args())

@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 
-from chat import arguments, tls
+from chat import arguments, run, tls
 
 from crosspoint import Client, Subscription, Verb
 
@@ -41,4 +41,4 @@ async def main(options):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(arguments(__doc__).parse_args()))
+    run(main, arguments(__doc__).parse_args())

@@ -23,7 +23,7 @@ class Scram:
     """The server's side of SCRAM-SHA-256."""
 
     def first(self, data):
-        self.bare = data.removeprefix(b"n,,")
+        self.header, _, self.bare = data.partition(b",,")
         self.challenge = self.bare.partition(b"r=")[2] + b"server"
         self.challenge = b"r=%s,s=%s,i=%d" % (self.challenge, base64.b64encode(SALT), ROUNDS)
         return self.challenge

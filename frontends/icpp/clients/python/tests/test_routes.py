@@ -1,8 +1,10 @@
 """Redirects end, and waits are jittered."""
 
+import collections
+import random
 import unittest
 
-from crosspoint.routes import Routes, Url
+from crosspoint.routes import ADVICE_SECONDS_MAX, Routes, Url
 from crosspoint.wire import Redirect
 
 
@@ -71,6 +73,37 @@ class Chains(unittest.TestCase):
         routes.next()
         self.assertFalse(routes.redirect(Redirect(("icpp://a",), "n1"), "n2"))
         self.assertEqual(routes.next().url.host, "home")
+
+    def test_encryption_is_not_given_up(self):
+        """Found by reading: a redirect led from TLS to a connection in the clear."""
+        mixed = Redirect(("icpp://a", "ws://a", "icpps://b", "wss://c"), "n2")
+        routes = self.routes()
+        self.assertTrue(routes.redirect(mixed, "n1", secure=True))
+        self.assertEqual([routes.next().url.host for _ in range(3)], ["b", "c", "home"])
+        self.assertFalse(self.routes().redirect(Redirect(("icpp://a",), "n2"), "n1", secure=True))
+        self.assertTrue(self.routes().redirect(Redirect(("icpp://a",), "n2"), "n1", secure=False))
+
+    def test_nobody_is_made_to_wait_for_ever(self):
+        """Found by reading: a server could send a client away for 49 days."""
+        routes = self.routes()
+        routes.next()
+        routes.retry_after(4294967.295)
+        self.assertEqual(routes.next().wait, ADVICE_SECONDS_MAX)
+        self.assertTrue(routes.redirect(Redirect(("icpp://a",), "n2", after=4294967295), "n1"))
+        self.assertEqual(routes.next().wait, ADVICE_SECONDS_MAX)
+
+    def test_attempts_are_spread_over_the_whole_wait(self):
+        """Of many clients that lost their server at once, each tenth of the time gets its part."""
+        waits = []
+        for seed in range(2000):
+            routes = Routes(("icpp://home",), random.Random(seed).random)
+            routes.next()
+            for _ in range(4):
+                routes.failed(False)
+            waits.append(routes.next().wait)
+        parts = collections.Counter(int(wait / 0.8) for wait in waits)
+        self.assertEqual(sorted(parts), list(range(10)))
+        self.assertTrue(all(100 < count < 300 for count in parts.values()), parts)
 
     def test_a_redirect_to_nowhere(self):
         self.assertFalse(self.routes().redirect(Redirect((), "n2"), "n1"))

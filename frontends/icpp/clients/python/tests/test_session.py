@@ -311,7 +311,7 @@ class Arriving(unittest.TestCase):
     def test_a_server_that_floods(self):
         script = self.online()
         with self.assertRaises(WireError):
-            script.say(*(deliver(value) for value in range(1, 200)))
+            script.say(*(deliver(value) for value in range(1, 300)))
 
     def test_a_roster_push_counts_and_changes_the_roster(self):
         script = self.online()

@@ -2,8 +2,10 @@
 
 import os
 import pathlib
+import stat
 import tempfile
 import unittest
+import unittest.mock
 
 from crosspoint import state, wire
 from crosspoint.errors import CrosspointError
@@ -30,7 +32,7 @@ class Files(unittest.TestCase):
         one.read_to(7, 99)
         one.set_ticket((b"\x01\x02", 1234.5, "icpp://h"))
         one.set_resource("desk")
-        one.set_roster(3, [wire.Contact("a@b", "A", ("x",), 3, True)])
+        one.set_roster(3, [wire.Contact("a@b", "A", ("x",), 2, True, approved=True)])
         return one
 
     def check(self, one):
@@ -39,7 +41,7 @@ class Files(unittest.TestCase):
         self.assertEqual(list(one.seen), [("a@b", "00ff")])
         self.assertEqual((one.epoch, one.offset, one.resource), (7, 99, "desk"))
         self.assertEqual(one.ticket, (b"\x01\x02", 1234.5, "icpp://h"))
-        self.assertEqual((one.roster_version, one.roster), (3, {"a@b": wire.Contact("a@b", "A", ("x",), 3, True)}))
+        self.assertEqual((one.roster_version, one.roster), (3, {"a@b": wire.Contact("a@b", "A", ("x",), 2, True, approved=True)}))
 
     def test_killed_with_only_a_journal(self):
         self.killed(self.filled())
@@ -51,6 +53,29 @@ class Files(unittest.TestCase):
     def test_closed_in_order(self):
         self.filled().close()
         self.check(state.FileState(self.path))
+
+    def test_a_snapshot_has_its_name_on_the_disk_before_the_journal_is_emptied(self):
+        """Found by reading: after a power cut in between, the old snapshot would have been left, and an empty journal."""
+        calls = []
+        sync, truncate = os.fsync, os.ftruncate
+
+        def noted_sync(one):
+            calls.append("folder" if stat.S_ISDIR(os.fstat(one).st_mode) else "file")
+            sync(one)
+
+        def noted_truncate(one, size):
+            calls.append("emptied")
+            truncate(one, size)
+        with unittest.mock.patch("os.fsync", noted_sync), unittest.mock.patch("os.ftruncate", noted_truncate):
+            state.FileState(self.path, durable=True).close()
+        self.assertEqual(calls, ["file", "folder", "emptied"] * 2)
+
+    def test_a_journal_that_is_damaged_in_the_middle_is_said_to_be(self):
+        self.killed(self.filled())
+        with open(str(self.path) + ".journal", "ab") as journal:
+            journal.write(b'["out",9,32\n["done",1]\n')
+        with self.assertRaisesRegex(CrosspointError, "journal is damaged"):
+            state.FileState(self.path)
 
     def test_a_torn_line_at_the_end_was_not_noted(self):
         self.killed(self.filled())

@@ -5,9 +5,11 @@
 //! ```
 //! A line is sent to whom `/to` has named. `/help` shows the commands.
 
+use std::process::ExitCode;
+
 use crosspoint_client::Client;
 use crosspoint_client::codec::presence::Show;
-use crosspoint_client::core::{Asked, Event, Incoming, Shown};
+use crosspoint_client::core::{Asked, Event, Incoming, Outgoing, Shown};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 const HELP: &str = "/to ADDRESS     whom the lines that follow are for
@@ -20,7 +22,18 @@ const HELP: &str = "/to ADDRESS     whom the lines that follow are for
 /quit";
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chat: {error}");
+            // The runtime would wait for the line that is being read.
+            std::process::exit(1)
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, account, password, more @ ..] = &arguments[..] else {
         return Err("chat URL ACCOUNT PASSWORD [CERTIFICATE.pem]".into());
@@ -37,7 +50,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         tokio::select! {
             Some(incoming) = messages.next() => hear(&client, &mut to, incoming),
-            Some(event) = events.next() => tell(&event),
+            Some(event) = events.next() => {
+                tell(&event);
+                if let Event::Ended(last) = event {
+                    return Err(last.into());
+                }
+            }
             Some(shown) = presences.next() => println!("* {}", presence(&shown)),
             line = lines.next_line() => match line? {
                 Some(line) if line != "/quit" => {
@@ -62,7 +80,6 @@ fn hear(client: &Client, to: &mut String, incoming: Incoming) {
                 message.sender().clone_into(to);
             }
             if message.receipt_wanted {
-                // It goes by the outbox; nobody has to wait for it.
                 let client = client.clone();
                 tokio::spawn(async move { client.receipt(&message, true).await });
             }
@@ -114,15 +131,22 @@ async fn act(client: &Client, to: &mut String, line: &str) -> Result<(), Box<dyn
             }
         }
         "/history" => {
-            for message in client.history(to, 0, 20).await?.messages {
+            let page = client.history(to, 0, 20).await?;
+            // Receipts, edits and recalls are there, too.
+            for message in page.messages.iter().filter(|message| message.verb.is_none()) {
                 println!("{}: {}", message.sender(), message.text());
             }
         }
         _ if line.starts_with('/') => println!("{HELP}"),
         _ if to.is_empty() => println!("! /to ADDRESS, first"),
         _ => {
-            // Lines go in the order in which they were written; what was accepted is on the server's disk.
-            client.send(to, line).await?;
+            // In the outbox, in the order in which the lines were written; nobody waits, so what arrives meanwhile is shown.
+            let sent = client.post(&Outgoing::chat(to, line))?;
+            tokio::spawn(async move {
+                if let Err(error) = sent.await {
+                    println!("! not sent: {error}");
+                }
+            });
         }
     }
     Ok(())

@@ -6,11 +6,23 @@
 //! With a state file it may be killed at any time: nothing that was said to it stays without an answer, and nothing is answered
 //! twice, except for a message that it was killed over.
 
+use std::process::ExitCode;
+
 use crosspoint_client::core::{Asked, Event, Incoming};
 use crosspoint_client::{Client, FileStore};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, account, password, more @ ..] = &arguments[..] else {
         return Err("echo URL ACCOUNT PASSWORD [STATE-FILE] [CERTIFICATE.pem]".into());
@@ -28,8 +40,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut events = client.events();
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
-            if !matches!(event, Event::RosterChanged(_)) {
-                println!("{event:?}");
+            match event {
+                Event::RosterChanged(_) => {}
+                Event::Disconnected(ending) => println!("* {ending}"),
+                event => println!("* {event:?}"),
             }
         }
     });

@@ -71,7 +71,12 @@ impl Core {
 
     /// Takes an earlier message of ours back.
     pub fn recall(&mut self, id: MessageId, earlier: MessageId, to: &str) -> Result<(), Refused> {
-        let message = Outgoing::chat(to, "").extension(tag::REF, &earlier);
+        self.recall_message(id, earlier, Outgoing::chat(to, ""))
+    }
+
+    /// The same, with a message without a payload: of another kind, or with what else the recall needs.
+    pub fn recall_message(&mut self, id: MessageId, earlier: MessageId, message: Outgoing) -> Result<(), Refused> {
+        let message = message.extension(tag::REF, &earlier);
         self.enqueue(message.queued(Verb::Recall, id)?)
     }
 
@@ -133,6 +138,11 @@ impl Core {
         self.pump();
     }
 
+    /// The application will not finish with this: it is the next thing of [`Core::poll_incoming`] again.
+    pub fn give_back(&mut self, taking: Taking) {
+        self.inbox.give_back(taking);
+    }
+
     /// The contacts, as far as they are known.
     pub fn roster(&self) -> impl Iterator<Item = &Contact> {
         self.roster.contacts()
@@ -171,6 +181,25 @@ impl Core {
         if !self.presence_untold {
             self.tell_presence();
         }
+        Ok(())
+    }
+
+    /// Shows something to one address alone, if there is a session (SPEC.md section 8). It is not said again after a new login.
+    pub fn show_to(&mut self, address: &str, show: Show, priority: i8, status: &str) -> Result<(), Refused> {
+        checked(address)?;
+        if status.len() > TEXT_BYTES_MAX {
+            return Err(Refused::TooLarge);
+        }
+        if !self.in_session() || self.is_congested() {
+            return Err(Refused::NotConnected);
+        }
+        let presence = Presence {
+            show,
+            priority,
+            address,
+            status,
+        };
+        self.put(Verb::Presence, Flags::NONE, 0, |out| presence.write(out));
         Ok(())
     }
 

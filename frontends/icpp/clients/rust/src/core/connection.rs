@@ -9,7 +9,7 @@ use crosspoint_icpp::codec::{Code, FRAME_BYTES_BEFORE_LOGIN, Flags, Header, PREF
 use super::fault::{Ending, Final, ServerFault, Told};
 use super::limits::{LOGIN_MS_MAX, OUTPUT_BYTES_MAX, STABLE_MS};
 use super::link::Link;
-use super::scram::NONCE_BYTES;
+use super::scram::{EXPORTER_BYTES, NONCE_BYTES};
 use super::url::Endpoint;
 use super::{Change, Core, Event, Output};
 
@@ -82,7 +82,9 @@ impl Core {
     /// Whether the driver should read on. If not, the application has to take something first, or the socket to accept something.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.inbox.has_room() && self.output.len() < OUTPUT_BYTES_MAX
+        // A login needs no room in the inbox, and would end by itself if nobody listened.
+        let room = self.inbox.has_room() || !self.in_session();
+        room && self.output.len() < OUTPUT_BYTES_MAX
     }
 
     /// A connection was not made.
@@ -108,6 +110,12 @@ impl Core {
         }
     }
 
+    /// The channel binding `tls-exporter` (RFC 9266) of a connection that is about to be said to be [`Core::connected`], where TLS 1.3 has
+    /// given one: the login is then bound to it, if the server offers that.
+    pub fn channel_binding(&mut self, link: LinkId, exporter: [u8; EXPORTER_BYTES]) {
+        self.exporter = Some((link, exporter));
+    }
+
     /// A connection is there, encrypted if its URL says so. `random` is what the nonce of the login is made of.
     pub fn connected(&mut self, link: LinkId, now: u64, random: [u8; NONCE_BYTES]) {
         self.now = now;
@@ -118,7 +126,9 @@ impl Core {
         // The old one, if a redirect led here.
         self.drop_link();
         self.route.arrived();
+        let exporter = self.exporter.take().filter(|(of, _)| *of == link);
         let mut link = Link::new(dial, random, self.resumable.is_some(), now);
+        link.exporter = exporter.map(|(_, exporter)| exporter);
         if link.resuming {
             link.hello_ack = self.inbox.taken();
         }
@@ -130,11 +140,14 @@ impl Core {
 
     fn hello(&mut self) {
         let came_from = self.route.came_from().filter(|node| !node.is_empty());
-        let wish = |text: &'_ str| !text.is_empty();
+        let wish = |text: &&str| !text.is_empty();
         let hello = Hello {
             account: &self.settings.account,
-            agent: Some(self.settings.agent.as_str()).filter(|text| wish(text)),
-            resource: Some(self.settings.resource.as_str()).filter(|text| wish(text)),
+            agent: Some(self.settings.agent.as_str()).filter(wish),
+            resource: [&self.settings.resource, &self.resource]
+                .map(String::as_str)
+                .into_iter()
+                .find(wish),
             resume: self.resumable.as_ref().map(|session| &session.token[..]),
             hops: self.route.hops(),
             came_from,

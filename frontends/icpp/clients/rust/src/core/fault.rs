@@ -131,6 +131,9 @@ pub enum Refused {
     /// An address that is empty or too long.
     #[error("not an address")]
     Address,
+    /// To a room: a verb that is not said, or not asked, in this way, or without what it needs (SPEC.md section 14).
+    #[error("not what this verb takes")]
+    Shape,
     /// Too many requests are open.
     #[error("too many requests are open")]
     TooManyRequests,

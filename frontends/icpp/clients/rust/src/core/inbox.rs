@@ -4,8 +4,8 @@
 //! Slots leave from the front only, when they are done; what has left is what is acknowledged. So a message that comes again
 //! while its first copy still waits is not acknowledged before that copy has been taken.
 //!
-//! Invariants: the acknowledgement never has a gap, and never runs ahead of the application; [`Inbox::has_room`] bounds both
-//! frames and bytes, as long as it is asked before reading on.
+//! Invariants: the acknowledgement never has a gap, and never runs ahead of the application; what is sent again after a resumption is
+//! known by its number, also what has no id; [`Inbox::has_room`] bounds both frames and bytes, as long as it is asked before reading on.
 
 use std::collections::VecDeque;
 
@@ -25,6 +25,8 @@ struct Slot {
     counted: bool,
     bytes: usize,
     item: Option<Incoming>,
+    /// The application has it, and has not said that it is done with it.
+    handed: bool,
     done: bool,
     mark: Mark,
 }
@@ -44,7 +46,10 @@ pub struct Inbox {
     slots: VecDeque<Slot>,
     bytes: usize,
     next_number: u64,
+    received: u32,
     taken: u32,
+    /// Frames that will come again, and are here or have left.
+    again: u32,
     untold_frames: u32,
     untold_bytes: usize,
 }
@@ -73,28 +78,51 @@ impl Inbox {
     /// A frame has arrived. Without an item it is done at once.
     pub fn push(&mut self, counted: bool, bytes: usize, item: Option<Incoming>, mark: Mark) {
         self.next_number += 1;
+        self.received = self.received.wrapping_add(counted.into());
         self.bytes += bytes;
         self.slots.push_back(Slot {
             number: self.next_number,
             counted,
             bytes,
+            handed: false,
             done: item.is_none(),
             item,
             mark,
         });
     }
 
+    /// Whether the reliable frame that is arriving is one that has come before. To be asked once for each.
+    pub fn comes_again(&mut self) -> bool {
+        let again = self.again > 0;
+        self.again -= u32::from(again);
+        again
+    }
+
     /// The next thing for the application, which says [`Inbox::done`] when it has it.
     pub fn poll(&mut self) -> Option<(Taking, Incoming)> {
-        let slot = self.slots.iter_mut().find(|slot| slot.item.is_some())?;
-        Some((Taking(slot.number), slot.item.take()?))
+        let waits = |slot: &&mut Slot| slot.item.is_some() && !slot.handed;
+        let slot = self.slots.iter_mut().find(waits)?;
+        slot.handed = true;
+        Some((Taking(slot.number), slot.item.clone()?))
     }
 
     /// The application has it.
     pub fn done(&mut self, taking: Taking) {
-        if let Ok(index) = self.slots.binary_search_by_key(&taking.0, |slot| slot.number) {
-            self.slots[index].done = true;
+        if let Some(slot) = self.slot(taking) {
+            (slot.item, slot.done) = (None, true);
         }
+    }
+
+    /// The application has not finished with it, and will not: it waits again.
+    pub fn give_back(&mut self, taking: Taking) {
+        if let Some(slot) = self.slot(taking) {
+            slot.handed = false;
+        }
+    }
+
+    fn slot(&mut self, taking: Taking) -> Option<&mut Slot> {
+        let index = self.slots.binary_search_by_key(&taking.0, |slot| slot.number).ok()?;
+        self.slots.get_mut(index)
     }
 
     /// Lets the next slot go that is done, and says what is to be kept of it.
@@ -112,33 +140,28 @@ impl Inbox {
         Some(slot.mark)
     }
 
-    /// A new session begins: nothing that waits is counted in it.
-    pub fn begin(&mut self) {
-        self.taken = 0;
+    /// A new session begins: nothing that waits is counted in it. What waits for nobody goes, since SYNC brings it again, or it would
+    /// grow with each session of an application that does not read. If the log is another, offsets of the old one mean nothing.
+    pub fn begin(&mut self, same_log: bool) {
+        (self.received, self.taken, self.again) = (0, 0, 0);
         self.told();
-        self.uncount();
-    }
-
-    /// The session goes on: the server sends again what came after the first `taken` frames, which is what it was told when the
-    /// connection began; what the application has taken since comes again, too, and is known. Subscriptions and what
-    /// rooms say have no id by which they would be known again, so those that still wait go.
-    pub fn resume(&mut self, taken: u32) {
-        self.taken = taken;
-        self.told();
-        self.uncount();
-        let bytes = &mut self.bytes;
-        self.slots.retain(|slot| {
-            let keep = !matches!(slot.item, Some(Incoming::Subscription { .. } | Incoming::Room { .. }));
-            if !keep {
-                *bytes -= slot.bytes;
-            }
-            keep
-        });
-    }
-
-    fn uncount(&mut self) {
-        for slot in &mut self.slots {
+        let mut bytes = 0;
+        self.slots.retain_mut(|slot| {
             slot.counted = false;
-        }
+            if !same_log {
+                slot.mark.offset = None;
+            }
+            let stays = slot.item.is_some() || slot.mark.seen.is_some();
+            bytes += if stays { slot.bytes } else { 0 };
+            stays
+        });
+        self.bytes = bytes;
+    }
+
+    /// The session goes on: the server sends again what came after the first `told` frames, which is what HELLO said. All of it is
+    /// known.
+    pub fn resume(&mut self, told: u32) {
+        self.again = self.received.wrapping_sub(told);
+        self.untold_frames = self.taken.wrapping_sub(told);
     }
 }

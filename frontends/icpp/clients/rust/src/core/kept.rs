@@ -24,6 +24,9 @@ pub struct Kept {
     pub offset: u64,
     /// For the next login.
     pub ticket: Option<Ticket>,
+    /// What the server called the last session. A session of the same name takes the place of one that is still waited for, and what that
+    /// was sent and has not acknowledged comes at once.
+    pub resource: String,
 }
 
 /// A reliable frame on its way to the server.
@@ -72,6 +75,8 @@ pub enum Change {
     },
     /// There is another ticket, or none any more.
     Ticket(Option<Ticket>),
+    /// The session has another resource.
+    Resource(String),
 }
 
 impl Kept {
@@ -100,6 +105,7 @@ impl Kept {
                 }
             }
             Change::Ticket(ticket) => self.ticket.clone_from(ticket),
+            Change::Resource(resource) => self.resource.clone_from(resource),
         }
     }
 }

@@ -5,7 +5,7 @@ use crosspoint_icpp::codec::FRAME_BYTES;
 use super::connection::{Dial, LinkId};
 use super::limits::HEARTBEAT_S;
 use super::login::Stage;
-use super::scram::NONCE_BYTES;
+use super::scram::{EXPORTER_BYTES, NONCE_BYTES};
 use super::url::Endpoint;
 
 /// What the server said in WELCOME, made safe.
@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub input: Vec<u8>,
     pub stage: Stage,
     pub nonce: [u8; NONCE_BYTES],
+    /// `tls-exporter` of this connection, if it has one.
+    pub exporter: Option<[u8; EXPORTER_BYTES]>,
     /// HELLO asked for the earlier session.
     pub resuming: bool,
     /// What `ack` said in HELLO: the server sends again what came after it.
@@ -52,6 +54,7 @@ impl Link {
             input: Vec::new(),
             stage: Stage::Greeting { ticket: None },
             nonce,
+            exporter: None,
             resuming,
             hello_ack: 0,
             mechanisms: String::new(),

@@ -4,16 +4,16 @@
 //! Greeting ──WELCOME──▶ Ticket ──ticket-invalid──▶ Challenge ──challenge──▶ Proof ──AUTHED, RESUMED──▶ Session
 //!          (no ticket: at once to Challenge or Plain)         (PLAIN: Plain ─────────────────────────▶)
 //! ```
-//! Invariants: a password leaves in the clear only on an encrypted connection that offers nothing better; after SCRAM no session
+//! Invariants: a login is bound to its connection where both sides can; a password leaves in the clear only on an encrypted connection that offers nothing better; after SCRAM no session
 //! begins without the server's signature; a ticket is used once.
 
 use crosspoint_icpp::codec::hello::{Auth, Authed, Welcome};
 use crosspoint_icpp::codec::{Code, FRAME_BYTES, FRAME_BYTES_BEFORE_LOGIN, Fault, Flags, Frame, Verb};
 
 use super::fault::{Final, ServerFault, Told};
-use super::limits::{FRAME_BYTES_MAX, HEARTBEAT_S, TOKEN_BYTES_MAX};
+use super::limits::{FRAME_BYTES_MAX, HEARTBEAT_S, HELLO_TEXT_BYTES_MAX, TOKEN_BYTES_MAX};
 use super::link::Terms;
-use super::scram::{self, Scram};
+use super::scram::{self, Binding, Scram};
 use super::{Change, Core, Event, Resumable, Ticket};
 
 /// How far the login is. The numbers are ids of requests that wait.
@@ -45,6 +45,7 @@ impl Stage {
 }
 
 const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
+const SCRAM_SHA_256_PLUS: &str = "SCRAM-SHA-256-PLUS";
 const PLAIN: &str = "PLAIN";
 const TICKET: &str = "TICKET";
 
@@ -110,9 +111,14 @@ impl Core {
     fn password(&mut self) {
         let Some(link) = &self.link else { return };
         let offered = |name: &str| link.mechanisms.split(' ').any(|offered| offered == name);
-        if offered(SCRAM_SHA_256) {
-            let scram = Scram::new(self.settings.user(), &link.nonce);
-            let id = self.auth(Some(SCRAM_SHA_256), scram.first().as_bytes());
+        let (name, binding) = match link.exporter {
+            Some(exporter) if offered(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, Binding::Exporter(exporter)),
+            Some(_) => (SCRAM_SHA_256, Binding::NotOffered),
+            None => (SCRAM_SHA_256, Binding::No),
+        };
+        if offered(name) {
+            let scram = Scram::new(self.settings.user(), &link.nonce, binding);
+            let id = self.auth(Some(name), scram.first().as_bytes());
             self.set_stage(Stage::Challenge(id, scram));
         } else if offered(PLAIN) && link.endpoint.transport.is_secure() {
             let message = scram::plain(self.settings.user(), &self.settings.password);
@@ -182,10 +188,19 @@ impl Core {
         self.outbox.set_window(link.terms.window);
         let node = link.node.clone();
         self.address = authed.address.to_owned();
+        self.keep_resource();
         self.keep_ticket(&authed);
         match verb {
             Verb::Resumed => self.resume(frame.header.ack, node),
             _ => self.begin(&authed, frame.header.ack, node),
+        }
+    }
+
+    fn keep_resource(&mut self) {
+        let resource = self.address.split_once('/').map_or("", |(_, resource)| resource);
+        if resource != self.resource && resource.len() <= HELLO_TEXT_BYTES_MAX {
+            self.resource = resource.to_owned();
+            self.keep(Change::Resource(self.resource.clone()));
         }
     }
 
@@ -231,7 +246,7 @@ impl Core {
         let token = authed.token.filter(|token| token.len() <= TOKEN_BYTES_MAX);
         self.resumable = token.map(|token| Resumable { token: token.to_vec() });
         self.outbox.begin();
-        self.inbox.begin();
+        self.inbox.begin(self.epoch == authed.epoch);
         self.presences.clear();
         if self.epoch != authed.epoch {
             (self.epoch, self.offset) = (authed.epoch, 0);

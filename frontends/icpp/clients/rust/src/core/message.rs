@@ -197,6 +197,14 @@ pub struct Received {
     pub copy: Option<u8>,
     /// What the sender is doing besides.
     pub activity: Option<Activity>,
+    /// In a history: what it was, if no message: RECEIPT (`kind` 1 delivered, 2 displayed), EDIT or RECALL, of `reference`.
+    pub verb: Option<Verb>,
+    /// In a room: whose it is, among those who are in.
+    pub occupant_id: Option<String>,
+    /// Its identity in the room's archive.
+    pub record: Option<String>,
+    /// That of the message `reference`.
+    pub record_reference: Option<String>,
 }
 
 impl Received {
@@ -223,6 +231,10 @@ impl Received {
                 .extension(tag::CONDITION)
                 .and_then(|value| Some(u16::from_le_bytes(value.try_into().ok()?))),
             copy: byte(tag::COPY),
+            verb: byte(tag::VERB).and_then(Verb::from_number),
+            occupant_id: text(tag::OCCUPANT_ID),
+            record: text(tag::RECORD),
+            record_reference: text(tag::RECORD_REF),
             activity: byte(tag::STATE).and_then(|number| Activity::from_number(number.into())),
         }
     }
@@ -301,7 +313,34 @@ pub enum Incoming {
     Room {
         /// Which.
         verb: Verb,
-        /// Its extensions, to be read by [`Body::read`](crosspoint_icpp::codec::rooms::Body::read).
+        /// Its extensions, to be read by [`RoomWord::read`](super::RoomWord::read).
         body: Vec<u8>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by reading: a receipt in a history looked like a message without a text.
+    #[test]
+    fn what_a_history_holds_is_told_apart() {
+        let mut extensions = Vec::new();
+        ext::write(&mut extensions, tag::REF, &[7; 16]);
+        ext::write(&mut extensions, tag::VERB, &[Verb::Receipt as u8]);
+        let message = Message {
+            id: [1; 16],
+            stamp: 5,
+            kind: receipt::DISPLAYED,
+            to: "juliet@c.lit",
+            from: "romeo@m.lit/orchard",
+            extensions: &extensions,
+            payload: b"",
+        };
+        let received = Received::new(&message);
+        assert_eq!(
+            (received.verb, received.reference),
+            (Some(Verb::Receipt), Some([7; 16]))
+        );
+    }
 }

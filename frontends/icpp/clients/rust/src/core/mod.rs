@@ -34,6 +34,8 @@ mod login;
 mod message;
 mod outbox;
 mod requests;
+mod room_settings;
+mod room_words;
 mod rooms;
 mod route;
 mod scram;
@@ -54,8 +56,10 @@ pub use inbox::Taking;
 pub use kept::{Change, Kept, Queued, SeenKey, Ticket};
 pub use message::{Activity, Asked, Incoming, Outgoing, Received};
 pub use requests::{Answer, RequestId};
+pub use room_settings::RoomSettings;
+pub use room_words::{Affiliation, Occupant, Role, RoomList, RoomMember, RoomWord};
 pub use rooms::ToRoom;
-pub use scram::NONCE_BYTES;
+pub use scram::{EXPORTER_BYTES, NONCE_BYTES};
 pub use url::{Endpoint, PORT_TCP, PORT_TLS, Transport, UrlError};
 
 use connection::Dialing;
@@ -130,12 +134,18 @@ pub struct Core {
     now: u64,
     dialing: Dialing,
     link: Option<Link>,
+    /// Of the connection that is about to be there.
+    exporter: Option<(LinkId, [u8; EXPORTER_BYTES])>,
     last_link: u64,
     output: Vec<u8>,
     route: Route,
     resumable: Option<Resumable>,
     address: String,
+    /// Of the last session, of this program or the one before.
+    resource: String,
     ended: Option<Final>,
+    /// How the last connection, or attempt at one, ended.
+    last_ending: Option<Ending>,
     /// The application leaves as soon as the outbox is empty.
     leaving: bool,
 
@@ -178,12 +188,15 @@ impl Core {
             now: 0,
             dialing: Dialing::default(),
             link: None,
+            exporter: None,
             last_link: 0,
             output: Vec::new(),
             route: Route::new(settings.urls.clone()),
             resumable: None,
             address: String::new(),
+            resource: kept.resource,
             ended: None,
+            last_ending: None,
             leaving: false,
             outbox: Outbox::new(kept.outbox),
             inbox: Inbox::default(),
@@ -236,7 +249,16 @@ impl Core {
         self.ended.as_ref()
     }
 
+    /// How the last connection ended, or why none was made.
+    #[must_use]
+    pub fn last_ending(&self) -> Option<&Ending> {
+        self.last_ending.as_ref()
+    }
+
     fn tell(&mut self, event: Event) {
+        if let Event::Disconnected(ending) = &event {
+            self.last_ending = Some(ending.clone());
+        }
         if self.events.len() >= EVENTS_MAX {
             self.events.pop_front();
         }

@@ -1,7 +1,7 @@
 //! Rooms (SPEC.md section 14): what is said to them, and asked of them. What they say arrives as [`Incoming::Room`](super::Incoming::Room),
 //! what is said in them as messages.
 
-use crosspoint_icpp::codec::rooms::{Body, Member, tag, write_text};
+use crosspoint_icpp::codec::rooms::{Body, Member, op, tag, write_text};
 use crosspoint_icpp::codec::{FRAME_BYTES, HEADER_BYTES, Verb, ext, message::ROOM_BYTES};
 
 use super::Core;
@@ -9,6 +9,8 @@ use super::calls::checked;
 use super::fault::Refused;
 use super::kept::Queued;
 use super::requests::{Pending, RequestId};
+use super::room_settings::RoomSettings;
+use super::room_words::RoomMember;
 
 /// One frame to a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,32 @@ impl ToRoom {
         ToRoom::new(Verb::Leave, room)
     }
 
+    /// Makes a room, and enters it. It is refused (`conflict`) if there is one.
+    #[must_use]
+    pub fn create(room: &str, nick: &str) -> ToRoom {
+        ToRoom::new(Verb::Create, room).text(tag::NICK, nick)
+    }
+
+    /// Changes what is named in these settings.
+    #[must_use]
+    pub fn configure(room: &str, settings: &RoomSettings) -> ToRoom {
+        settings.write(ToRoom::new(Verb::Configure, room).with(tag::OP, &[op::SET]))
+    }
+
+    /// Gives affiliations and roles: all or none.
+    #[must_use]
+    pub fn change(room: &str, members: &[RoomMember]) -> ToRoom {
+        let change = ToRoom::new(Verb::Change, room);
+        members
+            .iter()
+            .fold(change, |change, member| change.member(&member.borrowed()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// With an extension: see [`tag`].
     #[must_use]
     pub fn with(mut self, tag: u16, value: &[u8]) -> ToRoom {
@@ -72,9 +100,7 @@ impl ToRoom {
         if self.body.len() + HEADER_BYTES > (FRAME_BYTES - ROOM_BYTES) as usize {
             return Err(Refused::TooLarge);
         }
-        Body::read(self.verb, &self.body)
-            .map(drop)
-            .map_err(|_| Refused::Address)
+        Body::read(self.verb, &self.body).map(drop).map_err(|_| Refused::Shape)
     }
 }
 
@@ -83,7 +109,7 @@ impl Core {
     pub fn tell_room(&mut self, said: &ToRoom) -> Result<(), Refused> {
         said.check()?;
         if !said.verb.is_of_rooms_from_client() {
-            return Err(Refused::Address);
+            return Err(Refused::Shape);
         }
         self.enqueue(Queued {
             verb: said.verb,
@@ -97,7 +123,7 @@ impl Core {
     pub fn ask_room(&mut self, asked: &ToRoom) -> Result<RequestId, Refused> {
         asked.check()?;
         if !asked.verb.is_cut() {
-            return Err(Refused::Address);
+            return Err(Refused::Shape);
         }
         let pending = Pending::Room(asked.verb, Vec::new());
         self.request(asked.verb, pending, |out| out.extend_from_slice(&asked.body))

@@ -1,7 +1,9 @@
-//! SCRAM-SHA-256 from the client's side (RFC 5802, RFC 7677), without channel binding; and PLAIN (RFC 4616).
+//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS from the client's side (RFC 5802, RFC 7677), the latter bound to the connection by `tls-exporter`
+//! (RFC 9266); and PLAIN (RFC 4616).
 //!
 //! Invariants: the nonce is an argument. No login succeeds without the server's signature: whoever does not know the password
-//! cannot pretend to be the server.
+//! cannot pretend to be the server. Bound to the connection, it also fails where somebody sits between the two who has a certificate that
+//! is trusted; and where he hides that the server could bind, the server finds that out (`y`).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,14 +16,52 @@ use super::limits::{ITERATIONS_MAX, ITERATIONS_MIN};
 /// Random bytes that a nonce is made of.
 pub const NONCE_BYTES: usize = 24;
 
-/// What the header of the first message is in base64: no channel binding, no authorization identity.
-const NO_BINDING: &str = "biws";
+/// Bytes of `tls-exporter`.
+pub const EXPORTER_BYTES: usize = 32;
+
+/// What ties a login to its connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// Nothing: this side cannot.
+    No,
+    /// Nothing: this side could, and the server does not offer it.
+    NotOffered,
+    /// `tls-exporter`.
+    Exporter([u8; EXPORTER_BYTES]),
+}
+
+impl Binding {
+    /// The header of the first message (RFC 5802 section 7), without an authorization identity.
+    fn header(self) -> &'static str {
+        match self {
+            Binding::No => "n,,",
+            Binding::NotOffered => "y,,",
+            Binding::Exporter(_) => "p=tls-exporter,,",
+        }
+    }
+
+    /// `c=` of the final message.
+    fn repeated(self) -> String {
+        let mut bytes = self.header().as_bytes().to_vec();
+        if let Binding::Exporter(data) = self {
+            bytes.extend_from_slice(&data);
+        }
+        BASE64.encode(bytes)
+    }
+}
+
+impl std::fmt::Debug for Binding {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.header())
+    }
+}
 
 /// One exchange.
 #[derive(Debug)]
 pub struct Scram {
     first_bare: String,
     nonce: String,
+    binding: Binding,
     /// What the server's signature is computed with, once the challenge is answered.
     expected: Option<Hmac<Sha256>>,
 }
@@ -29,12 +69,13 @@ pub struct Scram {
 impl Scram {
     /// For the local part of an address.
     #[must_use]
-    pub fn new(user: &str, random: &[u8; NONCE_BYTES]) -> Scram {
+    pub fn new(user: &str, random: &[u8; NONCE_BYTES], binding: Binding) -> Scram {
         let nonce = BASE64.encode(random);
         let user = user.replace('=', "=3D").replace(',', "=2C");
         Scram {
             first_bare: format!("n={user},r={nonce}"),
             nonce,
+            binding,
             expected: None,
         }
     }
@@ -42,7 +83,7 @@ impl Scram {
     /// The first message.
     #[must_use]
     pub fn first(&self) -> String {
-        format!("n,,{}", self.first_bare)
+        format!("{}{}", self.binding.header(), self.first_bare)
     }
 
     /// The answer to the server's challenge.
@@ -57,7 +98,7 @@ impl Scram {
         }
         let password = prepared(password);
         let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), &salt, iterations);
-        let bare = format!("c={NO_BINDING},r={nonce}");
+        let bare = format!("c={},r={nonce}", self.binding.repeated());
         let signed = format!("{},{challenge},{bare}", self.first_bare);
         let client_key = keyed(&salted, b"Client Key").finalize().into_bytes();
         let signature = keyed(&Sha256::digest(client_key), signed.as_bytes())
@@ -122,6 +163,7 @@ mod tests {
         let mut scram = Scram {
             first_bare: format!("n=user,r={nonce}"),
             nonce,
+            binding: Binding::No,
             expected: None,
         };
         let answer = scram.answer(challenge.as_bytes(), "pencil");
@@ -184,7 +226,29 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        let scram = Scram::new("a=b,c", &[0; NONCE_BYTES]);
+        let scram = Scram::new("a=b,c", &[0; NONCE_BYTES], Binding::No);
         assert!(scram.first().starts_with("n,,n=a=3Db=2Cc,r="));
+    }
+
+    #[test]
+    fn the_binding_is_said_first_and_repeated_last() {
+        for (binding, header, repeated) in [
+            (Binding::No, "n,,", "biws".to_owned()),
+            (Binding::NotOffered, "y,,", "eSws".to_owned()),
+            (
+                Binding::Exporter([7; EXPORTER_BYTES]),
+                "p=tls-exporter,,",
+                BASE64.encode([&b"p=tls-exporter,,"[..], &[7; EXPORTER_BYTES]].concat()),
+            ),
+        ] {
+            let mut scram = Scram::new("juliet", &[0; NONCE_BYTES], binding);
+            let first = scram.first();
+            assert!(first.starts_with(&format!("{header}n=juliet,r=")), "{first}");
+            let nonce = first.split("r=").nth(1).unwrap();
+            let challenge = format!("r={nonce}x,s=AAAA,i=4096");
+            let last = scram.answer(challenge.as_bytes(), "pencil").unwrap();
+            assert!(last.starts_with(&format!("c={repeated},r=")), "{last}");
+            assert!(!format!("{scram:?}").contains("[7, 7"), "it is a secret");
+        }
     }
 }

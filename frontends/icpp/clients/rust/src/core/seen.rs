@@ -1,6 +1,7 @@
 //! Which messages have been seen: nobody is shown one twice (SPEC.md section 5).
 //!
-//! Invariant: at most [`SEEN_MAX`] are remembered; the oldest are forgotten first.
+//! Invariants: what waits for the application is known as long as it waits, however much arrives behind it, and is bounded where it waits
+//! (`inbox`); of what the application has taken at most [`SEEN_MAX`] are remembered, and the oldest are forgotten first.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -48,6 +49,7 @@ pub fn key(from: &str, occupant: &str, id: MessageId, aspect: Aspect) -> SeenKey
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Seen {
+    waiting: HashSet<SeenKey>,
     order: VecDeque<SeenKey>,
     known: HashSet<SeenKey>,
 }
@@ -57,15 +59,21 @@ impl Seen {
     pub fn new(kept: impl IntoIterator<Item = SeenKey>) -> Seen {
         let mut seen = Seen::default();
         for key in kept {
-            seen.insert(key);
+            seen.taken(key);
         }
         seen
     }
 
-    /// Whether this is the first time.
-    pub fn insert(&mut self, key: SeenKey) -> bool {
+    /// Whether this is the first time. Then it waits.
+    pub fn arrives(&mut self, key: SeenKey) -> bool {
+        !self.known.contains(&key) && self.waiting.insert(key)
+    }
+
+    /// The application has it.
+    pub fn taken(&mut self, key: SeenKey) {
+        self.waiting.remove(&key);
         if !self.known.insert(key) {
-            return false;
+            return;
         }
         self.order.push_back(key);
         if self.order.len() > SEEN_MAX
@@ -73,7 +81,6 @@ impl Seen {
         {
             self.known.remove(&oldest);
         }
-        true
     }
 }
 
@@ -81,18 +88,36 @@ impl Seen {
 mod tests {
     use super::*;
 
+    fn numbered(number: usize) -> SeenKey {
+        key("romeo@localhost", "", (number as u128).to_be_bytes(), Aspect::Itself)
+    }
+
     #[test]
     fn once_and_bounded() {
         let mut seen = Seen::default();
-        let numbered = |number: usize| key("romeo@localhost", "", (number as u128).to_be_bytes(), Aspect::Itself);
         for number in 0..SEEN_MAX {
-            assert!(seen.insert(numbered(number)));
-            assert!(!seen.insert(numbered(number)));
+            assert!(seen.arrives(numbered(number)));
+            assert!(!seen.arrives(numbered(number)), "it waits");
+            seen.taken(numbered(number));
+            assert!(!seen.arrives(numbered(number)), "it was taken");
         }
-        assert!(seen.insert(numbered(SEEN_MAX)));
+        seen.taken(numbered(SEEN_MAX));
         assert_eq!((seen.order.len(), seen.known.len()), (SEEN_MAX, SEEN_MAX));
-        assert!(!seen.insert(numbered(1)));
-        assert!(seen.insert(numbered(0)), "the oldest is forgotten");
+        assert!(seen.waiting.is_empty());
+        assert!(!seen.arrives(numbered(1)));
+        assert!(seen.arrives(numbered(0)), "the oldest is forgotten");
+    }
+
+    /// Found with a room behind which messages waited: what was said there pushed them out, and they were shown again after a reconnection.
+    #[test]
+    fn what_waits_is_known_however_much_comes_behind_it() {
+        let mut seen = Seen::default();
+        assert!(seen.arrives(numbered(0)));
+        for number in 1..2 * SEEN_MAX {
+            assert!(seen.arrives(numbered(number)));
+            seen.taken(numbered(number));
+        }
+        assert!(!seen.arrives(numbered(0)));
     }
 
     #[test]

@@ -65,6 +65,9 @@ impl Core {
     }
 
     fn pushed(&mut self, verb: Verb, frame: Frame<'_>) -> Result<(), ServerFault> {
+        if verb.is_reliable_from_server() && self.inbox.comes_again() {
+            return Ok(());
+        }
         match verb {
             Verb::Accepted => empty(frame),
             Verb::Deliver | Verb::Receipt | Verb::Edit | Verb::Recall => self.message(verb, frame),
@@ -131,7 +134,7 @@ impl Core {
         let author = message.text_extension(tag::OCCUPANT_ID).unwrap_or_default();
         let key = seen::key(message.from, author, message.id, aspect);
         let offset = self.log_offset(message.stamp);
-        let mark = match self.seen.insert(key) {
+        let mark = match self.seen.arrives(key) {
             true => Mark {
                 seen: Some(key),
                 offset,
@@ -262,6 +265,9 @@ impl Core {
 
     fn leave_inbox(&mut self) {
         while let Some(mark) = self.inbox.leave() {
+            if let Some(key) = mark.seen {
+                self.seen.taken(key);
+            }
             let position = mark.offset.filter(|offset| *offset > self.offset);
             if let Some(offset) = position {
                 self.offset = offset;

@@ -3,16 +3,21 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crosspoint_icpp::codec::presence::Show;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::client::Client;
 use super::socket::{Trust, TrustError, is_built_in};
 use super::{Shared, run};
 use crate::core::limits::URLS_MAX;
-use crate::core::{Core, Endpoint, Final, Settings, UrlError};
+use crate::core::{Core, Ending, Endpoint, Final, Settings, UrlError};
 use crate::store::{MemoryStore, StateStore};
+
+/// How long [`Builder::connect`] goes on trying, if nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -27,14 +32,17 @@ pub enum ConnectError {
     #[error("{0}: this transport is not built in")]
     Transport(Endpoint),
     /// The account is not of the form `user@domain`.
-    #[error("the account is not of the form user@domain")]
-    Account,
+    #[error("the account {0:?} is not of the form user@domain")]
+    Account(String),
     /// Certificates to be trusted cannot be read.
     #[error("certificates to be trusted: {0}")]
     Trust(#[from] TrustError),
     /// What the last run kept cannot be read.
     #[error("the state store: {0}")]
     Store(#[from] io::Error),
+    /// No session in time; the last attempt says why. [`Builder::start`] does not wait, and goes on trying.
+    #[error("no session within {} s: {}", .0.as_secs_f32(), .1.as_ref().map_or("no attempt has ended".to_owned(), Ending::to_string))]
+    InVain(Duration, Option<Ending>),
     /// The server refused the login for good.
     #[error(transparent)]
     Ended(#[from] Final),
@@ -47,6 +55,7 @@ pub struct Builder {
     store: Box<dyn StateStore>,
     trust_files: Vec<PathBuf>,
     background: bool,
+    patience: Duration,
 }
 
 impl Default for Builder {
@@ -57,6 +66,7 @@ impl Default for Builder {
             store: Box::new(MemoryStore::new()),
             trust_files: Vec::new(),
             background: false,
+            patience: PATIENCE,
         }
     }
 }
@@ -129,6 +139,13 @@ impl Builder {
         self
     }
 
+    /// How long [`Builder::connect`] goes on trying; half a minute if nothing is said.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Builder {
+        self.patience = patience;
+        self
+    }
+
     /// Begins in the background.
     #[must_use]
     pub fn background(mut self) -> Builder {
@@ -145,7 +162,7 @@ impl Builder {
         }
         let (user, domain) = self.settings.account.split_once('@').unwrap_or_default();
         if user.is_empty() || domain.is_empty() || domain.contains('/') || self.settings.account.len() > 1_024 {
-            return Err(ConnectError::Account);
+            return Err(ConnectError::Account(self.settings.account));
         }
         self.settings.urls = self.endpoints()?;
         let encrypted = self.settings.urls.iter().any(|url| url.transport.is_secure());
@@ -159,12 +176,21 @@ impl Builder {
         Ok(Client::new(shared, handles))
     }
 
-    /// Starts the client, and waits for its first session. It goes on trying as long as that makes sense.
+    /// Starts the client, and waits for its first session. It goes on trying for as long as [`Builder::patience`] says.
     ///
-    /// Errors: as [`Builder::start`]; or [`ConnectError::Ended`] if the server refuses the login.
+    /// Errors: as [`Builder::start`]; [`ConnectError::Ended`] if the server refuses the login; [`ConnectError::InVain`] with the reason of the
+    /// last attempt.
     pub async fn connect(self) -> Result<Client, ConnectError> {
+        let patience = self.patience;
         let client = self.start()?;
-        client.wait_for_session().await?;
+        match timeout(patience, client.wait_for_session()).await {
+            Ok(ended) => ended?,
+            Err(_) => {
+                let why = client.last_ending();
+                client.close().await;
+                return Err(ConnectError::InVain(patience, why));
+            }
+        }
         Ok(client)
     }
 

@@ -1,17 +1,22 @@
 //! What applications call.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use crosspoint_icpp::codec::MessageId;
 use crosspoint_icpp::codec::presence::Show;
+use crosspoint_icpp::codec::rooms::tag;
+use crosspoint_icpp::codec::{MessageId, Verb};
 use tokio::sync::{oneshot, watch};
 
 use super::builder::Builder;
+use super::room::Room;
 use super::streams::{Events, Messages, Presences};
 use super::{RequestFailed, SendError, Shared, State, fresh_id};
 use crate::core::{
-    Activity, AddressList, Answer, Contact, Core, Final, ListChange, Outgoing, Received, Refused, RequestId, Shown,
-    Subscribe, ToRoom,
+    Activity, AddressList, Answer, Contact, Core, Ending, Final, ListChange, Outgoing, Received, Refused, RequestId,
+    RoomList, Shown, Subscribe, ToRoom,
 };
 
 /// One user's client. Clones are handles to the same one; when the last is dropped, it says goodbye and ends.
@@ -25,6 +30,32 @@ pub struct Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Client({})", self.address())
+    }
+}
+
+/// A message that is in the outbox. Awaited, it gives its id once the server has accepted it; dropped, it is sent all the same.
+#[derive(Debug)]
+pub struct Sent {
+    id: MessageId,
+    accepted: oneshot::Receiver<Result<(), SendError>>,
+}
+
+impl Sent {
+    /// The id of the message: edits and recalls name it, receipts refer to it.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+}
+
+impl Future for Sent {
+    type Output = Result<MessageId, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match ready!(Pin::new(&mut self.accepted).poll(context)) {
+            Ok(result) => Poll::Ready(result.map(|()| self.id)),
+            Err(_) => Poll::Ready(Err(SendError::Refused(Refused::Ended))),
+        }
     }
 }
 
@@ -72,7 +103,7 @@ impl Client {
         }
     }
 
-    /// Messages and all that belongs to them.
+    /// Messages and all that belongs to them. Keep a handle of the client beside it: the stream ends when the client does.
     #[must_use]
     pub fn messages(&self) -> Messages {
         Messages::new(self.shared.clone())
@@ -96,7 +127,8 @@ impl Client {
 
     /// Sends text to a bare or full address. Returns its id once the server has accepted it: from then on it cannot be lost.
     ///
-    /// Without a connection it waits; whoever does not want to wait drops the future: the message is in the outbox, and is sent.
+    /// Without a connection it waits. The message is in the outbox from the first poll on: whoever drops the future after that only does not
+    /// hear of it, and the message is sent. [`Client::post`] does not have to be polled.
     ///
     /// Errors: it was refused at once, or the client ended before.
     pub async fn send(&self, to: &str, text: &str) -> Result<MessageId, SendError> {
@@ -105,40 +137,43 @@ impl Client {
 
     /// The same, for a message of any kind.
     pub async fn send_message(&self, message: &Outgoing) -> Result<MessageId, SendError> {
-        self.sending(|core, id| core.send(id, message)).await
+        self.post(message)?.await
+    }
+
+    /// Puts a message into the outbox, at once, and returns what can be awaited: its acceptance. It need not be: the message is sent.
+    ///
+    /// Errors: it was refused; [`Refused::Full`] until the server has accepted some of what waits.
+    pub fn post(&self, message: &Outgoing) -> Result<Sent, Refused> {
+        self.queue(|core, id| core.send(id, message))
     }
 
     /// Replaces the payload of an earlier message of ours.
     pub async fn edit(&self, to: &str, earlier: MessageId, text: &str) -> Result<MessageId, SendError> {
         let message = Outgoing::chat(to, text);
-        self.sending(|core, id| core.edit(id, earlier, message)).await
+        self.queue(|core, id| core.edit(id, earlier, message))?.await
     }
 
     /// Takes an earlier message of ours back.
     pub async fn recall(&self, to: &str, earlier: MessageId) -> Result<MessageId, SendError> {
-        self.sending(|core, id| core.recall(id, earlier, to)).await
+        self.queue(|core, id| core.recall(id, earlier, to))?.await
     }
 
     /// Says that a message has arrived, or has been seen by a person.
     pub async fn receipt(&self, of: &Received, displayed: bool) -> Result<MessageId, SendError> {
-        self.sending(|core, id| core.receipt(id, of, displayed)).await
+        self.queue(|core, id| core.receipt(id, of, displayed))?.await
     }
 
-    async fn sending(
+    pub(super) fn queue(
         &self,
         call: impl FnOnce(&mut Core, MessageId) -> Result<(), Refused>,
-    ) -> Result<MessageId, SendError> {
+    ) -> Result<Sent, Refused> {
         let id = fresh_id();
-        let accepted = self.shared.with(|state| {
-            let (sender, receiver) = oneshot::channel();
+        self.shared.with(|state| {
+            let (sender, accepted) = oneshot::channel();
             call(&mut state.core, id)?;
             state.accepting.insert(id, sender);
-            Ok::<_, Refused>(receiver)
-        })?;
-        match accepted.await {
-            Ok(result) => result.map(|()| id),
-            Err(_) => Err(SendError::Refused(Refused::Ended)),
-        }
+            Ok(Sent { id, accepted })
+        })
     }
 
     /// Says what the user is doing in a conversation. May be lost.
@@ -164,6 +199,12 @@ impl Client {
         self.look(|core| core.presence_of(address).cloned().collect())
     }
 
+    /// How the last connection ended, or why none was made.
+    #[must_use]
+    pub fn last_ending(&self) -> Option<Ending> {
+        self.look(|core| core.last_ending().cloned())
+    }
+
     /// How much waits for the server to accept it.
     #[must_use]
     pub fn outbox_len(&self) -> usize {
@@ -178,6 +219,14 @@ impl Client {
     pub fn set_presence(&self, show: Show, priority: i8, status: &str) -> Result<(), Refused> {
         self.shared
             .with(|state| state.core.set_presence(show, priority, status))
+    }
+
+    /// Shows something to one address alone; not again after a new login.
+    ///
+    /// Errors: [`Refused::NotConnected`] without a session.
+    pub fn show_to(&self, address: &str, show: Show, priority: i8, status: &str) -> Result<(), Refused> {
+        self.shared
+            .with(|state| state.core.show_to(address, show, priority, status))
     }
 
     /// Nobody looks: slower heartbeats, no typing, presence later.
@@ -254,6 +303,12 @@ impl Client {
         self.change_list(AddressList::White, change).await
     }
 
+    /// Takes addresses off the white list.
+    pub async fn disallow(&self, addresses: &[&str]) -> Result<(), RequestFailed> {
+        self.change_list(AddressList::White, ListChange::Remove(addresses))
+            .await
+    }
+
     /// The white list, and whether it is in force.
     pub async fn allowed(&self) -> Result<(Vec<String>, bool), RequestFailed> {
         match self.ask(|core| core.list(AddressList::White)).await? {
@@ -277,15 +332,23 @@ impl Client {
         self.history_page(with, bound, limit, true).await
     }
 
-    /// A page of what was said in a room: before `bound`, 0 for the newest.
-    pub async fn room_history(&self, room: &str, bound: u64, limit: u16) -> Result<Page, RequestFailed> {
-        match self.ask(|core| core.room_history(room, bound, limit, false)).await? {
-            Answer::History { messages, bound, more } => Ok(Page { messages, bound, more }),
-            _ => Err(RequestFailed::Ended),
-        }
+    /// A room, to enter and speak in. Nothing is said by this.
+    #[must_use]
+    pub fn room(&self, address: &str) -> Room {
+        Room::new(self.clone(), address)
     }
 
-    /// Says something to a room: [`ToRoom::join`] and the like. What it answers arrives as [`Incoming::Room`].
+    /// A page of the public rooms: behind this address, or (empty) the first ones.
+    pub async fn rooms(&self, after: &str, limit: u16) -> Result<RoomList, RequestFailed> {
+        let mut asked = ToRoom::new(Verb::Rooms, "").with(tag::LIMIT, &limit.to_le_bytes());
+        if !after.is_empty() {
+            asked = asked.text(tag::AFTER, after);
+        }
+        let answer = self.ask_room(&asked).await?;
+        Ok(RoomList::read(&answer).unwrap_or_default())
+    }
+
+    /// Says something to a room: [`ToRoom::join`] and the like. What it answers arrives as [`Incoming::Room`](crate::core::Incoming::Room).
     pub fn tell_room(&self, said: &ToRoom) -> Result<(), Refused> {
         self.shared.with(|state: &mut State| state.core.tell_room(said))
     }
@@ -294,6 +357,19 @@ impl Client {
     pub async fn ask_room(&self, asked: &ToRoom) -> Result<Vec<u8>, RequestFailed> {
         match self.ask(|core| core.ask_room(asked)).await? {
             Answer::Room(body) => Ok(body),
+            _ => Err(RequestFailed::Ended),
+        }
+    }
+
+    pub(super) async fn room_history(
+        &self,
+        room: &str,
+        bound: u64,
+        limit: u16,
+        forwards: bool,
+    ) -> Result<Page, RequestFailed> {
+        match self.ask(|core| core.room_history(room, bound, limit, forwards)).await? {
+            Answer::History { messages, bound, more } => Ok(Page { messages, bound, more }),
             _ => Err(RequestFailed::Ended),
         }
     }

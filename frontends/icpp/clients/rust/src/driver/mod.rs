@@ -4,11 +4,12 @@
 //! called it collects its outputs ([`Shared::with`]), wakes the task, and so nothing is queued twice: the bounds of the core are the
 //! bounds of the streams.
 //!
-//! Files: `builder` (how a client begins), `client` (what applications call), `streams` (what they listen to), `run` (the task),
+//! Files: `builder` (how a client begins), `client` and `room` (what applications call), `streams` (what they listen to), `run` (the task),
 //! `socket` (TCP and TLS), `websocket`.
 
 mod builder;
 mod client;
+mod room;
 mod run;
 mod socket;
 mod streams;
@@ -27,7 +28,8 @@ use crate::core::{Answer, Core, Final, Output, Refused, RequestError, RequestId}
 use crate::store::{MemoryStore, StateStore};
 
 pub use builder::{Builder, ConnectError};
-pub use client::{Client, Page};
+pub use client::{Client, Page, Sent};
+pub use room::Room;
 pub use socket::TrustError;
 pub use streams::{Events, Messages, Presences};
 

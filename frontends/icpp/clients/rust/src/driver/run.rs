@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
-use super::socket::{Stream, Trust};
+use super::socket::{Connected, Stream, Trust};
 use super::{Shared, State, random};
 use crate::core::{Dial, LinkId};
 
@@ -22,7 +22,7 @@ const READ_BYTES: usize = 64 << 10;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-type Dialed = Pin<Box<dyn Future<Output = (Dial, io::Result<Box<dyn Stream>>)> + Send>>;
+type Dialed = Pin<Box<dyn Future<Output = (Dial, io::Result<Connected>)> + Send>>;
 
 /// The connection in use.
 struct Open {
@@ -106,7 +106,7 @@ impl Writer {
 enum Happened {
     Woken,
     Time,
-    Dialed(Dial, io::Result<Box<dyn Stream>>),
+    Dialed(Dial, io::Result<Connected>),
     Read(io::Result<usize>),
     Wrote(io::Result<()>),
     NobodyLeft,
@@ -200,10 +200,15 @@ fn take_up(shared: &Shared, open: &mut Option<Open>, dialing: &mut Option<Dialed
         Happened::Wrote(Ok(())) => {}
         Happened::Time => shared.with(|state| state.core.timeout(now)),
         Happened::NobodyLeft => shared.with(|state| state.core.close()),
-        Happened::Dialed(dial, Ok(stream)) => {
+        Happened::Dialed(dial, Ok(connected)) => {
             *dialing = None;
-            shared.with(|state| state.core.connected(dial.link, now, random()));
-            *open = Some(Open::new(dial.link, stream));
+            shared.with(|state| {
+                if let Some(exporter) = connected.exporter {
+                    state.core.channel_binding(dial.link, exporter);
+                }
+                state.core.connected(dial.link, now, random());
+            });
+            *open = Some(Open::new(dial.link, connected.stream));
         }
         Happened::Dialed(dial, Err(error)) => {
             *dialing = None;

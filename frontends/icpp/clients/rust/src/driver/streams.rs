@@ -23,7 +23,8 @@ async fn next<T>(shared: &Shared, mut poll: impl FnMut(&mut State) -> Option<T>)
 /// Messages, receipts, edits, typing and subscriptions, in the order in which they arrived.
 ///
 /// Coming back for the next one says that the one before has been dealt with: only then is it acknowledged to the server, which keeps
-/// it until then. So a program that dies in between is given it again. Several streams of one client share what arrives.
+/// it until then. So a program that dies in between is given it again, and a stream that is dropped gives the last one back: it is the
+/// first of the next stream, or comes again in the next run. So keep one stream; several of one client share what arrives.
 pub struct Messages {
     shared: Arc<Shared>,
     last: Option<Taking>,
@@ -46,6 +47,14 @@ impl Messages {
     pub fn acknowledge(&mut self) {
         if let Some(taking) = self.last.take() {
             self.shared.with(|state| state.core.taken(taking));
+        }
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        if let Some(taking) = self.last.take() {
+            self.shared.with(|state| state.core.give_back(taking));
         }
     }
 }

@@ -67,7 +67,7 @@ impl FileStore {
         for change in changes(&self.kept) {
             record::write(&mut bytes, &change);
         }
-        let new_path = self.path.with_extension("new");
+        let new_path = beside(&self.path);
         let mut file = options().truncate(true).open(&new_path)?;
         lock(&file)?;
         file.write_all(&bytes)?;
@@ -101,6 +101,14 @@ impl StateStore for FileStore {
             false => Ok(()),
         }
     }
+}
+
+/// The name of the journal that is being written anew: the whole name and an ending, since files that differ in their endings alone
+/// belong to different clients.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
 }
 
 fn options() -> OpenOptions {
@@ -146,8 +154,9 @@ fn changes(kept: &Kept) -> impl Iterator<Item = Change> + '_ {
         position: Some((kept.epoch, kept.offset)),
     });
     let ticket = std::iter::once(Change::Ticket(kept.ticket.clone()));
+    let resource = std::iter::once(Change::Resource(kept.resource.clone()));
     let outbox = kept.outbox.iter().cloned().map(Change::Queued);
-    seen.chain(position).chain(ticket).chain(outbox)
+    seen.chain(position).chain(ticket).chain(resource).chain(outbox)
 }
 
 #[cfg(test)]
@@ -220,6 +229,25 @@ mod tests {
         assert!(std::fs::metadata(&scratch.0).unwrap().len() < JOURNAL_BYTES_MIN);
         assert_eq!(FileStore::open(&scratch.0).unwrap().load().unwrap(), expected);
         assert_eq!((expected.epoch, expected.offset), (7, 8));
+    }
+
+    /// Found by reading: `a.state` and `a.other` were both written anew as `a.new`, each over the other.
+    #[test]
+    fn files_that_differ_in_their_endings_alone_do_not_meet() {
+        let scratch = Scratch::new("endings");
+        let other = scratch.0.with_extension("new");
+        std::fs::write(&other, "another client's").unwrap();
+        let mut store = FileStore::open(scratch.0.with_extension("state")).unwrap();
+        store.keep(&queued(1, 10)).unwrap();
+        store.renew().unwrap();
+        let (kept, path) = (std::fs::read(&other).unwrap(), store.path.clone());
+        let again = store.load().unwrap();
+        drop(store);
+        assert_eq!(FileStore::open(&path).unwrap().load().unwrap(), again);
+        for file in [&other, &path] {
+            std::fs::remove_file(file).unwrap();
+        }
+        assert_eq!(kept, b"another client's");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! dropped:   0 u8 3   1 u32 place
 //! taken:     0 u8 4   1 u8 has key   2 key, 16 bytes   18 u8 has position   19 u64 epoch   27 u64 offset
 //! ticket:    0 u8 5   1 u16 length of the URL; 0: none   3 URL | ticket
+//! resource:  0 u8 6   1 text
 //! ```
 //! Invariant: what is not a whole, intact record is none.
 
@@ -62,6 +63,10 @@ fn write_change(out: &mut Vec<u8>, change: &Change) {
             out.extend_from_slice(url.as_bytes());
             out.extend_from_slice(bytes);
         }
+        Change::Resource(resource) => {
+            out.push(6);
+            out.extend_from_slice(resource.as_bytes());
+        }
     }
 }
 
@@ -115,6 +120,7 @@ fn read_change(bytes: &[u8]) -> Option<Change> {
             };
             Some(Change::Ticket((!url.is_empty()).then_some(ticket)))
         }
+        6 => Some(Change::Resource(std::str::from_utf8(cursor.rest()).ok()?.to_owned())),
         _ => None,
     }
 }
@@ -147,6 +153,7 @@ mod tests {
                 url: "icpp://a".to_owned(),
             })),
             Change::Ticket(None),
+            Change::Resource("balcony".to_owned()),
         ];
         for change in changes {
             let mut bytes = Vec::new();

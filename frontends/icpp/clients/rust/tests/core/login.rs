@@ -44,6 +44,33 @@ fn juliet_logs_in_and_has_contacts_and_presence() {
 }
 
 #[test]
+fn a_login_is_bound_to_its_connection_where_both_sides_can() {
+    let both = "SCRAM-SHA-256-PLUS SCRAM-SHA-256";
+    for (exporter, mechanisms, name, header) in [
+        (None, both, "SCRAM-SHA-256", "n"),
+        (Some([9; 32]), both, "SCRAM-SHA-256-PLUS", "p=tls-exporter"),
+        // Somebody in between may have hidden it; the server will know.
+        (Some([9; 32]), "SCRAM-SHA-256", "SCRAM-SHA-256", "y"),
+    ] {
+        let mut world = World::new(Peer {
+            mechanisms,
+            ..Peer::default()
+        });
+        world.exporter = exporter;
+        world.connect();
+        assert_eq!(world.peer.gs2, Some((name.to_owned(), header.to_owned())));
+        assert!(world.core.in_session());
+    }
+    let mut world = World::new(Peer {
+        mechanisms: both,
+        ..Peer::default()
+    });
+    world.exporter = Some([8; 32]);
+    world.connect();
+    assert!(!world.core.in_session(), "the server's connection is another");
+}
+
+#[test]
 fn plain_only_where_there_is_encryption_and_nothing_better() {
     let plain = || Peer {
         mechanisms: "PLAIN",

@@ -5,4 +5,6 @@ mod hostile;
 mod login;
 mod peer;
 mod reliability;
+mod rooms;
+mod taking;
 mod world;

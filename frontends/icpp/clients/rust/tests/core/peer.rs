@@ -47,6 +47,7 @@ pub struct Peer {
     // What it saw.
     pub hello: Option<(u8, Option<String>, bool)>,
     /// Message ids in the order in which they were first sent, and how often each came with DUP.
+    pub resource: Option<String>,
     pub sends: Vec<MessageId>,
     pub dups: Vec<MessageId>,
     pub verbs: Vec<Verb>,
@@ -57,6 +58,7 @@ pub struct Peer {
     /// The user's log: what has not been settled.
     pub log: VecDeque<(u64, Vec<u8>)>,
     pub next_stamp: u64,
+    pub epoch: u64,
     pub known: HashSet<MessageId>,
     pub session: Session,
     pub sessions_made: u32,
@@ -68,7 +70,11 @@ pub struct Peer {
     pub prefaced: bool,
     pub in_session: bool,
     pub resume: Option<u32>,
-    pub scram: Option<(String, String)>,
+    /// Bare first message, challenge, what `c=` must be.
+    pub scram: Option<(String, String, String)>,
+    pub exporter: [u8; 32],
+    /// The mechanism and the header of the client's first message.
+    pub gs2: Option<(String, String)>,
     pub expected_signature: Vec<u8>,
     pub closed: bool,
 }
@@ -86,6 +92,7 @@ impl Default for Peer {
             lies_about_the_password: false,
             redirect: None,
             hello: None,
+            resource: None,
             sends: Vec::new(),
             dups: Vec::new(),
             verbs: Vec::new(),
@@ -94,6 +101,7 @@ impl Default for Peer {
             syncs: Vec::new(),
             log: VecDeque::new(),
             next_stamp: 1 << 20,
+            epoch: EPOCH,
             known: HashSet::new(),
             session: Session::default(),
             sessions_made: 0,
@@ -104,6 +112,8 @@ impl Default for Peer {
             in_session: false,
             resume: None,
             scram: None,
+            exporter: [9; 32],
+            gs2: None,
             expected_signature: Vec::new(),
             closed: false,
         }
@@ -283,7 +293,7 @@ impl Peer {
 
     fn sync(&mut self, sync: Sync, id: u32) {
         self.syncs.push((sync.epoch, sync.offset));
-        let settled = if sync.epoch == EPOCH { sync.offset } else { 0 };
+        let settled = if sync.epoch == self.epoch { sync.offset } else { 0 };
         self.log.retain(|(stamp, _)| *stamp > settled);
         for (stamp, body) in self.log.clone() {
             self.put_reliable(Verb::Deliver, body, Some(stamp));
@@ -291,7 +301,7 @@ impl Peer {
         let mut body = Vec::new();
         let offset = self.log.back().map_or(settled, |(stamp, _)| *stamp);
         let synced = Synced {
-            epoch: EPOCH,
+            epoch: self.epoch,
             offset,
             more: false,
         };
@@ -301,6 +311,7 @@ impl Peer {
 
     fn greet(&mut self, hello: &Hello<'_>, ack: u32) {
         assert_eq!(hello.account, "juliet@localhost");
+        self.resource = hello.resource.map(str::to_owned);
         self.hello = Some((hello.hops, hello.came_from.map(str::to_owned), hello.resume.is_some()));
         let known = |token: &[u8]| !self.session.token.is_empty() && token == self.session.token && self.can_resume;
         self.resume = hello.resume.filter(|token| known(token)).map(|_| ack);
@@ -338,9 +349,15 @@ impl Peer {
                 }
                 None => self.refuse(id, Code::TicketInvalid),
             },
-            Some("SCRAM-SHA-256") => {
+            Some(name @ ("SCRAM-SHA-256" | "SCRAM-SHA-256-PLUS")) => {
                 let text = String::from_utf8(data.to_vec()).expect("text");
-                let bare = text.strip_prefix("n,,").expect("no channel binding").to_owned();
+                let (header, bare) = text.split_once(",,").expect("a header");
+                let mut binding = format!("{header},,").into_bytes();
+                if header == "p=tls-exporter" {
+                    binding.extend_from_slice(&self.exporter);
+                }
+                self.gs2 = Some((name.to_owned(), header.to_owned()));
+                let bare = bare.to_owned();
                 let nonce = bare.split("r=").nth(1).expect("a nonce");
                 let challenge = format!("r={nonce}server,s={},i=4096", BASE64.encode("salt"));
                 let auth = Auth {
@@ -350,7 +367,7 @@ impl Peer {
                 let mut body = Vec::new();
                 auth.write(&mut body);
                 self.put(Verb::Auth, Flags::RESP.with(Flags::MORE), id, &body);
-                self.scram = Some((bare, challenge));
+                self.scram = Some((bare, challenge, BASE64.encode(binding)));
             }
             None => self.prove(data, id),
             _ => self.refuse(id, Code::NotAuthorized),
@@ -358,7 +375,7 @@ impl Peer {
     }
 
     fn prove(&mut self, data: &[u8], id: u32) {
-        let (bare, challenge) = self.scram.take().expect("a first message");
+        let (bare, challenge, binding) = self.scram.take().expect("a first message");
         let text = String::from_utf8(data.to_vec()).expect("text");
         let (without_proof, proof) = text.split_once(",p=").expect("a proof");
         let proof = BASE64.decode(proof).expect("base64");
@@ -370,7 +387,8 @@ impl Peer {
             .zip(&proof)
             .map(|(signature, proof)| signature ^ proof)
             .collect();
-        if Sha256::digest(&client_key) != stored {
+        let bound = without_proof.starts_with(&format!("c={binding},"));
+        if !bound || Sha256::digest(&client_key) != stored {
             return self.refuse(id, Code::NotAuthorized);
         }
         self.expected_signature = keyed(&keyed(&salted, b"Server Key"), signed.as_bytes());
@@ -407,7 +425,7 @@ impl Peer {
             data,
             token: resume.is_none().then_some(&self.session.token[..]),
             resume_s: 300,
-            epoch: EPOCH,
+            epoch: self.epoch,
             ticket,
             ticket_s: 300,
         };

@@ -19,6 +19,8 @@ pub struct World {
     /// Bytes that still get through, either way, before the wire is cut.
     pub to_client: usize,
     pub to_server: usize,
+    /// `tls-exporter` of the connections.
+    pub exporter: Option<[u8; 32]>,
 }
 
 pub fn settings() -> Settings {
@@ -44,6 +46,7 @@ impl World {
             events: Vec::new(),
             to_client: usize::MAX,
             to_server: usize::MAX,
+            exporter: None,
         }
     }
 
@@ -74,6 +77,9 @@ impl World {
     }
 
     pub fn connect_by(&mut self, dial: Dial) {
+        if let Some(exporter) = self.exporter {
+            self.core.channel_binding(dial.link, exporter);
+        }
         self.core.connected(dial.link, self.now, [5; 24]);
         self.link = Some(dial.link);
         self.peer.connect();
