@@ -41,6 +41,10 @@ pub struct Limits {
     pub parked_per_user: usize,
     /// Addresses that a session has sent directed presence to.
     pub directed_per_session: usize,
+    /// Envelopes of presence that one user's sessions may cause in a second, by what they show to all...
+    pub presence_tells_per_second: u32,
+    /// ...and how many at once. What is shown beyond that is told later, the latest of it.
+    pub presence_tells_burst: u32,
     /// How long a user without sessions stays in memory, in milliseconds.
     pub user_idle_ms: u64,
     /// Users without sessions in the memory of one shard.
@@ -107,6 +111,8 @@ impl Limits {
         queue_page_bytes: 64 * 1024,
         parked_per_user: 1_024,
         directed_per_session: 256,
+        presence_tells_per_second: 5_000,
+        presence_tells_burst: 20_000,
         user_idle_ms: 60_000,
         idle_users_per_shard: 50_000,
         requests_per_shard: 262_144,

@@ -236,6 +236,8 @@ pub enum Action {
     },
     /// Something that is good once is used now, at the account's home. Answered by `Spent`.
     Spend {
+        /// Whose key it is; the account that has authenticated.
+        account: Jid,
         /// What: unpredictable.
         key: u128,
         /// After this time ([`Now::unix_ms`]) it would not be good anyway.

@@ -21,7 +21,7 @@ impl Shard {
             Action::Route { envelope, seq } => self.send(id, envelope, seq),
             Action::Settle(records) => self.settle(id, records),
             Action::SettleWhenWritten(records) => self.settle_when_flushed(id, records),
-            Action::Presence { envelope, priority } => self.presence_changed(id, envelope, priority),
+            Action::Presence { envelope, priority } => self.shows_itself(id, envelope, priority),
             Action::StartTls => self.orders.push(Order::StartTls(id)),
             Action::FetchKeys { account } => self.at_login().fetch_keys(id, account),
             Action::CheckPassword { account, password } => self.at_login().check_password(id, account, password),
@@ -50,8 +50,13 @@ impl Shard {
             Action::ReadsArchive => self.leave_to_archive(id),
             Action::Hold(hold) => self.hold_back(id, hold),
             Action::Listen { copies, changes } => self.listen(id, copies, changes),
-            Action::Spend { key, until_unix_ms } => {
-                let good = self.spent.spend(key, until_unix_ms, self.now.unix_ms);
+            Action::Spend {
+                account,
+                key,
+                until_unix_ms,
+            } => {
+                let now_unix_ms = self.now.unix_ms;
+                let good = self.spent.spend(UserKey::of(&account), key, until_unix_ms, now_unix_ms);
                 self.event(id, Event::Spent(good));
             }
             Action::Register { account, password } => self.register_in_band(id, account, password),
@@ -170,7 +175,10 @@ impl Shard {
             .resource()
             .and_then(|name| user.resource(name))
             .map(|resource| resource.session);
-        if rival.is_none() && user.resources.len() >= self.setup.limits.sessions_per_user {
+        let full_house = user.resources.len() >= self.setup.limits.sessions_per_user;
+        // Whoever starts anew again and again is not locked out by the sessions that he has left behind.
+        let rival = rival.or_else(|| self.longest_asleep(user).filter(|_| full_house));
+        if rival.is_none() && full_house {
             return self.event(id, Event::BindFailed(BindFault::TooMany));
         }
         if let Some(rival) = rival {
@@ -180,6 +188,13 @@ impl Shard {
         self.enter(id, uid, full.clone());
         let epoch = self.setup.epoch();
         self.event(id, Event::Bound { address: full, epoch });
+    }
+
+    /// The user's session that waits for its client and would be given up first.
+    fn longest_asleep(&self, user: &super::user::User) -> Option<SessionId> {
+        let sessions = user.resources.iter().map(|resource| resource.session);
+        let asleep = sessions.filter_map(|session| Some((self.sessions.get(session)?.sleeps_until?, session)));
+        asleep.min().map(|(_, session)| session)
     }
 
     fn enter(&mut self, id: SessionId, uid: super::user::UserId, full: crate::jid::Jid) {
@@ -221,6 +236,7 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(id) else { return };
         let (address, uid) = (entry.address.take(), entry.user.take());
         let Some(uid) = uid else { return self.detach(id) };
+        self.showing.forget(id);
         if address.is_some() {
             self.gone(id, uid);
             if let Some(user) = self.users.get_mut(uid) {
@@ -255,6 +271,7 @@ impl Shard {
         self.unpin(uid);
         self.heirs.insert(old_id, (id, self.now.ms + HEIR_MS));
         self.replace_holder(uid, old_id, id);
+        self.showing.inherit(old_id, id);
         if let Some(resource) = self.users.get_mut(uid).and_then(|user| user.resource_of_mut(old_id)) {
             resource.session = id;
         }

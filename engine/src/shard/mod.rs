@@ -38,6 +38,7 @@ mod rooms;
 mod roster_ops;
 mod router;
 mod sessions;
+mod showing;
 mod spent;
 mod subscriptions;
 mod survey;
@@ -89,6 +90,7 @@ use inquiries::Inquiries;
 use ledger::Ledger;
 use notices::Notice;
 use rooms::Rooms;
+use showing::Showing;
 use spent::Spent;
 use table::Sessions;
 use tokens::TokenDesk;
@@ -210,6 +212,8 @@ pub struct Shard {
     wakes: Wakes,
     ledger: Ledger,
     logins: LoginGuard,
+    /// What sessions show that has not been paid for.
+    showing: Showing,
     /// What was good once, and is used up.
     spent: Spent,
     /// Whose tokens are being looked at.
@@ -291,6 +295,7 @@ impl Shard {
             inquiries: Inquiries::default(),
             wakes: Wakes::default(),
             ledger: Ledger::new(seat.setup.limits.requests_per_shard),
+            showing: Showing::new(&seat.setup.limits, seed),
             spent: Spent::default(),
             tokens: TokenDesk::default(),
             translation: None,
@@ -363,6 +368,7 @@ impl Shard {
     /// Time has passed: timers, idle users. Called some ten times a second.
     pub fn tick(&mut self) {
         self.expire_timers();
+        self.tell_late();
         self.end_lingering();
         self.tick_frontends();
         self.expire_idle_users();

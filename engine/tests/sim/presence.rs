@@ -46,6 +46,39 @@ fn a_subscription_shows_presence_to_the_one_who_asked_and_to_nobody_else() {
     });
 }
 
+/// A client with many contacts could keep a shard busy for seconds, and fill the mailboxes of all others, by showing itself
+/// ten thousand times in one breath.
+#[test]
+fn who_shows_himself_without_end_is_seen_as_he_is_in_the_end() {
+    play(|world| {
+        let romeo = world.enter("romeo", "orchard", false);
+        let juliet = world.enter("juliet", "balcony", false);
+        for line in [romeo, juliet] {
+            world.type_in(line, "available 0");
+            world.until(line, "Available");
+        }
+        become_friends(world, (romeo, "romeo"), (juliet, "juliet"));
+        world.until(romeo, "Available juliet/balcony");
+        for number in 0..1_000 {
+            world.type_in(juliet, &format!("available {}", number % 7));
+        }
+        world.type_in(juliet, "available -1");
+        for _ in 0..40 {
+            world.settle();
+            world.pass(100);
+        }
+        world.settle();
+        let told = world.heard_of(romeo, "Available juliet/balcony").len();
+        assert!((50..700).contains(&told), "{told} of a thousand were told");
+        // What she showed last is what counts: she is not there for what is said to all of her sessions.
+        world.type_in(romeo, "send juliet aside");
+        world.settle();
+        assert!(world.heard_of(juliet, "message").is_empty());
+        world.type_in(juliet, "available 3");
+        world.until(juliet, "message romeo/orchard aside");
+    });
+}
+
 #[test]
 fn a_request_waits_for_the_one_who_is_away_even_through_a_crash() {
     play(|world| {

@@ -118,6 +118,39 @@ fn a_second_session_of_the_same_name_replaces_the_first() {
     });
 }
 
+/// Found by a client that was cut off without end: after as many times as it may have sessions, its account was closed to
+/// it until one of them had waited long enough.
+#[test]
+fn sessions_that_were_left_behind_make_room_for_the_next() {
+    play(|world| {
+        let most = crosspoint_engine::limits::Limits::DEFAULT.sessions_per_user;
+        let awake = world.enter("juliet", "balcony", true);
+        for number in 0..most + 3 {
+            let left = world.enter("juliet", &format!("left{number}"), true);
+            world.cut(left);
+            world.settle();
+        }
+        world.type_in(awake, "available 0");
+        world.until(awake, "Available");
+        let romeo = world.enter("romeo", "orchard", true);
+        world.type_in(romeo, "send juliet hello");
+        world.until(awake, "message romeo/orchard hello");
+        for number in 1..most {
+            world.enter("juliet", &format!("here{number}"), true);
+        }
+        let line = world.connect();
+        world.type_in(line, "login juliet reliable");
+        world.until(line, "homed");
+        world.type_in(line, "bind one-too-many");
+        world.settle();
+        assert!(world.heard_of(line, "bound").is_empty(), "all of them are awake");
+        assert!(
+            world.heard_of(awake, "bye").is_empty(),
+            "nobody who is there makes room"
+        );
+    });
+}
+
 #[test]
 fn a_place_is_not_given_away_while_its_last_session_is_still_moving() {
     // Once the driver looked the mover up by its place, found the newcomer there, and the mover's login hung for ever.

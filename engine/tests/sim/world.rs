@@ -34,6 +34,8 @@ pub const LIMITS: Limits = Limits {
     queue_records: 50,
     queue_page_records: 4,
     queue_page_bytes: 1000,
+    presence_tells_per_second: 100,
+    presence_tells_burst: 300,
     outbox_soft_bytes: 300,
     outbox_hard_bytes: 3000,
     carrier_soft_bytes: 600,

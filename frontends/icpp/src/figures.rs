@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::codec::elsewhere::Reason;
+use crate::faults::Faults;
 use crate::prometheus::family;
 use crate::ticket::Refused;
 
@@ -56,6 +57,8 @@ pub struct IcppFigures {
     pub passengers: AtomicU32,
     /// Received on trunks.
     pub trunk_bytes_in: AtomicU64,
+    /// What ended by whose fault.
+    pub faults: Faults,
 }
 
 impl IcppFigures {
@@ -66,6 +69,7 @@ impl IcppFigures {
     /// Prometheus text.
     pub fn render(&self, text: &mut String) {
         self.redirects.render(text);
+        self.faults.render(text);
         let refused = Refused::ALL.into_iter().map(|why| {
             let count = self.tickets_refused[why as usize].load(Relaxed);
             (format!("{{reason=\"{}\"}}", why.name()), count)

@@ -16,6 +16,7 @@ pub mod config;
 #[cfg(feature = "front")]
 pub mod edge;
 #[cfg(feature = "front")]
+pub mod faults;
 pub mod figures;
 #[cfg(feature = "front")]
 mod front;

@@ -12,6 +12,8 @@ use crate::codec;
 pub struct Limits {
     /// Milliseconds from the connection to the end of the login.
     pub login_ms: u64,
+    /// Frames between HELLO and the end of the login.
+    pub login_frames: u16,
     /// Failed AUTHs of one connection, after which it is closed.
     pub auth_attempts: u8,
     /// Largest frame after the login, in bytes.
@@ -30,6 +32,8 @@ pub struct Limits {
     pub unacked_excess: u32,
     /// Contacts whose latest presence is kept for a client in the background, or away.
     pub deferred_presences: usize,
+    /// Bytes of their addresses and statuses.
+    pub deferred_bytes: usize,
     /// Longest time that a client may take to resume, in seconds. 0: resumption is not offered.
     pub resume_seconds: u32,
     /// How long a ticket is good, in seconds. 0: tickets are not given.
@@ -48,6 +52,7 @@ impl Limits {
     /// The defaults, as documented in the shipped example configuration.
     pub const DEFAULT: Limits = Limits {
         login_ms: 30_000,
+        login_frames: 100,
         auth_attempts: 3,
         frame_bytes: codec::FRAME_BYTES,
         heartbeat_s: 120,
@@ -57,6 +62,7 @@ impl Limits {
         unacked_bytes: 64 * 1024,
         unacked_excess: 16,
         deferred_presences: 1_000,
+        deferred_bytes: 256 * 1024,
         resume_seconds: 300,
         ticket_seconds: 3_600,
         hops: 3,
@@ -72,6 +78,10 @@ impl Limits {
     pub const fn check(&self) -> Result<(), &'static str> {
         if self.frame_bytes < codec::FRAME_BYTES || self.frame_bytes > 1024 * 1024 {
             return Err("frame_bytes must be between 65536 and 1048576");
+        }
+        // A failed AUTH is two frames at most, and so is one that is taken back for another.
+        if (self.login_frames as u32) < 4 * self.auth_attempts as u32 {
+            return Err("login_frames must leave room for auth_attempts");
         }
         if self.window == 0 || self.unacked_frames == 0 || self.auth_attempts == 0 || self.history_page == 0 {
             return Err("window, unacked_frames, auth_attempts and history_page must be above 0");

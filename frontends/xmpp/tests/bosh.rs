@@ -204,6 +204,18 @@ fn a_client_that_lets_no_request_wait_has_left() {
     );
 }
 
+/// Found by fuzzing: a request that came before its time was left without an answer when its client had left.
+#[test]
+fn who_has_left_is_told_so_by_the_request_that_came_too_early() {
+    let mut stage = Stage::usual();
+    assert_eq!(stage.post(12, "", ""), [], "it waits for the one before");
+    let out = stage.wait(INACTIVITY_MS);
+    let [Output::Answer { http: 1, body }, Output::Close] = &out[..] else {
+        panic!("{out:?}")
+    };
+    assert!(String::from_utf8(body.to_vec()).unwrap().contains("terminate"));
+}
+
 #[test]
 fn a_client_may_say_that_it_will_be_away() {
     let mut stage = Stage::usual();

@@ -20,6 +20,7 @@ use crate::codec::{
     self, Code, FRAME_BYTES, FRAME_BYTES_BEFORE_LOGIN, Fault, Frame, HEADER_BYTES, Header, Opening, Refusal, Scan,
     Verb, scan, write_frame,
 };
+use crate::faults::Faults;
 use crate::redirect;
 use crate::trunk;
 
@@ -31,6 +32,9 @@ pub struct EdgeSession {
     peer: IpAddr,
     /// It came encrypted, or from near by.
     private: bool,
+    faults: Faults,
+    /// It is logged in, so its frames may be long.
+    online: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,12 +91,14 @@ impl<'a> Arrival<'a> {
 impl EdgeSession {
     /// Of a connection that was just accepted. `private`: its listener is near by.
     #[must_use]
-    pub fn open(peer: &Peer, private: bool, cx: &mut Context<'_>) -> EdgeSession {
+    pub fn open(peer: &Peer, private: bool, faults: Faults, cx: &mut Context<'_>) -> EdgeSession {
         cx.actions.push(Action::WakeAt(cx.now.ms + HELLO_MS));
         EdgeSession {
             state: State::Preface,
             peer: peer.address,
             private: private || peer.tls.is_some(),
+            faults,
+            online: false,
         }
     }
 
@@ -142,11 +148,16 @@ impl EdgeSession {
     }
 
     /// Passes whole frames on. They are copied once, and get the client's slot in the copy.
-    fn relay(slot: u16, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Code> {
+    fn relay(&self, slot: u16, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Code> {
+        let bytes_max = if self.online {
+            FRAME_BYTES
+        } else {
+            FRAME_BYTES_BEFORE_LOGIN
+        };
         let mut at = 0;
         let mut copy = Vec::new();
         let outcome = loop {
-            let frame = match scan(&input[at..], FRAME_BYTES) {
+            let frame = match scan(&input[at..], bytes_max) {
                 Ok(Scan::Frame(frame)) => frame,
                 Ok(Scan::Partial) => break Ok(at),
                 Err(fault) => break Err(fault.code()),
@@ -176,6 +187,9 @@ impl EdgeSession {
     /// The connection ends by this side's doing. Whoever has a slot is told by the front, which knows what was said.
     fn end(&mut self, code: Code, cx: &mut Context<'_>) {
         let state = std::mem::replace(&mut self.state, State::Ended);
+        if state != State::Ended {
+            self.faults.count(code);
+        }
         match state {
             State::Ended => return,
             State::Preface | State::Hello => {
@@ -207,6 +221,7 @@ impl EdgeSession {
                 self.state = State::Relaying(u16::from_le_bytes([*low, *high]));
                 cx.actions.push(Action::Continue);
             }
+            (label::ONLINE, _, _) => self.online = true,
             (label::DISMISSED, _, State::Waiting | State::Relaying(_)) => {
                 self.state = State::Ended;
                 cx.actions.push(Action::Close);
@@ -224,7 +239,7 @@ impl Session for EdgeSession {
                 cx.actions.push(Action::Pause);
                 Ok(0)
             }
-            State::Relaying(slot) => EdgeSession::relay(slot, input, cx),
+            State::Relaying(slot) => self.relay(slot, input, cx),
             State::Ended => Ok(input.len()),
         };
         outcome.unwrap_or_else(|code| {

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::faults::Faults;
 use crate::figures::Redirects;
 use crate::prometheus::family;
 
@@ -26,6 +27,8 @@ pub struct EdgeFigures {
     pub bytes_in: AtomicU64,
     /// Sent on trunks.
     pub bytes_out: AtomicU64,
+    /// What ended by whose fault.
+    pub faults: Faults,
     back_ends: Vec<BackEndFigures>,
 }
 
@@ -68,6 +71,7 @@ impl EdgeFigures {
     /// Prometheus text.
     pub fn render(&self, text: &mut String) {
         self.redirects.render(text);
+        self.faults.render(text);
         let one = |value: u64| [("", value)];
         for (name, help, value) in [
             (

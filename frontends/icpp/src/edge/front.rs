@@ -160,6 +160,7 @@ impl EdgeFront {
 
     /// A client is not let in: it is told why, and its connection ends.
     fn refuse(&mut self, id: SessionId, code: Code, host: &mut dyn RelayHost) {
+        self.config.figures.faults.count(code);
         parting_words(id, code, None, host);
         host.tell(id, Parcel::bare(label::DISMISSED));
     }
@@ -255,6 +256,8 @@ impl EdgeFront {
                 }
                 return;
             }
+            // Words that the ends of a trunk have for each other, about nobody: not for clients.
+            Some(Verb::Open | Verb::Topology) => return,
             verb => {
                 let Some(row) = rows.get(slot).filter(|row| !row.closing) else {
                     return;
@@ -262,6 +265,7 @@ impl EdgeFront {
                 let login = matches!(verb, Some(Verb::Authed | Verb::Resumed));
                 if login && frame.header.flags.has(Flags::RESP) && !std::mem::replace(&mut row.online, true) {
                     host.authenticated(row.session);
+                    host.tell(row.session, Parcel::bare(label::ONLINE));
                 }
                 row.ack = frame.header.ack;
             }
@@ -355,7 +359,7 @@ impl Frontend for EdgeFront {
     fn open(&mut self, peer: &Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
         let listener = self.config.listeners.get(peer.listener);
         let private = listener.is_some_and(|listener| listener.private);
-        Box::new(EdgeSession::open(peer, private, cx))
+        Box::new(EdgeSession::open(peer, private, self.config.figures.faults.clone(), cx))
     }
 
     fn cipher(&mut self, listener: usize) -> Option<Box<dyn Cipher>> {

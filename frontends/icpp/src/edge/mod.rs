@@ -114,6 +114,8 @@ pub(crate) mod label {
     pub(crate) const ADMITTED: u16 = 5;
     /// To a client: that is all.
     pub(crate) const DISMISSED: u16 = 6;
+    /// To a client: it is logged in.
+    pub(crate) const ONLINE: u16 = 13;
     /// From a trunk: how many shards there are (u16).
     pub(crate) const WELCOMED: u16 = 7;
     /// From a trunk: it is up.

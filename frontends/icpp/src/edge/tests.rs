@@ -15,7 +15,7 @@ use crosspoint_engine::shard::SessionId;
 use super::{BackEnd, EdgeConfig, EdgeFigures, EdgeFront, EdgeListener, label};
 use crate::codec::elsewhere::{Node, Reason, Redirect};
 use crate::codec::hello::{Hello, Welcome};
-use crate::codec::{Code, Flags, Header, PREFACE, Refusal, Scan, Verb, scan, write_frame};
+use crate::codec::{self, Code, Flags, Header, PREFACE, Refusal, Scan, Verb, scan, write_frame};
 use crate::redirect::{Home, LoadPolicy};
 use crate::trunk::{ClusterKey, push};
 
@@ -288,6 +288,18 @@ fn a_client_is_passed_on_to_the_shard_where_its_account_lives() {
     assert!(bench.said(TRUNKS[0]).is_empty());
 }
 
+/// Found by fuzzing: a client was told OPEN and TOPOLOGY.
+#[test]
+fn what_the_ends_of_a_trunk_have_for_each_other_is_not_passed_on() {
+    let mut bench = Bench::new();
+    bench.arrive(id(1), 0, 0, "");
+    let words = [Verb::Open, Verb::Topology, Verb::Hold].map(|verb| frame(verb, 1, 9, b""));
+    bench.relay(TRUNKS[0], label::HEARD, &words.concat());
+    assert!(bench.said(id(1)).is_empty());
+    bench.relay(TRUNKS[0], label::HEARD, &frame(Verb::Redirect, 1, 9, b"there"));
+    assert_eq!(bench.said(id(1)), [(Verb::Redirect, 0, 9, b"there".to_vec())]);
+}
+
 #[test]
 fn a_slot_is_used_again_when_both_ends_are_done_with_it() {
     let mut bench = Bench::new();
@@ -313,6 +325,7 @@ fn when_a_trunk_is_gone_its_clients_try_again_and_the_others_stay() {
     bench.arrive(id(2), 4091, 0, "");
     let online = [frame(Verb::Authed, 1, 0, b""), frame(Verb::Accepted, 1, 9, b"")].concat();
     bench.relay(TRUNKS[0], label::HEARD, &online);
+    assert_eq!(bench.told(id(1)), [Parcel::bare(label::ONLINE)]);
     bench.said(id(1));
     bench.relay(TRUNKS[0], label::DOWN, &[]);
     assert_eq!(bench.told(id(1)), dismissed());
@@ -536,6 +549,28 @@ fn a_client_waits_for_its_slot_and_then_writes_under_it() {
     };
     let theirs: Vec<u16> = frames(&parcel.bytes).iter().map(|said| said.1).collect();
     assert_eq!((parcel.label, theirs), (label::SAID, vec![0x0102, 0x0102]));
+}
+
+/// A front-end kept 64 KiB of a frame for each client that had said HELLO and nothing else.
+#[test]
+fn frames_are_short_until_the_login_is_over() {
+    let long = (codec::FRAME_BYTES_BEFORE_LOGIN + 1).to_le_bytes();
+    for online in [false, true] {
+        let (mut session, mut outbox, mut actions) = client();
+        let input = [&PREFACE[..], &hello_of("juliet@example.com")].concat();
+        call(&mut outbox, &mut actions, |cx| session.on_input(&input, cx));
+        let mut told = admitted(3);
+        told.extend(online.then(|| Parcel::bare(label::ONLINE)));
+        for parcel in told {
+            call(&mut outbox, &mut actions, |cx| {
+                session.on_event(Event::Relayed(parcel), cx)
+            });
+        }
+        actions.clear();
+        let consumed = call(&mut outbox, &mut actions, |cx| session.on_input(&long, cx));
+        let ended = actions.iter().any(|action| matches!(action, Action::Close));
+        assert_eq!((ended, consumed), (!online, if online { 0 } else { 4 }));
+    }
 }
 
 #[test]

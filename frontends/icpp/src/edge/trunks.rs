@@ -219,6 +219,7 @@ impl EdgeFront {
         }
         self.forget(row.session);
         self.config.figures.back_end_lost.fetch_add(1, Relaxed);
+        self.config.figures.faults.count(Code::BackEndLost);
         parting_words(row.session, Code::BackEndLost, row.online.then_some(row.ack), host);
         host.tell(row.session, Parcel::bare(label::DISMISSED));
     }

@@ -20,10 +20,10 @@ use crate::parts;
 use crate::queries;
 
 use super::Flow;
-use super::established::{Established, is_request};
+use super::established::Established;
 use super::inbound::Run;
 use super::rooms;
-use super::write::Place;
+use super::write::{Place, is_request};
 
 /// Where the address of a PRESENCE begins in its frame.
 const PRESENCE_ADDRESS: usize = HEADER_BYTES + 8;

@@ -20,7 +20,7 @@ use super::deferred::Deferred;
 use super::inbound::{self, Run};
 use super::lifecycle::Returning;
 use super::unacked::{Inbound, Outbound};
-use super::write::Place;
+use super::write::{Place, is_answer, is_request};
 use super::{contacts, outbound, rooms};
 
 /// How long an acknowledgement that nobody waits for may wait for another frame, in milliseconds.
@@ -155,16 +155,13 @@ impl Established {
         }
         let verb = match frame.verb() {
             Ok(Some(verb)) => verb,
-            Ok(None) if frame.header.flags.has(Flags::REQ) => {
+            Ok(None) => {
                 let ack = self.ack();
-                place.refuse_by(cx.outbox, frame.header.id, ack, Code::UnsupportedVerb);
-                return Flow::Next;
+                return place.unknown(frame, ack, cx.outbox);
             }
-            Ok(None) => return Flow::Next,
             Err(fault) => return fault.into(),
         };
-        if frame.header.flags.has(Flags::RESP) || frame.header.flags.has(Flags::ERR) {
-            // Version 1 of the server asks nothing of clients.
+        if is_answer(frame) {
             return Flow::Fail(Code::UnexpectedVerb);
         }
         match verb {
@@ -172,7 +169,10 @@ impl Established {
                 inbound::message(self, verb, frame, config, run, cx)
             }
             Verb::Accepted => empty(frame),
-            Verb::Ping => self.pong(frame, place, cx),
+            Verb::Ping => {
+                let ack = self.ack();
+                place.pong(frame, ack, cx.outbox)
+            }
             Verb::Presence => contacts::presence(self, frame, run, cx),
             Verb::Subscribe | Verb::Unsubscribe | Verb::Approve | Verb::Deny => {
                 contacts::subscription(self, verb, frame, config, cx)
@@ -210,19 +210,6 @@ impl Established {
             cx.actions.push(Action::Hold(false));
         }
         Ok(())
-    }
-
-    fn pong(&mut self, frame: &Frame<'_>, place: Place, cx: &mut Context<'_>) -> Flow {
-        if !is_request(frame) || !frame.body.is_empty() {
-            return Flow::Fail(Code::Malformed);
-        }
-        let ack = self.ack();
-        write_frame(
-            cx.outbox,
-            place.answer(Verb::Pong, Flags::NONE, frame.header.id, ack),
-            |_| {},
-        );
-        Flow::Next
     }
 
     /// The client says what it has of what waited, and asks for the rest.
@@ -312,11 +299,6 @@ impl Established {
         self.said_ack = ack;
         write_frame(cx.outbox, place.push(Verb::Accepted, ack), |_| {});
     }
-}
-
-/// Whether a frame asks something.
-pub(super) fn is_request(frame: &Frame<'_>) -> bool {
-    frame.header.flags.has(Flags::REQ) && frame.header.id != 0
 }
 
 fn empty(frame: &Frame<'_>) -> Flow {

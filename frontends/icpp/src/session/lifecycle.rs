@@ -188,6 +188,7 @@ impl IcppSession {
             && !established.flags.away
         {
             let ack = established.ack();
+            self.config.figures.faults.count(Code::Replaced);
             let refusal = Refusal::fatal(Code::Replaced);
             write_frame(cx.outbox, place.push(Verb::Bye, ack), |out| refusal.write(out));
         }
@@ -234,6 +235,7 @@ impl IcppSession {
     /// Ends the connection, and says why.
     fn fail(&mut self, code: Code, cx: &mut Context<'_>) {
         let place = self.place();
+        self.config.figures.faults.count(code);
         let temporary = matches!(
             code,
             Code::Throttled | Code::Shutdown | Code::Internal | Code::IdleTimeout
@@ -402,10 +404,11 @@ impl Established {
     }
 
     /// Nobody has been heard for too long. A phone that has lost its network is silent, too: its session waits for it.
-    fn give_up(&mut self, place: Place, cx: &mut Context<'_>) -> Flow {
+    fn give_up(&mut self, config: &IcppConfig, place: Place, cx: &mut Context<'_>) -> Flow {
         if self.token.is_none() || self.flags.draining {
             return Flow::Fail(Code::IdleTimeout);
         }
+        config.figures.faults.count(Code::IdleTimeout);
         let ack = self.ack();
         let refusal = Refusal {
             temporary: true,
@@ -459,7 +462,7 @@ impl Established {
             cx.actions.push(Action::Continue);
         }
         if cx.now.ms >= self.silent_until(config) {
-            return self.give_up(place, cx);
+            return self.give_up(config, place, cx);
         }
         self.arm(config, cx);
         Flow::Next

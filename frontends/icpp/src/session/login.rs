@@ -24,8 +24,7 @@ use crate::config::IcppConfig;
 use crate::ticket::{Fingerprint, Refused, Right};
 
 use super::Flow;
-use super::established::is_request;
-use super::write::Place;
+use super::write::{Place, is_answer, is_request};
 
 /// A client that is to prove who it is.
 pub(super) struct Login {
@@ -38,6 +37,8 @@ pub(super) struct Login {
     private: bool,
     pub(super) deadline_ms: u64,
     failures: u8,
+    /// Frames since HELLO.
+    frames: u16,
     /// Of the AUTH that is being answered.
     pub(super) request: u32,
     step: Step,
@@ -99,6 +100,7 @@ impl Login {
             private,
             deadline_ms,
             failures: 0,
+            frames: 0,
             request: 0,
             step: Step::Choice,
             last_word: None,
@@ -118,28 +120,19 @@ impl Login {
         place: Place,
         cx: &mut Context<'_>,
     ) -> Flow {
+        self.frames += 1;
+        if self.frames > config.limits.login_frames {
+            return Flow::Fail(Code::Throttled);
+        }
         match frame.verb() {
             Err(fault) => return fault.into(),
-            Ok(Some(Verb::Auth)) => {}
-            Ok(Some(Verb::Bye)) => return Flow::Finish,
-            Ok(Some(Verb::Ping)) if is_request(frame) && frame.body.is_empty() => {
-                write_frame(
-                    cx.outbox,
-                    place.answer(Verb::Pong, Flags::NONE, frame.header.id, 0),
-                    |_| {},
-                );
-                return Flow::Next;
-            }
-            Ok(Some(Verb::Ping)) => return Flow::Fail(Code::Malformed),
+            Ok(None) => return place.unknown(frame, 0, cx.outbox),
+            Ok(Some(_)) if is_answer(frame) => return Flow::Fail(Code::UnexpectedVerb),
+            Ok(Some(Verb::Auth)) if is_request(frame) => {}
+            Ok(Some(Verb::Bye)) if frame.body.is_empty() => return Flow::Finish,
+            Ok(Some(Verb::Ping)) => return place.pong(frame, 0, cx.outbox),
+            Ok(Some(Verb::Auth | Verb::Bye)) => return Flow::Fail(Code::Malformed),
             Ok(Some(_)) => return Flow::Fail(Code::UnexpectedVerb),
-            Ok(None) if is_request(frame) => {
-                place.refuse_by(cx.outbox, frame.header.id, 0, Code::UnsupportedVerb);
-                return Flow::Next;
-            }
-            Ok(None) => return Flow::Next,
-        }
-        if !is_request(frame) {
-            return Flow::Fail(Code::Malformed);
         }
         self.request = frame.header.id;
         let auth = match Auth::read(frame.body) {
@@ -316,6 +309,7 @@ impl Login {
             Step::Homing(Some(Right { key, expires_ms })) => {
                 self.step = Step::Spending;
                 cx.actions.push(Action::Spend {
+                    account: self.account.clone(),
                     key,
                     until_unix_ms: expires_ms,
                 });

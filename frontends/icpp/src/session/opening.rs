@@ -34,7 +34,8 @@ pub(super) fn on_frame(
     }
     let hello = Hello::read(frame.body)?;
     if hello.trunk.is_some() {
-        return Err(Flow::Fail(Code::Unsupported));
+        // Trunks have listeners of their own.
+        return Err(Flow::Fail(Code::UnexpectedVerb));
     }
     if hello.hops > config.limits.hops {
         config.figures.loops.fetch_add(1, Relaxed);

@@ -174,7 +174,7 @@ impl Established {
         }
         if self.flags.background || self.flags.away || self.flags.returning {
             let deferred = self.deferred.get_or_insert_default();
-            return deferred.keep(&envelope.from, presence, config.limits.deferred_presences);
+            return deferred.keep(&envelope.from, presence, &config.limits);
         }
         let ack = self.ack();
         write_frame(cx.outbox, place.push(Verb::Presences, ack), |out| presence.write(out));

@@ -19,10 +19,10 @@ use crate::config::IcppConfig;
 use crate::rooms;
 
 use super::Flow;
-use super::established::{Established, is_request};
+use super::established::Established;
 use super::inbound::Run;
 use super::outbound::{CONDITIONS, clip};
-use super::write::Place;
+use super::write::{Place, is_request};
 
 /// CREATE, JOIN, LEAVE, SHOW, INVITE, DECLINE or VOICE: safe when the room has answered it.
 pub(super) fn push(

@@ -1,6 +1,8 @@
 //! Writing frames of the server's own.
 
-use crate::codec::{Code, Flags, Header, Refusal, Verb, write_frame};
+use crate::codec::{Code, Flags, Frame, Header, Refusal, Verb, write_frame};
+
+use super::Flow;
 
 /// Where a session's frames go: what each header says beside its verb.
 #[derive(Debug, Clone, Copy)]
@@ -39,4 +41,31 @@ impl Place {
     pub(super) fn refuse_by(self, out: &mut Vec<u8>, id: u32, ack: u32, code: Code) {
         self.refuse(out, id, ack, &Refusal::new(code));
     }
+
+    /// PING: a request of nothing but a header.
+    pub(super) fn pong(self, frame: &Frame<'_>, ack: u32, out: &mut Vec<u8>) -> Flow {
+        if !is_request(frame) || !frame.body.is_empty() {
+            return Flow::Fail(Code::Malformed);
+        }
+        write_frame(out, self.answer(Verb::Pong, Flags::NONE, frame.header.id, ack), |_| {});
+        Flow::Next
+    }
+
+    /// A verb of a version to come (SPEC.md section 3): a push is ignored, a request refused.
+    pub(super) fn unknown(self, frame: &Frame<'_>, ack: u32, out: &mut Vec<u8>) -> Flow {
+        if is_request(frame) {
+            self.refuse_by(out, frame.header.id, ack, Code::UnsupportedVerb);
+        }
+        Flow::Next
+    }
+}
+
+/// Whether a frame asks something.
+pub(super) fn is_request(frame: &Frame<'_>) -> bool {
+    frame.header.flags.has(Flags::REQ) && frame.header.id != 0
+}
+
+/// Whether a frame answers something. Version 1 of the server asks nothing of clients.
+pub(super) fn is_answer(frame: &Frame<'_>) -> bool {
+    frame.header.flags.has(Flags::RESP) || frame.header.flags.has(Flags::ERR)
 }

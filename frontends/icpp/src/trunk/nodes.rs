@@ -58,7 +58,7 @@ impl Known {
     #[must_use]
     pub fn of(node: &Node<'_>) -> Known {
         Known {
-            urls: node.urls.get(..URLS_BYTES_MAX).unwrap_or(node.urls).to_owned(),
+            urls: bounded(node.urls).to_owned(),
             sessions: node.sessions,
             cpu_permille: node.cpu_permille,
             weight: node.weight,
@@ -160,6 +160,18 @@ impl Drop for Joined {
     }
 }
 
+/// Whole URLs, as many as there may be.
+fn bounded(urls: &str) -> &str {
+    if urls.len() <= URLS_BYTES_MAX {
+        return urls;
+    }
+    let mut end = URLS_BYTES_MAX;
+    while !urls.is_char_boundary(end) {
+        end -= 1;
+    }
+    urls[..end].rsplit_once(' ').map_or("", |(whole, _)| whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +212,17 @@ mod tests {
         drop(nodes.join("fe1").unwrap());
         let _back = nodes.join("fe1").unwrap();
         assert_eq!(written(&nodes, GONE_MS * 2), [("fe1".to_owned(), 0, Node::SERVING)]);
+    }
+
+    /// A list whose bound fell into a character was kept as long as it was, and any other was cut in the middle of a URL.
+    #[test]
+    fn of_a_long_list_of_urls_whole_ones_are_kept() {
+        let long = format!("icpp://one:5299 icpp://{}", "\u{e9}".repeat(URLS_BYTES_MAX));
+        assert_eq!(bounded(&long), "icpp://one:5299");
+        let next = format!("{}x", "a ".repeat(URLS_BYTES_MAX));
+        assert_eq!(bounded(&next).len(), URLS_BYTES_MAX - 1);
+        assert_eq!(bounded("icpp://one:5299 ws://two/"), "icpp://one:5299 ws://two/");
+        assert_eq!(bounded(&"x".repeat(URLS_BYTES_MAX + 1)), "");
     }
 
     #[test]

@@ -290,6 +290,7 @@ impl TrunkSession {
     }
 
     fn fail(&mut self, code: Code, cx: &mut Context<'_>) {
+        self.config.figures.faults.count(code);
         tracing::warn!(code = code.name(), "a trunk ends");
         write_frame(cx.outbox, push(Verb::Error, 0), |out| Refusal::fatal(code).write(out));
         self.end(cx);

@@ -208,8 +208,8 @@ impl Bosh {
             && let Some((since_ms, for_ms)) = self.alone
             && now_ms >= since_ms + for_ms
         {
-            self.ended = Some(Condition::None);
-            out.push(Output::Close);
+            // With an answer for what came before its time and never had it.
+            self.end(Condition::None, out);
         }
     }
 
