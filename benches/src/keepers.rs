@@ -153,6 +153,7 @@ impl Keepers {
             JournalRequest::History { token, .. } => JournalReply::Page {
                 token,
                 records: Vec::new(),
+                hidden: Vec::new(),
                 complete: true,
                 edge: 0,
             },

@@ -65,6 +65,8 @@ pub struct Limits {
     pub room_avatar_bytes: usize,
     /// Invitations by one message.
     pub room_invitations: usize,
+    /// Invitations of a room whose refusal still finds an inviter who has left.
+    pub room_invitations_open: usize,
     /// Changes of affiliations and roles by one query.
     pub room_changes: usize,
     /// Deliveries that one account may cause in the rooms of one shard in a second...
@@ -117,6 +119,7 @@ impl Limits {
         room_text_bytes: 2_048,
         room_avatar_bytes: 96 * 1024,
         room_invitations: 16,
+        room_invitations_open: 64,
         room_changes: 256,
         room_deliveries_per_second: 100_000,
         room_deliveries_burst: 500_000,

@@ -36,12 +36,33 @@ pub struct Neutral<'a> {
     pub replaces: Option<Cow<'a, str>>,
     /// The sender takes his message of this identifier back (XEP-0424).
     pub retracts: Option<Cow<'a, str>>,
+    /// A room takes somebody's message back, in the name of the occupant with this nickname (XEP-0425); the text says why.
+    pub moderator: Option<Cow<'a, str>>,
+    /// An invitation into a room, or the refusal of one.
+    pub invitation: Option<Invitation<'a>>,
     /// What a presence shows.
     pub show: Option<Show>,
     /// The same in words.
     pub status: Option<Cow<'a, str>>,
     /// Priority of a presence.
     pub priority: i8,
+}
+
+/// An invitation into a room (XEP-0045 section 7.8.2, XEP-0249), or the word that one is declined.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invitation<'a> {
+    /// It is declined, which its inviter is told.
+    pub declined: bool,
+    /// The room's address.
+    pub room: Cow<'a, str>,
+    /// Who invites, or declines.
+    pub by: Option<Cow<'a, str>>,
+    /// Why.
+    pub reason: Option<Cow<'a, str>>,
+    /// What it takes to enter.
+    pub password: Option<Cow<'a, str>>,
+    /// The conversation that goes on there (XEP-0045 section 7.9); empty if it has no name.
+    pub continues: Option<Cow<'a, str>>,
 }
 
 macro_rules! numbered {
@@ -112,6 +133,14 @@ const RETRACTS: u8 = 9;
 const SHOW: u8 = 10;
 const STATUS: u8 = 11;
 const PRIORITY: u8 = 12;
+/// An invitation's room; the fields of the invitation follow it.
+const INVITATION_ROOM: u8 = 13;
+const INVITATION_BY: u8 = 14;
+const INVITATION_REASON: u8 = 15;
+const INVITATION_PASSWORD: u8 = 16;
+const INVITATION_CONTINUES: u8 = 17;
+const INVITATION_DECLINED: u8 = 18;
+const MODERATOR: u8 = 19;
 
 /// Bytes of a field without its value.
 const FIELD_BYTES: usize = 5;
@@ -126,6 +155,7 @@ impl<'a> Neutral<'a> {
             && self.receipt.is_none()
             && self.replaces.is_none()
             && self.retracts.is_none()
+            && self.invitation.is_none()
     }
 
     /// As the content of an envelope.
@@ -138,12 +168,16 @@ impl<'a> Neutral<'a> {
             (REPLACES, &self.replaces),
             (RETRACTS, &self.retracts),
             (STATUS, &self.status),
+            (MODERATOR, &self.moderator),
         ];
         let mut body = Vec::with_capacity(64);
         for (tag, text) in texts {
             if let Some(text) = text {
                 field(&mut body, tag, text.as_bytes());
             }
+        }
+        if let Some(invitation) = &self.invitation {
+            invitation.pack(&mut body);
         }
         if let Some((receipt, id)) = &self.receipt {
             let tag = match receipt {
@@ -196,7 +230,49 @@ impl<'a> Neutral<'a> {
             RETRACTS => self.retracts = text(),
             SHOW => self.show = Show::of(value),
             STATUS => self.status = text(),
+            MODERATOR => self.moderator = text(),
             PRIORITY => self.priority = value.first().map_or(0, |priority| *priority as i8),
+            INVITATION_ROOM => {
+                self.invitation = text().map(|room| Invitation {
+                    room,
+                    ..Invitation::default()
+                });
+            }
+            _ => {
+                if let Some(invitation) = &mut self.invitation {
+                    invitation.take(tag, text());
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Invitation<'a> {
+    fn pack(&self, body: &mut Vec<u8>) {
+        field(body, INVITATION_ROOM, self.room.as_bytes());
+        let texts = [
+            (INVITATION_BY, &self.by),
+            (INVITATION_REASON, &self.reason),
+            (INVITATION_PASSWORD, &self.password),
+            (INVITATION_CONTINUES, &self.continues),
+        ];
+        for (tag, text) in texts {
+            if let Some(text) = text {
+                field(body, tag, text.as_bytes());
+            }
+        }
+        if self.declined {
+            field(body, INVITATION_DECLINED, &[]);
+        }
+    }
+
+    fn take(&mut self, tag: u8, text: Option<Cow<'a, str>>) {
+        match tag {
+            INVITATION_BY => self.by = text,
+            INVITATION_REASON => self.reason = text,
+            INVITATION_PASSWORD => self.password = text,
+            INVITATION_CONTINUES => self.continues = text,
+            INVITATION_DECLINED => self.declined = true,
             _ => {}
         }
     }
@@ -233,6 +309,15 @@ mod tests {
             receipt: Some((Receipt::Displayed, "m1".into())),
             replaces: Some("m0".into()),
             retracts: Some("m<2".into()),
+            moderator: Some("witch".into()),
+            invitation: Some(Invitation {
+                declined: true,
+                room: "garden@rooms.lit".into(),
+                by: Some("romeo@m.lit".into()),
+                reason: Some("a mask".into()),
+                password: Some("rose".into()),
+                continues: Some("".into()),
+            }),
             show: Some(Show::DoNotDisturb),
             status: Some(String::new().into()),
             priority: -7,

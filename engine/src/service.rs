@@ -304,6 +304,21 @@ pub struct RoomSaid {
     pub occupant_id: String,
     /// The real address of who wrote it, where everybody may see it.
     pub real: Option<Jid>,
+    /// It is hidden, and says nothing any more: what hid it.
+    pub retracted: Option<Retracted>,
+}
+
+/// What is to be told of a message that was taken back (XEP-0424), or hidden by a moderator (XEP-0425).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retracted {
+    /// The identifier of the message that did it.
+    pub id: Bytes,
+    /// When, in Unix milliseconds.
+    pub unix_ms: u64,
+    /// The moderator: its nickname and occupant id. `None`: it was its writer.
+    pub by: Option<(String, String)>,
+    /// Why; may be empty.
+    pub reason: String,
 }
 
 /// A page of a room's archive.

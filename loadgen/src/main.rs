@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::io::Write;
 use std::process::ExitCode;
 
 mod accounts;
@@ -121,7 +122,8 @@ fn print_or(text: anyhow::Result<String>) -> ExitCode {
 
 fn print(text: &str) -> ExitCode {
     if !text.is_empty() {
-        println!("{}", text.trim_end());
+        // Whoever reads may have seen enough (`| head`); what the run came to does not depend on it.
+        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
     }
     ExitCode::SUCCESS
 }

@@ -107,7 +107,7 @@ pub enum JournalRequest {
         /// Whose.
         user: UserKey,
     },
-    /// One record of a user's history is to be read by nobody any more (XEP-0425). Answered by `Committed`, whether there is
+    /// One record of a user's history is in its pages no more, but beside them (XEP-0425). Answered by `Committed`, whether there is
     /// such a record or not, or by `Failed` when too many are hidden already. If it is pending, it stays so.
     Redact {
         /// Echoed in the reply.
@@ -158,6 +158,9 @@ pub enum JournalReply {
         token: Token,
         /// Oldest first, whatever the direction.
         records: Vec<Record>,
+        /// What else was looked at, and is hidden (`Redact`), oldest first: for who says that something stood there. Nobody is to be shown
+        /// what they say.
+        hidden: Vec<Record>,
         /// Nothing of the span lies beyond this page.
         complete: bool,
         /// The last record that was looked at, in the direction asked for, be it in the page or hidden: the next page begins

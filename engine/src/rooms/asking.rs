@@ -5,6 +5,7 @@
 use super::room::{Asker, How, Unsaved};
 use super::{Affiliate, Affiliated, Affiliation, Role, Room, RoomAnswer, RoomQuery, Stage};
 use crate::envelope::Condition;
+use crate::neutral::Neutral;
 
 impl Room {
     pub(super) fn query(&mut self, asker: Asker<'_>, query: RoomQuery, stage: &mut dyn Stage) -> Result<(), Condition> {
@@ -190,9 +191,16 @@ impl Room {
             return Err(Condition::Forbidden);
         }
         Room::fits(reason, stage.limits())?;
-        stage.hide(self, record, None);
+        let word = Neutral {
+            retracts: Some(record.to_string().into()),
+            moderator: Some(occupant.nick().into()),
+            text: Some(reason.into()).filter(|_| !reason.is_empty()),
+            ..Neutral::default()
+        };
+        let kept = stage.moderate(self, record, &occupant.real, &word)?;
         let notice = super::Notice::Moderated {
             record,
+            kept,
             room: &self.address,
             by: (occupant.nick(), &occupant.occupant_id),
             stamp_ms: None,
@@ -201,7 +209,9 @@ impl Room {
         let head = super::Head {
             from: &self.address,
             kind: crate::envelope::Kind::Message(crate::envelope::MessageKind::Groupchat),
-            id: &bytes::Bytes::new(),
+            id: &kept
+                .map(|kept| bytes::Bytes::copy_from_slice(&kept.text()))
+                .unwrap_or_default(),
         };
         stage.tell(self, super::Audience::All, &[], head, &notice);
         stage.answer(RoomAnswer::Done);

@@ -20,6 +20,7 @@ mod asking;
 mod changing;
 mod config;
 mod entering;
+mod invited;
 mod notice;
 mod occupants;
 mod request;

@@ -160,6 +160,8 @@ pub enum Notice<'a> {
     Moderated {
         /// Which.
         record: StableId,
+        /// The identity of this word itself in the room's archive; `None` if it is not kept.
+        kept: Option<StableId>,
         /// The room.
         room: &'a Jid,
         /// The occupant who did it: its nickname and occupant id.

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::affiliations::Affiliations;
+use super::invited::Invited;
 use super::occupants::{Occupants, Place};
 use super::stage::{Audience, Head, Seat, Stage};
 use super::{Affiliation, Notice, OccupantView, Role, RoomConfig, RoomInfo, RoomQuery, RoomRequest, Status};
@@ -53,6 +54,7 @@ pub struct Room {
     pub(super) avatar_hash: Option<Box<str>>,
     pub(super) affiliations: Affiliations,
     pub(super) occupants: Occupants,
+    pub(super) invited: Invited,
     /// Just made: waits for its owner to say how it is run (XEP-0045 section 10.1).
     pub(super) locked: bool,
     /// Made by the installation's configuration: nobody ends it.
@@ -86,6 +88,7 @@ impl Room {
             avatar_hash: None,
             affiliations: Affiliations::default(),
             occupants: Occupants::default(),
+            invited: Invited::default(),
             locked: false,
             system: false,
             stored: false,

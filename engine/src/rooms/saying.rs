@@ -1,7 +1,7 @@
 //! What occupants say: to all, to one, the subject, invitations, a wish for a voice, queries of one to another.
 //!
 //! Invariant: whoever speaks through a room is in it; the only exception is who declines an invitation, and reaches nobody but those in
-//! the room.
+//! the room, and who has invited him.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use super::room::{Asker, How, Subject, Unsaved};
 use super::{
     Affiliated, Affiliation, Audience, Head, Invitation, Notice, Place, Role, Room, RoomAnswer, Stage, VoiceRequest,
 };
-use crate::envelope::{Condition, Kind, MessageKind, QueryKind};
+use crate::envelope::{Condition, Hints, Kind, MessageKind, QueryKind};
 use crate::stable::StableId;
 
 impl Room {
@@ -27,9 +27,14 @@ impl Room {
         }
         let envelope = asker.envelope;
         if let Some(record) = retracts {
-            stage.hide(self, record, Some(&occupant.real));
+            stage.hide(self, record, &occupant.real);
         }
-        let record = stage.keep(self, &occupant.here, &occupant.real);
+        // What somebody is doing, and what is not to be kept, is for those who are in.
+        let passes = envelope.hints.has(Hints::DEFER) || envelope.hints.has(Hints::TRANSIENT);
+        let record = match passes {
+            true => None,
+            false => stage.keep(self, &occupant.here, &occupant.real),
+        };
         let notice = Notice::Said {
             content: &envelope.content,
             occupant_id: &occupant.occupant_id,
@@ -174,11 +179,13 @@ impl Room {
                 continues: invitation.continues.as_deref(),
             };
             stage.write_to(self, &invitation.to.to_bare(), &notice);
+            let max = stage.limits().room_invitations_open;
+            self.invited.note(&invitation.to, &by, max);
         }
         Ok(())
     }
 
-    /// To who has invited, as long as it is in: a room is nobody's way to strangers.
+    /// To who has invited: as long as he is in, or if this invitation is remembered. A room is nobody's way to strangers.
     pub(super) fn decline(
         &mut self,
         asker: Asker<'_>,
@@ -190,7 +197,8 @@ impl Room {
             return Err(Condition::Forbidden);
         }
         let inviters = self.occupants.of(&refusal.to);
-        if inviters.is_empty() {
+        let was_invited = self.invited.take(&asker.envelope.from, &refusal.to);
+        if inviters.is_empty() && !was_invited {
             return Err(Condition::ItemNotFound);
         }
         let by = asker.envelope.from.to_bare();
@@ -198,6 +206,10 @@ impl Room {
             by: &by,
             reason: &refusal.reason,
         };
+        if inviters.is_empty() {
+            stage.write_to(self, &refusal.to.to_bare(), &notice);
+            return Ok(());
+        }
         let head = Head {
             from: &self.address,
             kind: Kind::Message(MessageKind::Normal),

@@ -8,6 +8,7 @@ use super::{Notice, Place, Room, RoomAnswer};
 use crate::envelope::{Codec, Condition, Kind};
 use crate::jid::Jid;
 use crate::limits::Limits;
+use crate::neutral::Neutral;
 use crate::session::Now;
 use crate::shard::SessionId;
 use crate::stable::StableId;
@@ -85,8 +86,21 @@ pub trait Stage {
     /// Keeps the message under way, said by an account under a nickname (`room/nick`). Its identity, if there is an archive.
     fn keep(&mut self, room: &Room, from: &Jid, by: &Jid) -> Option<StableId>;
 
-    /// What was kept is hidden from now on; with an author, only if it is by this account.
-    fn hide(&mut self, room: &Room, record: StableId, by: Option<&Jid>);
+    /// What was kept is hidden from now on, if it is by this account.
+    fn hide(&mut self, room: &Room, record: StableId, by: &Jid);
+
+    /// Hides what was kept, whoever has said it, and keeps the room's word that this account did; the identity of that, if it is kept.
+    /// What is told and answered leaves when both is done. If there is no such message, that is the answer instead.
+    ///
+    /// # Errors
+    /// Nothing is kept here.
+    fn moderate(
+        &mut self,
+        room: &Room,
+        record: StableId,
+        by: &Jid,
+        word: &Neutral<'_>,
+    ) -> Result<Option<StableId>, Condition>;
 
     /// Shows an occupant what was said lately, as far as it wishes.
     fn recall(&mut self, room: &Room, to: Place, wish: &super::HistoryWish);

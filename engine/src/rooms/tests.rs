@@ -12,6 +12,7 @@ use crate::envelope::{Codec, Condition, Envelope, Kind, MessageKind, PresenceKin
 use crate::guard::Bucket;
 use crate::jid::Jid;
 use crate::limits::Limits;
+use crate::neutral::Neutral;
 use crate::session::Now;
 use crate::shard::SessionId;
 use crate::stable::StableId;
@@ -149,8 +150,20 @@ impl Stage for Log {
         room.config().archived.then(|| stable(self.kept))
     }
 
-    fn hide(&mut self, _room: &Room, record: StableId, by: Option<&Jid>) {
-        self.hidden.push((record, by.map(Jid::to_bare)));
+    fn hide(&mut self, _room: &Room, record: StableId, by: &Jid) {
+        self.hidden.push((record, Some(by.to_bare())));
+    }
+
+    fn moderate(
+        &mut self,
+        room: &Room,
+        record: StableId,
+        _by: &Jid,
+        _word: &Neutral<'_>,
+    ) -> Result<Option<StableId>, Condition> {
+        self.hidden.push((record, None));
+        self.kept += 1;
+        Ok(room.config().archived.then(|| stable(self.kept)))
     }
 
     fn recall(&mut self, _room: &Room, _to: Place, _wish: &HistoryWish) {}
@@ -388,6 +401,51 @@ fn invitations_do_not_amplify() {
         sent += u32::from(asks(&mut room, &mut log, "member", "", RoomRequest::Invite(two)).is_ok());
     }
     assert_eq!(sent, 10);
+}
+
+/// A refusal finds who has invited, in the room or out of it, once; nobody else is reached by one.
+#[test]
+fn an_invitation_is_declined_to_its_inviter_alone() {
+    let (mut room, mut log) = court();
+    let named = |name: &str| Invitation {
+        to: session(name),
+        reason: String::new(),
+        continues: None,
+    };
+    let decline = |room: &mut Room, log: &mut Log, to: &str| {
+        log.written.clear();
+        let asked = asks(room, log, "lady", "", RoomRequest::Decline(named(to)));
+        (asked, log.written.clone())
+    };
+    let invite = |room: &mut Room, log: &mut Log, who: &str| {
+        asks(room, log, who, "", RoomRequest::Invite(vec![named("lady")])).unwrap();
+    };
+    invite(&mut room, &mut log, "member");
+    assert_eq!(
+        decline(&mut room, &mut log, "member"),
+        (Ok(()), vec![]),
+        "he is told in the room"
+    );
+    assert!(
+        log.told.iter().any(|told| told.starts_with("member<-room: ")),
+        "{:?}",
+        log.told
+    );
+    invite(&mut room, &mut log, "member");
+    asks(&mut room, &mut log, "member", "", RoomRequest::Leave).unwrap();
+    let member = session("member").to_bare();
+    assert_eq!(
+        decline(&mut room, &mut log, "member"),
+        (Ok(()), vec![member]),
+        "he is written to"
+    );
+    for to in ["member", "nobody"] {
+        assert_eq!(
+            decline(&mut room, &mut log, to),
+            (Err(Condition::ItemNotFound), vec![]),
+            "{to}"
+        );
+    }
 }
 
 #[test]

@@ -213,6 +213,7 @@ impl Shard {
                     records,
                     complete,
                     edge,
+                    ..
                 } => Ok(HistoryPage {
                     messages: shard.messages_of(&user, &records),
                     complete,

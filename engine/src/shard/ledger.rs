@@ -37,9 +37,10 @@ pub(super) enum Outcome {
     Rows(Vec<Vec<Row>>),
     /// A page of pending messages.
     Records(Vec<Record>, bool),
-    /// A page of history, oldest first; whether that is all, and where the next one begins.
+    /// A page of history, oldest first, and what is hidden in it; whether that is all, and where the next one begins.
     Page {
         records: Vec<Record>,
+        hidden: Vec<Record>,
         complete: bool,
         edge: RecordId,
     },
@@ -132,11 +133,13 @@ impl Shard {
             JournalReply::Page {
                 token,
                 records,
+                hidden,
                 complete,
                 edge,
             } => {
                 let page = Outcome::Page {
                     records,
+                    hidden,
                     complete,
                     edge,
                 };

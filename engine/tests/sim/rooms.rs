@@ -356,12 +356,22 @@ fn a_message_that_a_moderator_hides_is_shown_to_nobody_again() {
         assert_eq!(heard(world, juliet, &format!("hall#: moderated {first}")).len(), 1);
         world.type_in(juliet, "room #hall read");
         world.settle();
-        assert_eq!(heard(world, juliet, "read m2,m3").len(), 1, "{:?}", world.heard(juliet));
+        let read = |what: &str| format!("read m1 hidden by romeo,{what},moderation,retract={second}");
+        let all = read("m2,m3");
+        assert_eq!(heard(world, juliet, &all).len(), 1, "{:?}", world.heard(juliet));
         world.type_in(juliet, &format!("say #hall retract={second}"));
         world.settle();
         world.type_in(juliet, "room #hall read");
         world.settle();
-        assert_eq!(heard(world, juliet, "read m3").len(), 1, "{:?}", world.heard(juliet));
+        let rest = read("m3");
+        assert_eq!(heard(world, juliet, &rest).len(), 1, "{:?}", world.heard(juliet));
+        world.type_in(romeo, &format!("room #hall moderate {first}"));
+        world.settle();
+        assert_eq!(
+            heard(world, romeo, "refused hall# ItemNotFound").len(),
+            1,
+            "it is hidden already"
+        );
         let nurse = world.enter("nurse", "kitchen", false);
         join(world, nurse, "hall", "nurse");
         assert!(heard(world, nurse, &first).is_empty() && heard(world, nurse, &second).is_empty());

@@ -233,7 +233,15 @@ pub fn on_query(query: Envelope, host: &mut dyn Host) {
             let ids: Vec<_> = page
                 .messages
                 .iter()
-                .map(|said| String::from_utf8_lossy(&said.envelope.id).into_owned())
+                .map(|said| match (&said.retracted, said.envelope.from.is_bare()) {
+                    (_, true) => "moderation".to_owned(),
+                    (None, false) => String::from_utf8_lossy(&said.envelope.id).into_owned(),
+                    (Some(retracted), false) => {
+                        assert_eq!(said.envelope.content, Content::default());
+                        let by = retracted.by.as_ref().map_or("its writer", |(nick, _)| nick);
+                        format!("{} hidden by {by}", String::from_utf8_lossy(&said.envelope.id))
+                    }
+                })
                 .collect();
             assert!(page.messages.iter().all(|said| said.envelope.to == room));
             host.send(query.answer(line(format!("read {}", ids.join(",")))));

@@ -17,10 +17,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::codec::ext::{self, Exts};
 use crate::codec::message::{ROOM_BYTES, kind, note, receipt, tag};
-use crate::codec::rooms::{Body, tag as room_tag};
+use crate::codec::rooms::Body;
 use crate::codec::{FRAME_BYTES, MessageId, Verb, ulid};
 use crate::parts::Parts;
-use crate::rooms;
+use crate::rooms::{self, invitation};
 
 /// Longest text of another protocol that is told here, and longest subject or thread: a frame must hold them. What is cut ends in [`CUT`].
 const TEXT_BYTES_MAX: usize = (FRAME_BYTES - 2 * ROOM_BYTES) as usize;
@@ -84,21 +84,8 @@ fn of_rooms(verb: Verb, by_server: bool, envelope: &Envelope) -> Option<Envelope
     let body = Body::answer(&envelope.content.body).ok()?;
     match (envelope.kind, verb) {
         (Kind::Presence(_), _) => neutral(rooms::shown(&body).pack()),
-        // Those who have no words for it are told in plain ones.
-        (Kind::Message(_), Verb::Invite) if by_server => {
-            let by = body.text(room_tag::BY).unwrap_or_default();
-            let mut text = format!("{by} invites you to the room {}.", envelope.from.bare_str());
-            for (before, tag) in [(" ", room_tag::REASON), (" Its password: ", room_tag::PASSWORD)] {
-                if let Some(more) = body.text(tag) {
-                    text.push_str(before);
-                    text.push_str(more);
-                }
-            }
-            let said = Neutral {
-                text: Some(text.into()),
-                ..Neutral::default()
-            };
-            neutral(said.pack())
+        (Kind::Message(_), _) if by_server => {
+            invitation::to_neutral(verb, &envelope.from, &body).and_then(|said| neutral(said.pack()))
         }
         _ => None,
     }
@@ -198,12 +185,17 @@ pub(crate) fn from_neutral<'n>(envelope: &Envelope, said: Neutral<'n>, kind: u16
     if said.receipt_wanted {
         ext::write(&mut extensions, tag::RECEIPT_WANTED, &[]);
     }
+    let text = said.text.or_else(|| {
+        said.invitation
+            .as_ref()
+            .map(|one| invitation::in_plain_words(one).into())
+    });
     let (verb, reference) = match (&said.retracts, &said.replaces, &said.receipt) {
         (Some(id), _, _) => (Verb::Recall, Some((&*author, id))),
         (None, Some(id), _) => (Verb::Edit, Some((&*author, id))),
         // What has happened to a message of the addressee's.
         (None, None, Some((_, id))) => (Verb::Receipt, Some((envelope.to.bare_str().as_bytes(), id))),
-        _ if said.text.is_none() && said.subject.is_none() && said.activity.is_some() => (Verb::Note, None),
+        _ if text.is_none() && said.subject.is_none() && said.activity.is_some() => (Verb::Note, None),
         _ => (Verb::Deliver, None),
     };
     if let Some((author, text)) = reference {
@@ -226,7 +218,7 @@ pub(crate) fn from_neutral<'n>(envelope: &Envelope, said: Neutral<'n>, kind: u16
         kind,
         id,
         extensions,
-        payload: fitting(said.text.unwrap_or_default(), TEXT_BYTES_MAX),
+        payload: fitting(text.unwrap_or_default(), TEXT_BYTES_MAX),
     }
 }
 

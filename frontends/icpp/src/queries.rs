@@ -230,6 +230,9 @@ pub(crate) fn write_contacts<'i>(
         if *removed {
             flags |= contact_flag::REMOVED;
         }
+        if item.state.approved() {
+            flags |= contact_flag::APPROVED;
+        }
         (subscription(item), flags, item.jid.as_str(), &*item.name, &groups[..])
     });
     Roster::write(out, op, version, entries);

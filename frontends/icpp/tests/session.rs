@@ -506,6 +506,43 @@ fn in_the_background_presence_waits_and_typing_is_dropped() {
     assert_eq!((told.verb, told.body[0]), (Verb::Presences, 5));
 }
 
+/// Found between protocols: a phone that had changed its network was sent presence, and ended for a silence that its heartbeat allows.
+#[test]
+fn who_comes_back_is_in_the_background_if_he_was() {
+    let mut old = Client::established(Limits::DEFAULT);
+    old.push(Verb::State, &[1]);
+    old.event(Event::Lost);
+    let token = old.actions.iter().find_map(|action| match action {
+        Action::Detach { token, .. } => Some(token.clone()),
+        _ => None,
+    });
+    let shows = Neutral {
+        show: Some(Show::Away),
+        ..Neutral::default()
+    };
+    let shows = neutral(Kind::Presence(PresenceKind::Available), shows.pack());
+    old.deliver(&shows, Form::Plain, None);
+    let mut new = Client::connect(config(Limits::DEFAULT), 0);
+    new.send(&PREFACE);
+    new.hello(&Hello {
+        account: "romeo@montague.lit",
+        resume: token.as_deref(),
+        ..Hello::default()
+    });
+    new.plain();
+    new.event(Event::PasswordChecked(true));
+    new.event(Event::Homed);
+    new.told();
+    new.event(Event::Resumed {
+        old: old.session.take().unwrap(),
+        address: jid(ROMEO),
+    });
+    assert_eq!(new.told_one().verb, Verb::Resumed, "presence waits still");
+    new.pass(u64::from(Limits::DEFAULT.heartbeat_background_s) * 1000);
+    new.push(Verb::State, &[0]);
+    assert_eq!(new.told_one().verb, Verb::Presences);
+}
+
 #[test]
 fn silence_ends_a_connection_and_not_its_session() {
     let mut client = Client::established(Limits::DEFAULT);

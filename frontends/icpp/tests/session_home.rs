@@ -40,7 +40,10 @@ fn whoever_belongs_elsewhere_is_told_where_before_it_logs_in() {
     let (told, counted) = answer(at(3643, 3643, "two"), &romeo);
     let redirect = Redirect::read(&told[0].body).unwrap();
     assert_eq!((told.len(), told[0].verb, counted), (1, Verb::Redirect, 1));
-    assert_eq!((redirect.node, redirect.reason, redirect.ticket), ("two", Reason::Home, None));
+    assert_eq!(
+        (redirect.node, redirect.reason, redirect.ticket),
+        ("two", Reason::Home, None)
+    );
     assert!(redirect.urls().eq(["icpps://two.example:5300"]));
     let here = [
         at(0, 3642, "two"),

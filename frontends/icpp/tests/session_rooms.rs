@@ -170,6 +170,16 @@ fn what_is_asked_means_what_it_says() {
         query(Verb::Members, &[(tag::ROLE, &[3]), (tag::AFFILIATION, &[0])]),
         Err(Condition::BadRequest)
     );
+    let account = |text: &'static str| query(Verb::Members, &[(tag::ACCOUNT, text.as_bytes())]);
+    let own = asked(Verb::Members, &about(&[])).from.to_bare();
+    let own: &'static str = own.as_str().to_owned().leak();
+    assert_eq!(account(own), is(RoomQuery::GetRegistration));
+    assert_eq!(
+        account("somebody@c.lit"),
+        Err(Condition::Forbidden),
+        "his own nickname alone"
+    );
+    assert_eq!(account("@"), Err(Condition::JidMalformed));
     let operation = |number: u8| query(Verb::Configure, &[(tag::OP, &[number])]);
     assert_eq!(operation(op::GET), is(RoomQuery::GetConfig));
     assert_eq!(operation(op::SET), is(RoomQuery::SetConfig(Vec::new())));
@@ -477,6 +487,42 @@ fn a_refusal_says_of_what() {
     );
 }
 
+/// What XMPP has written reaches a client as a room's word, and its own user's other client as a copy of a message.
+#[test]
+fn an_invitation_of_another_protocol_is_an_invitation() {
+    let said = Neutral {
+        invitation: Some(crosspoint_engine::neutral::Invitation {
+            room: ROOM.into(),
+            by: Some("romeo@m.lit".into()),
+            reason: Some("a mask".into()),
+            ..Default::default()
+        }),
+        ..Neutral::default()
+    };
+    let written = |kind| {
+        let from = jid("romeo@m.lit/o");
+        Envelope {
+            content: said.pack(),
+            hints: Hints::STORE,
+            ..Envelope::neutral(from, jid("juliet@capulet.lit"), Kind::Message(kind))
+        }
+    };
+    let mut client = client();
+    client.deliver(&written(MessageKind::Normal), Form::Plain, Some(5 << 20 | 1));
+    let told = client.told_one();
+    let mut expected = about(&[]);
+    write_text(&mut expected, tag::BY, "romeo@m.lit");
+    write_text(&mut expected, tag::REASON, "a mask");
+    assert_eq!((told.verb, &told.body), (Verb::Invite, &expected));
+    client.deliver(&written(MessageKind::Chat), Form::CopySent, None);
+    let told = client.told_one();
+    let text = format!("romeo@m.lit invites you to the room {ROOM}. a mask");
+    assert_eq!((told.verb, told.message().payload), (Verb::Deliver, text.as_bytes()));
+    client.deliver(&written(MessageKind::Error), Form::Plain, None);
+    let told = client.told_one();
+    assert_eq!((told.verb, told.message().kind), (Verb::Deliver, kind::ERROR));
+}
+
 fn said(content: &Content, occupant_id: &str) -> Content {
     let notice = Notice::Said {
         content,
@@ -530,6 +576,47 @@ fn what_is_said_has_its_writer_and_its_record() {
     );
 }
 
+/// CHANGE of one's own nickname, and of what others have said.
+#[test]
+fn a_nickname_is_reserved_and_a_message_is_hidden() {
+    let change = |extensions: &[(u16, &[u8])]| means(&asked(Verb::Change, &about(extensions)));
+    let is = |query| Ok(RoomRequest::Query(query));
+    let (nick, record) = ((tag::NICK, &b"thane"[..]), (tag::RECORD, &b"5a1c0e7f93b2d846"[..]));
+    assert_eq!(change(&[nick]), is(RoomQuery::Register("thane".into())));
+    assert_eq!(change(&[(tag::NICK, b"")]), is(RoomQuery::Unregister));
+    let hides = |reason: &str| RoomQuery::Moderate {
+        record: StableId::parse("5a1c0e7f93b2d846").unwrap(),
+        reason: reason.into(),
+    };
+    assert_eq!(change(&[record]), is(hides("")));
+    assert_eq!(change(&[record, (tag::REASON, b"spam")]), is(hides("spam")));
+    assert_eq!(change(&[nick, record]), Err(Condition::BadRequest), "one at a time");
+    assert_eq!(change(&[(tag::RECORD, b"of no archive")]), Err(Condition::ItemNotFound));
+    let mut both = about(&[nick]);
+    Member {
+        affiliation: UNSAID,
+        role: 0,
+        address: "",
+        nick: "tybalt",
+        reason: "",
+    }
+    .write(&mut both);
+    assert_eq!(means(&asked(Verb::Change, &both)), Err(Condition::BadRequest));
+    let answered = |query: &RoomQuery, answer: &RoomAnswer<'_>| {
+        let content = (speech().answer)(query, answer).unwrap();
+        (content.head[0], content.body)
+    };
+    for query in [RoomQuery::Register("thane".into()), RoomQuery::Unregister, hides("")] {
+        assert_eq!(answered(&query, &RoomAnswer::Done), (Verb::Change as u8, Bytes::new()));
+    }
+    let mut told = Vec::new();
+    write_text(&mut told, tag::NICK, "thane");
+    for (nick, body) in [(Some("thane"), told), (None, Vec::new())] {
+        let answer = answered(&RoomQuery::GetRegistration, &RoomAnswer::Nick(nick));
+        assert_eq!(answer, (Verb::Members as u8, Bytes::from(body)));
+    }
+}
+
 #[test]
 fn another_protocol_is_told_what_it_has_words_for() {
     let join = pushed(
@@ -554,13 +641,11 @@ fn another_protocol_is_told_what_it_has_words_for() {
         ..Envelope::neutral(jid(ROOM), jid("juliet@c.lit"), Kind::Message(MessageKind::Normal))
     };
     let neutral = crosspoint_icpp::to_neutral(&envelope).unwrap();
-    let text = Neutral::read(&neutral.content.body).text.unwrap().into_owned();
-    assert!(
-        ["romeo@m.lit", ROOM, "a mask", "rose"]
-            .iter()
-            .all(|part| text.contains(part)),
-        "{text}"
-    );
+    let said = Neutral::read(&neutral.content.body).invitation.unwrap();
+    let parts = [Some(said.room), said.by, said.reason, said.password, said.continues];
+    let parts = parts.map(|part| part.map(|part| part.into_owned()));
+    let expected = [ROOM, "romeo@m.lit", "a mask", "rose"].map(|part| Some(part.to_owned()));
+    assert_eq!((&parts[..4], &parts[4]), (&expected[..], &None));
     let mut forged = pushed(Verb::Invite, &[(tag::TO, b"a@b"), (tag::BY, b"x@y")]);
     forged.to = jid("juliet@c.lit");
     assert!(

@@ -5,19 +5,22 @@
 //!   body, subject, thread        RFC 6121          received, displayed     XEP-0184, XEP-0333
 //!   composing, paused, ...       XEP-0085          replace                 XEP-0308
 //!   show, status, priority       RFC 6121          retract                 XEP-0424
+//!   invitations                  XEP-0045, XEP-0249
 //! ```
 //! Invariants:
-//! - Payloads that are not in this list do not cross; a body beside them, which is their fallback, does.
+//! - Payloads that are not in this list do not cross; a body beside them, which is their fallback, does. Of a link out of band (XEP-0066)
+//!   and of what is encrypted (XEP-0380) it is told in words if their sender has found none.
 //! - What is written here is well-formed whatever the texts hold: they are escaped.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Codec, Content, Envelope, Kind, MessageKind};
+use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, Kind, MessageKind};
 use crosspoint_engine::neutral::{Activity, Neutral, Receipt, Show};
 
 use crate::codec::tree::Element;
 use crate::codec::{Builder, CLIENT};
+use crate::rooms::{heard_invitation, write_invitation};
 use crate::stanza::{condition, kind};
 
 const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
@@ -26,6 +29,8 @@ const MARKERS: &str = "urn:xmpp:chat-markers:0";
 const CORRECTION: &str = "urn:xmpp:message-correct:0";
 const RETRACTION: &str = "urn:xmpp:message-retract:1";
 const FALLBACK: &str = "urn:xmpp:fallback:0";
+const OUT_OF_BAND: &str = "jabber:x:oob";
+const ENCRYPTION: &str = "urn:xmpp:eme:0";
 const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 
 /// What clients show that know no retraction (XEP-0424 section 3 wants one).
@@ -44,7 +49,11 @@ pub(crate) fn from_stanza(envelope: &Envelope) -> Option<Envelope> {
             error = error.or_else(|| reason(&stanza));
             message(&stanza)
         }
-        Kind::Message(_) => Some(message(&stanza)).filter(|said| !said.is_silent())?,
+        Kind::Message(_) => {
+            let mut said = message(&stanza);
+            said.invitation = heard_invitation(&stanza, &envelope.from);
+            Some(said).filter(|said| !said.is_silent())?
+        }
         Kind::Presence(_) => presence(&stanza),
         Kind::Query(_) => return None,
     };
@@ -74,8 +83,28 @@ fn message<'e>(stanza: &'e Element<'_>) -> Neutral<'e> {
     if said.retracts.is_some() {
         // A body beside it is for clients that do not know it.
         said.text = None;
+    } else if said.text.is_none() {
+        said.text = in_words(stanza).map(Cow::Owned);
     }
     said
+}
+
+/// What is to be told of a payload that has no words beside it, and is worth some.
+fn in_words(stanza: &Element<'_>) -> Option<String> {
+    if let Some(link) = stanza.child("x", OUT_OF_BAND) {
+        let part = |name| link.child(name, OUT_OF_BAND).map(Element::text);
+        let (url, about) = (part("url")?, part("desc"));
+        let about = about.filter(|about| !about.is_empty());
+        return Some(about.map_or_else(|| url.to_string(), |about| format!("{about} {url}")));
+    }
+    let encryption = stanza.child("encryption", ENCRYPTION)?;
+    let name = match encryption.attr("namespace")? {
+        "eu.siacs.conversations.axolotl" | "urn:xmpp:omemo:1" | "urn:xmpp:omemo:2" => "OMEMO",
+        "urn:xmpp:otr:0" => "OTR",
+        "jabber:x:encrypted" | "urn:xmpp:openpgp:0" => "OpenPGP",
+        other => encryption.attr("name").unwrap_or(other),
+    };
+    Some(format!("This message is encrypted ({name})."))
 }
 
 fn presence<'e>(stanza: &'e Element<'_>) -> Neutral<'e> {
@@ -106,10 +135,20 @@ fn of<'e>(child: &'e Element<'_>, receipt: Receipt) -> Option<(Receipt, Cow<'e, 
 }
 
 /// Why a client says that it could not take a message (RFC 6120 section 8.3).
-fn reason(stanza: &Element<'_>) -> Option<crosspoint_engine::envelope::Condition> {
+fn reason(stanza: &Element<'_>) -> Option<Condition> {
     let error = stanza.child("error", CLIENT)?;
-    let found = error.children().filter(|child| child.namespace() == STANZAS);
-    found.filter_map(|child| condition::from_name(child.name())).next()
+    let mut found = error.children().filter(|child| child.namespace() == STANZAS);
+    found.find_map(|child| condition::from_name(child.name()).or_else(|| nearest(child.name())))
+}
+
+/// Of a condition that only XML has: which of the shared ones says about the same.
+fn nearest(name: &str) -> Option<Condition> {
+    Some(match name {
+        "gone" | "redirect" => Condition::ItemNotFound,
+        "recipient-unavailable" => Condition::ServiceUnavailable,
+        "undefined-condition" => Condition::InternalServerError,
+        _ => return None,
+    })
 }
 
 fn activity(name: &str) -> Option<Activity> {
@@ -156,6 +195,9 @@ fn write_message(out: &mut Vec<u8>, said: &Neutral<'_>) {
         if let Some(text) = text {
             stanza.open(name).text(text).close();
         }
+    }
+    if let Some(invitation) = &said.invitation {
+        write_invitation(&mut stanza, invitation);
     }
     if let Some(id) = &said.replaces {
         stanza
@@ -232,7 +274,7 @@ fn write_presence(out: &mut Vec<u8>, said: &Neutral<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crosspoint_engine::envelope::{Condition, PresenceKind};
+    use crosspoint_engine::envelope::PresenceKind;
 
     fn stanza(kind: Kind, body: &str) -> Envelope {
         let content = Content {
@@ -248,6 +290,8 @@ mod tests {
     }
 
     const CHAT: Kind = Kind::Message(MessageKind::Chat);
+    /// Of what a room writes.
+    const INVITED: Kind = Kind::Message(MessageKind::Normal);
 
     /// What both protocols can express comes back as it was.
     #[test]
@@ -275,11 +319,24 @@ mod tests {
                 Kind::Presence(PresenceKind::Available),
                 "<show>dnd</show><status>in a duel</status><priority>-3</priority>",
             ),
+            (
+                INVITED,
+                "<x xmlns=\"http://jabber.org/protocol/muc#user\"><invite from=\"romeo@m.lit\"><reason>a mask</reason>\
+                 <continue thread=\"T\"/></invite><password>rose</password></x>",
+            ),
+            (
+                INVITED,
+                "<x xmlns=\"http://jabber.org/protocol/muc#user\"><decline from=\"romeo@m.lit\"/></x>",
+            ),
             (Kind::Presence(PresenceKind::Available), ""),
             (Kind::Presence(PresenceKind::Subscribe), "<status>It is I</status>"),
         ];
         for (kind, body) in table {
-            let neutral = from_stanza(&stanza(kind, body)).unwrap();
+            let mut written = stanza(kind, body);
+            if kind == INVITED {
+                written.from = "garden@rooms.lit".parse().unwrap();
+            }
+            let neutral = from_stanza(&written).unwrap();
             assert_eq!(neutral.content.codec, Codec::Neutral);
             let back = to_stanza(&neutral);
             assert_eq!(std::str::from_utf8(&back.content.body).unwrap(), body);
@@ -305,6 +362,52 @@ mod tests {
     }
 
     #[test]
+    fn who_invites_directly_speaks_for_himself_and_for_no_room() {
+        let direct = "<x xmlns='jabber:x:conference' jid='garden@rooms.lit' reason='a mask' password='rose' continue='true' thread='T'/>";
+        let heard = |body: &str| {
+            let neutral = from_stanza(&stanza(CHAT, body))?;
+            let said = Neutral::read(&neutral.content.body);
+            let invitation = said.invitation?;
+            let texts = [invitation.reason, invitation.password, invitation.continues];
+            let texts = texts.map(|text| text.map(Cow::into_owned));
+            Some((invitation.room.into_owned(), invitation.by.map(Cow::into_owned), texts))
+        };
+        let (room, by, texts) = heard(direct).unwrap();
+        assert_eq!((&*room, by.as_deref()), ("garden@rooms.lit", Some("romeo@m.lit")));
+        assert_eq!(texts, ["a mask", "rose", "T"].map(|text| Some(text.to_owned())));
+        let forged = "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='juliet@c.lit'/></x>";
+        assert_eq!(heard(forged), None, "a user is no room");
+        assert_eq!(
+            heard("<x xmlns='jabber:x:conference' jid='rooms.lit'/>"),
+            None,
+            "no room's address"
+        );
+        assert_eq!(heard("<x xmlns='jabber:x:conference'/>"), None);
+    }
+
+    #[test]
+    fn a_link_and_what_is_encrypted_are_told_in_words_if_there_are_none() {
+        let link = "<x xmlns='jabber:x:oob'><url>https://c.lit/a.png</url></x>";
+        let about = "<x xmlns='jabber:x:oob'><desc>A</desc><url>https://c.lit/a.png</url></x>";
+        let omemo = "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:omemo:2'/>";
+        let other = "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:example' name='Enigma'/>";
+        let nothing = "<x xmlns='jabber:x:oob'/>";
+        for (body, words) in [
+            (link.to_owned(), Some("https://c.lit/a.png")),
+            (about.to_owned(), Some("A https://c.lit/a.png")),
+            (format!("{link}<body>Look</body>"), Some("Look")),
+            (omemo.to_owned(), Some("This message is encrypted (OMEMO).")),
+            (other.to_owned(), Some("This message is encrypted (Enigma).")),
+            (format!("{omemo}<body>Secret</body>"), Some("Secret")),
+            (nothing.to_owned(), None),
+        ] {
+            let neutral = from_stanza(&stanza(CHAT, &body));
+            let text = neutral.map(|neutral| Neutral::read(&neutral.content.body).text.unwrap().into_owned());
+            assert_eq!(text.as_deref(), words, "{body}");
+        }
+    }
+
+    #[test]
     fn of_several_bodies_the_first_is_said() {
         let body = "<body>Hi</body><body xml:lang='cs'>Ahoj</body>";
         let neutral = from_stanza(&stanza(CHAT, body)).unwrap();
@@ -316,6 +419,16 @@ mod tests {
         let body = "<body>Hi</body><error type='cancel'><gone xmlns='urn:example'/><not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
         let neutral = from_stanza(&stanza(Kind::Message(MessageKind::Error), body)).unwrap();
         assert_eq!(neutral.error, Some(Condition::NotAllowed));
+        for (name, condition) in [
+            ("gone", Condition::ItemNotFound),
+            ("redirect", Condition::ItemNotFound),
+            ("recipient-unavailable", Condition::ServiceUnavailable),
+            ("undefined-condition", Condition::InternalServerError),
+        ] {
+            let body = format!("<error type='cancel'><{name} xmlns='{STANZAS}'/></error>");
+            let neutral = from_stanza(&stanza(Kind::Message(MessageKind::Error), &body)).unwrap();
+            assert_eq!(neutral.error, Some(condition), "{name}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::plan::{Make, Plan, RosterMake};
+use crate::plan::{Make, Plan, Protocol, RosterMake};
 use crate::progress::{Length, Progress};
 
 /// Users who are prepared at a time: more would only make the server slower for each.
@@ -33,6 +33,20 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// # Errors
 /// The server refuses, cannot be reached, or does not offer what is needed.
 pub fn prepare(plan: &Plan, progress: &mut Progress) -> Result<()> {
+    let made = make(plan, progress);
+    if plan.target.protocol == Protocol::Xmpp {
+        return made;
+    }
+    made.with_context(|| {
+        let there = plan.target.over_xmpp().addresses.join(", ");
+        format!(
+            "ICPP makes no accounts and rosters, so that was tried by XMPP at {there}; --xmpp HOST:PORT names another place, \
+             `users.make` and `users.roster.make` = \"beforehand\" say that they exist"
+        )
+    })
+}
+
+fn make(plan: &Plan, progress: &mut Progress) -> Result<()> {
     let plan = &Plan {
         target: plan.target.over_xmpp(),
         ..plan.clone()

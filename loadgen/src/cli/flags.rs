@@ -12,16 +12,20 @@ use crate::plan::{Mechanism, Override, Protocol, Security};
 /// For any scenario.
 #[derive(Debug, Default, Args)]
 pub struct Flags {
-    /// What to speak [target.protocol]
+    /// What to speak: xmpp if nothing is said [target.protocol]
     #[arg(long, value_enum, help_heading = "Server")]
     protocol: Option<Protocol>,
-    /// Where the server listens; may be given more than once, used in turn [target.addresses]
+    /// Where the server listens; may be given more than once, used in turn. 127.0.0.1 if nothing is said; without a port
+    /// 5222, over ICPP 5299, or 5300 with --tls [target.addresses]
     #[arg(long, value_name = "HOST[:PORT]", help_heading = "Server")]
     addr: Vec<String>,
+    /// Over ICPP: where the same server speaks XMPP, for accounts and rosters that are to be made [target.xmpp]
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Server")]
+    xmpp: Option<String>,
     /// Domain of the accounts [target.domain]
     #[arg(long, help_heading = "Server")]
     domain: Option<String>,
-    /// Encrypt; `starttls` unless another form is named [target.security]
+    /// Encrypt; `starttls` unless another form is named, over ICPP always from the first byte [target.security]
     #[arg(long, value_enum, value_name = "FORM", num_args = 0..=1, default_missing_value = "starttls", help_heading = "Server")]
     tls: Option<Security>,
     /// Check the server's certificate by the authorities in this PEM file [target.ca]
@@ -157,6 +161,7 @@ impl Flags {
             changes.set("target.sources", "--source", texts(&self.source));
         }
         changes.choice("target.protocol", "--protocol", self.protocol);
+        changes.text("target.xmpp", "--xmpp", self.xmpp.as_deref());
         changes.text("target.domain", "--domain", self.domain.as_deref());
         changes.choice("target.security", "--tls", self.tls);
         changes.choice("target.mechanism", "--mechanism", self.mechanism);

@@ -25,7 +25,7 @@ pub enum Shortcut {
     Flood(Flood),
     /// As chat at a rate, while some readers stall
     Slow(Slow),
-    /// The load of `chat` through the raw relay of perf/floor, without any XMPP around it
+    /// The load of `chat` through the raw relay of perf/floor, without any protocol around it
     Floor(Floor),
 }
 
@@ -49,7 +49,8 @@ pub struct Chat {
     /// Write to bare or to full addresses [scenario.chat.to]
     #[arg(long, value_enum)]
     to: Option<To>,
-    /// Whether messages are kept for who is absent; over ICPP they need not be [scenario.chat.store]
+    /// Whether messages are kept for who is absent, as they are unless this is `false`, which needs ICPP: then nobody waits
+    /// for the disk [scenario.chat.store]
     #[arg(long, value_name = "BOOL")]
     store: Option<bool>,
 }

@@ -67,6 +67,8 @@ fn another_protocol_is_spoken_at_its_own_port() {
         (Protocol::Icpp, vec!["127.0.0.1:5299".to_owned()])
     );
     assert!(matches!(plan.scenario, Scenario::Chat(chat) if !chat.store));
+    let plan = plan_of("connect --protocol icpp --xmpp other:7");
+    assert_eq!(plan.target.xmpp.as_deref(), Some("other:7"));
     let plan = plan_of("connect --protocol icpp --tls --addr host");
     assert_eq!(
         (plan.target.security, plan.target.addresses),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{Balance, Fleet, Logins};
-use crate::plan::{Plan, Security};
+use crate::plan::{Plan, Protocol, Security};
 use crate::play::{Act, Course, Length};
 use crate::progress::{self, Progress};
 use crate::record::{Count, Slice};
@@ -81,6 +81,11 @@ fn about(plan: &Plan, command: String) -> About {
         target: Target {
             addresses: plan.target.addresses.clone(),
             domain: plan.target.domain.clone(),
+            protocol: match plan.target.protocol {
+                Protocol::Xmpp => "xmpp",
+                Protocol::Icpp => "icpp",
+            }
+            .to_owned(),
             security: match plan.target.security {
                 Security::Plain => "plain",
                 Security::StartTls => "starttls",

@@ -1,7 +1,7 @@
 //! What types cannot say: ranges, and what has to fit together.
 
 use super::scenario::{Behaviour, Fanout, Mixed, Mode, Offline, RATE_PER_S_MIN, ROOMS_MAX, Scenario, StormKind};
-use super::{Load, Plan, Protocol, Search, Target, Users};
+use super::{Load, Plan, Protocol, Search, Security, Target, Users};
 
 /// Longest time that a scenario may name, in seconds: eleven days.
 const TIME_S_MAX: f64 = 1e6;
@@ -9,6 +9,8 @@ const TIME_S_MAX: f64 = 1e6;
 const RATE_PER_S_MAX: f64 = 1e9;
 /// Most users of a run.
 const USERS_MAX: u32 = 10_000_000;
+/// Most shards of a server.
+const SHARDS_MAX: u32 = 1024;
 /// Most processes and threads of a run.
 const WORKERS_MAX: u32 = 1024;
 
@@ -110,6 +112,14 @@ fn scenario(plan: &Plan) -> Checked {
                 chat.store || plan.target.protocol == Protocol::Icpp,
                 || "only ICPP can say that a message is not to be kept: set target.protocol, too".into(),
             )?;
+            if let Some(crossing) = chat.crossing {
+                ensure(
+                    &key("crossing.shards"),
+                    (1..=SHARDS_MAX).contains(&crossing.shards),
+                    || format!("between 1 and {SHARDS_MAX}"),
+                )?;
+                share(&key("crossing.share"), crossing.share)?;
+            }
             match chat.mode {
                 Mode::Closed { window } => at_least_one(&key("mode.closed.window"), window),
                 Mode::Open { rate_per_s, .. } => rate(&key("mode.open.rate_per_s"), rate_per_s, RATE_PER_S_MIN),
@@ -141,7 +151,12 @@ fn scenario(plan: &Plan) -> Checked {
             )?;
             at_least_one(&key("rounds"), storm.rounds)
         }
-        Scenario::Floor(floor) => at_least_one(&key("window"), floor.window),
+        Scenario::Floor(floor) => {
+            ensure("target.security", plan.target.security == Security::Plain, || {
+                "a relay knows no TLS: what floor measures is plain".into()
+            })?;
+            at_least_one(&key("window"), floor.window)
+        }
     }
 }
 

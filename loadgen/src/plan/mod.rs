@@ -21,8 +21,8 @@ mod users;
 pub use body::{BODY_BYTES_MAX, BODY_BYTES_MIN, BodyBytes};
 pub use load::{Limits, Load, Watch};
 pub use scenario::{
-    Arrivals, Behaviour, Chat, Fanout, Flood, Floor, Mixed, Mode, Offline, Phase, Presence, ROOMS_MAX, Scenario, Slow,
-    Storm, StormKind, To,
+    Arrivals, Behaviour, Chat, Crossing, Fanout, Flood, Floor, Mixed, Mode, Offline, Phase, Presence, ROOMS_MAX,
+    Scenario, Slow, Storm, StormKind, To,
 };
 pub use search::Search;
 pub use source::{Override, PlanError};

@@ -44,6 +44,19 @@ pub struct Chat {
     /// Messages are kept for who is absent, and accepted when they are safe. Over ICPP it may be false (NOSTORE): nobody
     /// waits for the disk then.
     pub store: bool,
+    /// Who writes to whom instead, on a server of several shards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crossing: Option<Crossing>,
+}
+
+/// Which pairs live on two shards of a Crosspoint server, that is, on two cores.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crossing {
+    /// Shards of the server.
+    pub shards: u32,
+    /// Share of the pairs with one user on one shard and one on another; as near to it as the addresses allow.
+    pub share: f64,
 }
 
 /// When the next message is due.
@@ -350,6 +363,7 @@ impl Default for Chat {
             body_bytes: BodyBytes { least: 16, most: 100 },
             to: To::default(),
             store: true,
+            crossing: None,
         }
     }
 }

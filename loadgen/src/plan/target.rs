@@ -37,10 +37,10 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// RFC 6120, RFC 6121
+    /// RFC 6120, RFC 6121; at port 5222
     #[default]
     Xmpp,
-    /// frontends/icpp/SPEC.md
+    /// Crosspoint's binary protocol, frontends/icpp/SPEC.md; at port 5299, or 5300 with TLS
     Icpp,
 }
 

@@ -204,6 +204,48 @@ fn over_icpp_accounts_are_made_where_the_same_server_speaks_xmpp() {
 }
 
 #[test]
+fn every_preset_can_be_had_over_icpp_and_a_relay_alone_has_no_tls() {
+    for preset in presets::ALL {
+        let over = |more: &str| Plan::parse(preset.name, preset.text, &[set("target.protocol=icpp"), set(more)]);
+        let plan = over("name=x").unwrap();
+        assert_eq!(plan.target.protocol, Protocol::Icpp, "{}", preset.name);
+        let encrypted = over("target.security=starttls");
+        match plan.scenario {
+            Scenario::Floor(_) => assert!(encrypted.unwrap_err().to_string().contains("a relay knows no TLS")),
+            _ => assert_eq!(
+                encrypted.unwrap().target.security,
+                Security::DirectTls,
+                "{}",
+                preset.name
+            ),
+        }
+    }
+}
+
+#[test]
+fn pairs_cross_shards_by_a_share() {
+    let crossing = |shards: &str, share: &str| {
+        let all = [
+            set(&format!("scenario.chat.crossing.shards={shards}")),
+            set(&format!("scenario.chat.crossing.share={share}")),
+        ];
+        Plan::parse("my.toml", CHAT, &all).map_err(|error| error.to_string())
+    };
+    let plan = crossing("2", "0.5").unwrap();
+    assert_eq!(Plan::parse("again", &plan.to_toml(), &[]).unwrap(), plan);
+    assert!(
+        crossing("0", "0.5")
+            .unwrap_err()
+            .contains("scenario.chat.crossing.shards: between 1")
+    );
+    assert!(
+        crossing("2", "1.5")
+            .unwrap_err()
+            .contains("scenario.chat.crossing.share: 1.5 is no share")
+    );
+}
+
+#[test]
 fn only_icpp_can_say_that_a_message_is_not_to_be_kept() {
     let said = error(CHAT, &[set("scenario.chat.store=false")]);
     assert!(said.contains("scenario.chat.store: only ICPP"), "{said}");

@@ -1,4 +1,4 @@
-//! Pairs of users who write to each other: 0 with 1, 2 with 3, and so on.
+//! Pairs of users who write to each other ([`Pairs`]).
 //!
 //! - Closed: each side sends `window` messages at the start, and one for each that arrives, so a pair has twice the
 //!   window in flight. It measures capacity; a server that stalls is also asked less, and its latencies say so little
@@ -8,11 +8,15 @@
 //!
 //! Time is taken after a read, for what came with it and for what is sent because of it: a latency includes the work of
 //! this process, and is never less than the truth.
+//!
+//! Invariant: what is due for a user leaves in the order in which it was due. What his socket or his window did not take is
+//! tried again when the server has acknowledged something of his, and every millisecond.
 
 use std::collections::VecDeque;
 
+use super::pairs::Pairs;
 use super::{Pace, Play};
-use crate::plan::{self, BodyBytes, Floor, Mode};
+use crate::plan::{self, BodyBytes, Floor, Mode, Plan};
 use crate::protocol::{Client, Event, Mark, To};
 use crate::record::{Count, Latency};
 use crate::track::Track;
@@ -31,11 +35,15 @@ pub struct Chat {
     mode: Mode,
     body: BodyBytes,
     to: plan::To,
+    pairs: Pairs,
     sides: Vec<Side>,
     pace: Option<Pace>,
     /// Who sends next, with even arrivals.
     next: Place,
-    overdue: VecDeque<(Place, u64)>,
+    /// Those who have something overdue, each once; some of them may have caught up.
+    behind: Vec<Place>,
+    /// How much that is, of all.
+    overdue: usize,
     sending: bool,
     acks: bool,
     sent: u64,
@@ -50,15 +58,24 @@ struct Side {
     sent: u32,
     /// What he gets from the other.
     track: Track,
-    /// When the oldest request for an acknowledgement was made that is not answered.
-    asked_ns: u64,
+    /// When messages were due that have not left yet.
+    overdue: VecDeque<u64>,
+    is_behind: bool,
+    /// Messages that the server has acknowledged.
+    acked: u64,
+    /// So many must be, and when the last of them left: an acknowledgement that is timed.
+    asked: Option<(u64, u64)>,
     /// His messages' latencies say nothing about the server: he does not always read.
     untimed: bool,
 }
 
 impl Chat {
-    pub fn new(chat: &plan::Chat, part: Part) -> Self {
-        Self::with(chat.mode, chat.body_bytes, chat.to, part)
+    pub fn new(chat: &plan::Chat, plan: &Plan, part: Part) -> Self {
+        let mut made = Self::with(chat.mode, chat.body_bytes, chat.to, part);
+        if let Some(crossing) = chat.crossing {
+            made.pairs = Pairs::crossing(crossing, plan, part);
+        }
+        made
     }
 
     /// The closed loop through the relay.
@@ -72,10 +89,12 @@ impl Chat {
             mode,
             body,
             to,
+            pairs: Pairs::in_turn(part.count),
             sides: part.places().map(|_| Side::default()).collect(),
             pace: None,
             next: 0,
-            overdue: VecDeque::new(),
+            behind: Vec::new(),
+            overdue: 0,
             sending: false,
             acks: false,
             sent: 0,
@@ -92,8 +111,7 @@ impl Chat {
     /// Sends the next message from `place`, which was due at `due_ns`. False if that was not possible now.
     #[inline]
     fn send<C: Client>(&mut self, stage: &mut Stage<C>, place: Place, due_ns: u64) -> bool {
-        let other = place ^ 1;
-        let Some(side) = self.sides.get_mut(place as usize).filter(|_| other < stage.len()) else {
+        let (Some(other), Some(side)) = (self.pairs.of(place), self.sides.get_mut(place as usize)) else {
             return true;
         };
         let user = stage.user(other);
@@ -109,17 +127,16 @@ impl Chat {
         self.sent += 1;
         if self.acks && side.sent.is_multiple_of(ACK_EVERY) {
             stage.with(place, |client, _, out| client.ask_ack(out));
-            if side.asked_ns == 0 {
-                side.asked_ns = stage.now_ns();
-            }
+            side.asked.get_or_insert((u64::from(side.sent), stage.now_ns()));
         }
         true
     }
 
     #[inline]
     fn receive<C: Client>(&mut self, stage: &mut Stage<C>, place: Place, mark: Mark) {
-        let other = self.sides.get((place ^ 1) as usize);
-        let known = other.is_some_and(|other| mark.number < other.sent) && mark.sender == stage.user(place ^ 1);
+        let other = self.pairs.of(place);
+        let known = other
+            .is_some_and(|other| mark.number < self.sides[other as usize].sent && mark.sender == stage.user(other));
         if !known {
             stage.count(Count::Damaged, 1);
             let user = stage.user(place);
@@ -140,36 +157,53 @@ impl Chat {
             }
         }
         if self.sending && self.pace.is_none() {
-            let now_ns = stage.now_ns();
-            if !self.send(stage, place, now_ns) {
-                self.put_off(stage, place, now_ns);
-            }
+            self.say(stage, place, stage.now_ns());
+        }
+    }
+
+    /// Sends the next message, or puts it off, behind what was put off before.
+    #[inline]
+    fn say<C: Client>(&mut self, stage: &mut Stage<C>, place: Place, due_ns: u64) {
+        match self.sides[place as usize].overdue.is_empty() {
+            true if self.send(stage, place, due_ns) => return,
+            true => {}
+            false => stage.count(Count::Stalled, 1),
+        }
+        self.put_off(stage, place, due_ns);
+    }
+
+    /// Sends what a user has overdue, as far as that is possible now.
+    fn catch_up<C: Client>(&mut self, stage: &mut Stage<C>, place: Place) {
+        while let Some(due_ns) = self.sides[place as usize].overdue.front().copied()
+            && stage.takes(place)
+            && self.send(stage, place, due_ns)
+        {
+            self.sides[place as usize].overdue.pop_front();
+            self.overdue -= 1;
         }
     }
 
     /// Sends all that is due, and wakes again for the next.
     fn send_due<C: Client>(&mut self, stage: &mut Stage<C>) {
         let now_ns = stage.now_ns();
-        for _ in 0..self.overdue.len() {
-            let Some((place, due_ns)) = self.overdue.pop_front() else {
-                break;
-            };
-            if !self.send(stage, place, due_ns) {
-                self.overdue.push_back((place, due_ns));
-            }
-        }
+        let mut behind = std::mem::take(&mut self.behind);
+        behind.retain(|place| {
+            self.catch_up(stage, *place);
+            let side = &mut self.sides[*place as usize];
+            side.is_behind = !side.overdue.is_empty();
+            side.is_behind
+        });
+        self.behind = behind;
         let mut pace = self.pace.take();
         if let Some(pace) = pace.as_mut().filter(|_| self.sending) {
             while let Some(due_ns) = pace.due(now_ns, stage.chance()) {
                 let place = self.choose(stage);
-                if !self.send(stage, place, due_ns) {
-                    self.put_off(stage, place, due_ns);
-                }
+                self.say(stage, place, due_ns);
             }
         }
         let next_ns = pace.as_ref().filter(|_| self.sending).and_then(Pace::next_ns);
         self.pace = pace;
-        let retry_ns = (!self.overdue.is_empty()).then_some(now_ns + RETRY_NS);
+        let retry_ns = (self.overdue > 0).then_some(now_ns + RETRY_NS);
         if let Some(at_ns) = [next_ns, retry_ns].into_iter().flatten().min() {
             stage.arm(at_ns, 0, KEY_PACE);
         }
@@ -191,11 +225,16 @@ impl Chat {
 
     /// The socket takes no more, or the user is gone: later, or never.
     fn put_off<C: Client>(&mut self, stage: &mut Stage<C>, place: Place, due_ns: u64) {
-        if stage.is_ready(place) && self.overdue.len() < OVERDUE_MAX {
-            if self.overdue.is_empty() && self.pace.is_none() {
+        if stage.is_ready(place) && self.overdue < OVERDUE_MAX {
+            if self.behind.is_empty() && self.pace.is_none() {
                 stage.arm(stage.now_ns() + RETRY_NS, 0, KEY_PACE);
             }
-            self.overdue.push_back((place, due_ns));
+            let side = &mut self.sides[place as usize];
+            side.overdue.push_back(due_ns);
+            self.overdue += 1;
+            if !std::mem::replace(&mut side.is_behind, true) {
+                self.behind.push(place);
+            }
         } else {
             // It should have been delivered, and will not be.
             self.sent += 1;
@@ -206,13 +245,13 @@ impl Chat {
 
 impl<C: Client> Play<C> for Chat {
     fn start(&mut self, stage: &mut Stage<C>, _: u32, at_ns: u64) {
-        (self.sending, self.acks) = (true, stage.wants().acks);
+        (self.sending, self.acks) = (true, stage.wants().acks || C::ACKS_UNASKED);
         match self.mode {
             Mode::Closed { window } => {
                 for place in stage.part().places() {
                     for _ in 0..window {
                         let now_ns = stage.now_ns();
-                        self.send(stage, place, now_ns);
+                        self.say(stage, place, now_ns);
                     }
                 }
             }
@@ -237,9 +276,13 @@ impl<C: Client> Play<C> for Chat {
             }
             Event::Acked(stanzas) => {
                 stage.count(Count::MessagesAcked, u64::from(stanzas));
-                let asked_ns = std::mem::take(&mut self.sides[place as usize].asked_ns);
-                if asked_ns > 0 {
+                let side = &mut self.sides[place as usize];
+                side.acked += u64::from(stanzas);
+                if let Some((_, asked_ns)) = side.asked.take_if(|(upto, _)| *upto <= side.acked) {
                     stage.latency(Latency::Ack, stage.now_ns() - asked_ns);
+                }
+                if !side.overdue.is_empty() {
+                    self.catch_up(stage, place);
                 }
             }
             _ => {}
@@ -271,6 +314,6 @@ impl<C: Client> Play<C> for Chat {
     }
 
     fn balance(&self) -> (u64, u64) {
-        (self.sent + self.overdue.len() as u64, self.arrived + self.bounced)
+        (self.sent + self.overdue as u64, self.arrived + self.bounced)
     }
 }

@@ -11,6 +11,7 @@ mod flood;
 mod mixed;
 mod offline;
 mod pace;
+mod pairs;
 mod people;
 mod presence;
 mod ring;
@@ -239,7 +240,7 @@ pub fn run(plan: Plan, part: Part, epoch_ns: u64, core: Option<usize>, desk: Des
         }};
     }
     match &plan.scenario {
-        Scenario::Chat(chat) => run!(chat::Chat::new(chat, part)),
+        Scenario::Chat(chat) => run!(chat::Chat::new(chat, &plan, part)),
         Scenario::Floor(floor) => run!(chat::Chat::floor(floor, part)),
         Scenario::Connect(_) => run!(connect::Connect),
         Scenario::Offline(offline) => run!(offline::Offline::new(offline, part, plan.users.count)),

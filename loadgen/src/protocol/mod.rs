@@ -7,6 +7,7 @@
 //! only, so that what it leaves can be offered again with more behind it; in the steady state neither allocates.
 
 mod address;
+mod guess;
 pub mod icpp;
 mod mark;
 mod scram;
@@ -124,6 +125,8 @@ pub enum Refusal {
 pub trait Client: Sized + 'static {
     /// [`Event::Acked`] counts all that was said, and not messages alone.
     const ACKS_ALL: bool;
+    /// What is sent is acknowledged without being asked for.
+    const ACKS_UNASKED: bool;
 
     /// What all clients of a worker share.
     type Common: 'static;

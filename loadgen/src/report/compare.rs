@@ -57,6 +57,7 @@ pub fn differences(one: &Run, other: &Run) -> Vec<String> {
     };
     check("The scenario", &one.name, &other.name);
     check("What is counted", &one.measured.unit, &other.measured.unit);
+    check("The protocol", &one.target.protocol, &other.target.protocol);
     check("The encryption", &one.target.security, &other.target.security);
     check("The CPU", &one.machine.cpu, &other.machine.cpu);
     check(
@@ -265,7 +266,13 @@ pub fn text(one: &Run, other: &Run, names: [&str; 2]) -> String {
     let mut text = String::new();
     for (which, name, run) in [("first", names[0], one), ("second", names[1], other)] {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{which:<6}  {name}: {} against {}", run.name, run.target.text());
+        let _ = writeln!(
+            text,
+            "{which:<6}  {name}: {} against {}, {}",
+            run.name,
+            run.target.text(),
+            run.target.spoken()
+        );
     }
     for difference in differences(one, other) {
         let _ = writeln!(text, "  ! {difference}");
@@ -327,6 +334,7 @@ mod tests {
         let mut other = fixture::run("presence", 1.0);
         other.machine.cores = 64;
         other.target.security = "plain".to_owned();
+        other.target.protocol = "icpp".to_owned();
         other.plan_toml = other.plan_toml.replace("pairs = 100", "pairs = 7");
         other.verdict.ok = false;
         other.verdict.reasons = vec!["1 lost.".to_owned()];
@@ -334,6 +342,7 @@ mod tests {
         for part in [
             "The scenario differs: chat against presence.",
             "The number of cores differs: 2 against 64.",
+            "The protocol differs: xmpp against icpp.",
             "The encryption differs: starttls against plain.",
             "only the first has pairs = 100; only the second has pairs = 7.",
             "The second run is not ok: 1 lost.",

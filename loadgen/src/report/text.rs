@@ -39,7 +39,7 @@ fn against(run: &Run) -> String {
     format!(
         "{}, {}, {} cores",
         run.target.text(),
-        run.target.security,
+        run.target.spoken(),
         run.machine.cores
     )
 }

@@ -41,6 +41,7 @@ pub fn run(name: &str, speed: f64) -> Run {
         target: Target {
             addresses: vec!["127.0.0.1:5222".to_owned()],
             domain: "localhost".to_owned(),
+            protocol: "xmpp".to_owned(),
             security: "starttls".to_owned(),
             banner: None,
         },

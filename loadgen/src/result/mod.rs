@@ -72,6 +72,9 @@ pub struct Run {
 pub struct Target {
     pub addresses: Vec<String>,
     pub domain: String,
+    /// `xmpp` or `icpp`; documents of versions that spoke XMPP only do not say it.
+    #[serde(default = "xmpp")]
+    pub protocol: String,
     /// `plain`, `starttls` or `direct_tls`.
     pub security: String,
     /// What the server says it is, if it says.
@@ -167,11 +170,21 @@ pub struct SearchStep {
     pub generator_busy: bool,
 }
 
+fn xmpp() -> String {
+    "xmpp".to_owned()
+}
+
 impl Target {
     /// `ejabberd 23.01 at 127.0.0.1:5222`, without what moves a cursor.
     pub fn text(&self) -> String {
         let banner = self.banner.as_deref().unwrap_or("server");
         let text = format!("{banner} at {}", self.addresses.join(", "));
+        text.chars().filter(|character| !character.is_control()).collect()
+    }
+
+    /// What was spoken there: `ICPP, direct_tls`.
+    pub fn spoken(&self) -> String {
+        let text = format!("{}, {}", self.protocol.to_uppercase(), self.security);
         text.chars().filter(|character| !character.is_control()).collect()
     }
 }

@@ -269,6 +269,9 @@ impl<C: Client, P: Play<C>> Core<C, P> {
         }
         self.stage.trouble(|| match error.kind() {
             ErrorKind::UnexpectedEof => format!("the server closed the connection of user {user} ({state:?})"),
+            ErrorKind::InvalidData => format!(
+                "TLS of user {user} broke ({state:?}): {error}; if it never stood, this may be a port without TLS"
+            ),
             _ => format!("the connection of user {user} broke ({state:?}): {error}"),
         });
     }

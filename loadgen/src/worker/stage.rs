@@ -250,6 +250,12 @@ impl<C: Client> Stage<C> {
         true
     }
 
+    /// Whether [`Stage::send`] would send now. Asking counts nothing, so that who tries again and again is stalled once.
+    pub fn takes(&self, place: Place) -> bool {
+        let session = &self.sessions[place as usize];
+        session.state == State::Ready && session.outbox.len() <= OUTBOX_BYTES_MAX && session.client.may_send()
+    }
+
     /// As [`Stage::send`], a presence.
     pub fn presence(&mut self, place: Place, presence: Presence) -> bool {
         let Some((client, common, outbox)) = self.say(place) else {

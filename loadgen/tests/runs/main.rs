@@ -4,6 +4,8 @@
 //! the sum that one would.
 
 mod flood;
+mod icpp;
+mod icpp_peer;
 mod leftovers;
 mod offline;
 mod outcome;

@@ -127,21 +127,26 @@ impl Peer {
 
     /// Starts the load generator against this server.
     pub fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint-loadgen"));
-        command
-            .args(arguments)
-            .args(["--addr", &self.address, "--password", "secret", "--json", "--quiet"]);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command.spawn().unwrap()
+        start(&self.address, arguments)
     }
 
     /// Runs it to its end.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(self.start(arguments))
     }
+}
+
+/// Starts the load generator against a server.
+pub fn start(address: &str, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint-loadgen"));
+    command
+        .args(arguments)
+        .args(["--addr", address, "--password", "secret", "--json", "--quiet"]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 /// One connection.

@@ -10,10 +10,11 @@ import signal
 import sys
 import tempfile
 
-from . import children, facts, loadgen, report, scenarios, schedule, servers, stage
+from . import children, facts, loadgen, presets, report, scenarios, schedule, servers, stage
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 SERVER_CORE, LOAD_CORE = 1, 0
+USUAL = argparse.Namespace(rounds=5, seconds=10, warmup=2)
 ABOUT = """Compares Crosspoint with ejabberd and Prosody (both from Debian) on one core, with the raw relays below them.
 
 Needs two cores and `cargo build --release -p crosspoint -p crosspoint-loadgen -p crosspoint-floor`. The server is kept
@@ -40,19 +41,26 @@ def main():
 def compared(options, folder):
     """Measures, writes, and returns the exit code: 1 if a step failed."""
     prepared(options)
-    chosen = scenarios.chosen(options.only)
-    all_steps = schedule.steps(chosen, options.servers, options.modes, options.rounds)
+    all_steps = steps(options)
     generator = loadgen.Loadgen(built("crosspoint-loadgen"), folder, LOAD_CORE)
     scene = stage.Stage(folder, SERVER_CORE)
     bench = scenarios.Bench(generator, options.seconds, options.warmup, open_server=scene.again)
     results = schedule.carry_out(all_steps, scene, bench, say=schedule.to_stderr)
     command = shlex.join(["perf/compare/run", *sys.argv[1:]])
     heading = report.heading(command, REPOSITORY, (SERVER_CORE, LOAD_CORE), options.seconds)
-    text = "\n\n".join(part for part in (heading, options.note, report.sections(all_steps, results)) if part)
+    concluded = "\n".join(options.preset.conclude(results.rows)) if options.preset else ""
+    text = "\n\n".join(part for part in (heading, options.note, report.sections(all_steps, results), concluded) if part)
     print(text)
     if not options.no_write:
         report.write(REPOSITORY / "perf" / "RESULTS.md", text, options.add)
     return 1 if results.failures else 0
+
+
+def steps(options):
+    """Of the preset, or of what was chosen."""
+    if options.preset:
+        return options.preset.steps(options.rounds)
+    return schedule.steps(scenarios.chosen(options.only), options.servers, options.modes, options.rounds)
 
 
 def prepared(options):
@@ -68,28 +76,44 @@ def prepared(options):
     servers.Relay.binary = built("relay")
 
 
-def arguments():
+def arguments(words_given=None):
     parser = argparse.ArgumentParser(prog="perf/compare/run", description=ABOUT,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--install", action="store_true", help="install ejabberd and Prosody from Debian if absent")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each scenario (memory: one)")
-    parser.add_argument("--seconds", type=float, default=10, help="measured seconds of a run")
-    parser.add_argument("--warmup", type=float, default=2, help="seconds before them")
+    parser.add_argument("--preset", choices=presets.PRESETS, help="a whole run: %s" % "; ".join(
+        "%s: %s" % (name, preset.about) for name, preset in presets.PRESETS.items()))
+    parser.add_argument("--rounds", type=int, help="rounds of each scenario (memory: one; default 5, or the preset's)")
+    parser.add_argument("--seconds", type=float, help="measured seconds of a run (default 10, or the preset's)")
+    parser.add_argument("--warmup", type=float, help="seconds before them (default 2, or the preset's)")
     parser.add_argument("--only", type=words, default=[], help="scenarios, with commas; see --list")
-    parser.add_argument("--servers", type=among(servers.SERVERS), default=list(servers.SERVERS),
+    parser.add_argument("--servers", type=among(servers.SERVERS),
                         help="contenders, with commas: %s" % ", ".join(servers.SERVERS))
-    parser.add_argument("--modes", type=among(scenarios.MODES), default=list(scenarios.MODES),
+    parser.add_argument("--modes", type=among(scenarios.MODES),
                         help="with commas: %s" % ", ".join(scenarios.MODES))
     parser.add_argument("--note", help="a sentence for the report: what else the machine did, say")
     parser.add_argument("--keep-raw", action="store_true", help="keep scenario files and documents in perf/results/")
     parser.add_argument("--no-write", action="store_true", help="do not write perf/RESULTS.md")
     parser.add_argument("--add", action="store_true", help="write below what was measured before, not in its place")
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
-    options = parser.parse_args()
+    options = parser.parse_args(words_given)
     try:
         scenarios.chosen(options.only)
     except ValueError as error:
         parser.error(str(error))
+    if options.preset and (options.only or options.servers or options.modes):
+        parser.error("--preset chooses scenarios, servers and modes itself")
+    return completed(options)
+
+
+def completed(options):
+    """Puts in what was not said: the preset's, or the usual."""
+    options.preset = presets.PRESETS.get(options.preset)
+    usual = options.preset or USUAL
+    for name in ("rounds", "seconds", "warmup"):
+        if getattr(options, name) is None:
+            setattr(options, name, getattr(usual, name))
+    options.servers = options.preset.servers() if options.preset else options.servers or list(servers.SERVERS)
+    options.modes = options.modes or list(scenarios.MODES)
     return options
 
 
@@ -109,7 +133,7 @@ def among(known):
 
 def listed():
     for scenario in scenarios.TABLE:
-        print("%-14s %s; %s" % (scenario.name, scenario.title, ", ".join(scenario.modes)))
+        print("%-17s %s; %s; %s" % (scenario.name, scenario.title, ", ".join(scenario.modes), ", ".join(scenario.contenders)))
 
 
 def built(name):

@@ -45,7 +45,7 @@ def several(bench, server, mode):
 
 def hold(bench, servers, mode, count):
     """Sessions on each server, held until memory has settled; one process of the generator for each server."""
-    targets = [server.target() for server in servers]
+    targets = [server.target(mode) for server in servers]
     document = {
         "target": {"addresses": [address for target in targets for address in target["target"]["addresses"]]},
         "watch": {"server_pids": [pid for target in targets for pid in target["watch"]["server_pids"]]},

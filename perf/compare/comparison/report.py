@@ -2,7 +2,7 @@
 
 import statistics
 
-from . import facts
+from . import facts, servers as contenders
 from .scenarios import COLUMNS, MODES
 
 BEGIN, END = "<!-- perf/compare/run: begin -->", "<!-- perf/compare/run: end -->"
@@ -44,7 +44,16 @@ def table(scenario, mode, servers, results):
         lines.append("| %s%s | %s |" % (server, " (failed)" if failed else "", " | ".join(cells)))
         failures += ["- %s failed %d of %d times: %s" % (server, len(failed), len(failed) + len(rows), failed[0])
                      ] if failed else []
+    lines += [""] + promises(scenario, servers) if scenario.promise else []
     return "\n".join(lines + ([""] + failures if failures else []))
+
+
+def promises(scenario, servers):
+    """What an acknowledgement of a message means in this table: a line for each promise, with those who make it."""
+    groups = {}
+    for server in servers:
+        groups.setdefault(contenders.SERVERS[server].promise or scenario.promise, []).append(server)
+    return ["- %s: %s" % (promise, ", ".join(names)) for promise, names in groups.items()]
 
 
 def head(column):

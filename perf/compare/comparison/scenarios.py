@@ -9,12 +9,15 @@ from typing import Callable
 
 from . import loadgen, memory
 
-XMPP = ("crosspoint", "ejabberd", "prosody")
-# Crosspoint once more, by its binary protocol.
-SWITCHES = ("crosspoint", "crosspoint-icpp", "ejabberd", "prosody")
-# And as it comes, which is with an archive.
-ARCHIVES = ("crosspoint", "crosspoint-archive")
-RELAYS = ("relay-epoll", "relay-monoio", "relay-ring", "relay-epoll-icpp", "relay-ring-icpp")
+# Crosspoint once more, by its binary protocol: directly, and through a front-end.
+ICPP = ("crosspoint-icpp", "crosspoint-icpp-front")
+SWITCHES = ("crosspoint", *ICPP, "ejabberd", "prosody")
+# And where it makes a difference, for messages that nobody keeps.
+VOLATILE = ("crosspoint-icpp-volatile", "crosspoint-icpp-front-volatile")
+CHATS = SWITCHES + VOLATILE
+# As it comes, which is with an archive.
+ARCHIVES = ("crosspoint", "crosspoint-archive", "crosspoint-icpp", "crosspoint-icpp-archive")
+RELAYS = ("relay-epoll", "relay-monoio", "relay-ring", "relay-epoll-icpp", "relay-monoio-icpp", "relay-ring-icpp")
 MODES = {"plain": "plain TCP", "tls": "TLS"}
 PAIRS, CONTACTS, LOGINS = 100, 20, 2000
 USERS = 2 * PAIRS
@@ -23,7 +26,13 @@ CHANGES_PER_S = (60, 250, 1000, 4000, 16_000, 64_000)
 RECEIVERS, MESSAGES, SENDERS = 200, 100, 4
 OCCUPANTS = 1000
 COPIES_PER_S = (1250, 5000, 20_000, 80_000, 320_000, 640_000, 1_280_000, 2_560_000)
+STEADY_COPIES_PER_S = 160_000
+CROSSING_SHARDS, CROSSING = 2, 0.5
+# Items from shard to shard for each message: at most where none should cross, and at least for each that should.
+CROSSED_MOST, CROSSED_LEAST = 0.05, 0.5
 SUSTAINED = 0.95
+# What is promised of a message, where nothing else is asked for.
+NOTHING, SAFE = "nothing is acknowledged", "acknowledged when safe (XEP-0198)"
 
 # Column: what it says, how a value is written, and whether Crosspoint's advantage is a value that is "less" or "more".
 COLUMNS = {
@@ -39,6 +48,9 @@ COLUMNS = {
     "drain_cpu_us": ("drain: CPU, us each", "%.1f", "less"),
     "store_per_s": ("store: a second", "%.0f", None),
     "drain_per_s": ("drain: a second", "%.0f", None),
+    "uncrossed_cpu_us": ("with none crossing: server CPU, us each", "%.2f", None),
+    "crossed": ("from shard to shard, items a message", "%.2f", None),
+    "efficiency": ("efficiency that is left, %", "%.0f", None),
     "session_bytes": ("memory of a session, bytes", "%.0f", "less"),
     "start_mib": ("memory without sessions, MiB", "%.0f", None),
     "million_gib": ("a million sessions, GiB", "%.1f", None),
@@ -47,14 +59,16 @@ COLUMNS = {
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """One entry: `carry_out(bench, server, mode)` returns a row; `runs` and `seconds` are for the estimate."""
+    """One entry: `carry_out(bench, server, mode)` returns a row; `runs` and `overhead_s` are for the estimate. `promise` is
+    what a message's acknowledgement means for those who have no promise of their own.
+    """
 
     name: str
     title: str
     columns: tuple
     carry_out: Callable
     modes: tuple = ("plain", "tls")
-    contenders: tuple = XMPP
+    contenders: tuple = SWITCHES
     stored: str = "scram"
     accounts: int = USERS
     runs: int = 1
@@ -62,6 +76,8 @@ class Scenario:
     once: bool = False
     fresh: bool = False
     quick_accounts: bool = False
+    shards: int = 1
+    promise: str = None
 
     def takes(self, server, mode):
         """The relays know no TLS."""
@@ -97,7 +113,8 @@ def latencies(figures, name):
 def chat(window, **session):
     """Pairs in a closed loop; the relays get the same messages with no protocol around them."""
     def carry_out(bench, server, mode):
-        kind = {"chat": {"mode": {"closed": {"window": window}}}} if server.is_switch else {"floor": {"window": window}}
+        closed = {"mode": {"closed": {"window": window}}, **server.chat}
+        kind = {"chat": closed} if server.is_switch else {"floor": {"window": window}}
         # A relay joins connections as they come, so they come one after another there.
         load = {} if server.is_switch else {"load": {"concurrency": 1}}
         run = bench.run("chat-%d" % window, server, mode, {"users": {"count": USERS}, "session": session, "scenario": kind,
@@ -109,13 +126,35 @@ def chat(window, **session):
     return carry_out
 
 
+def crossing(window):
+    """Pairs in a closed loop on two shards, which share their cores with the load: first none of the pairs have their users
+    on different shards, then half of them. Who crosses is slower, and a closed loop then sends less of it: the server counts
+    what crosses, the row says it, and far less than was asked for is no figure.
+    """
+    def carry_out(bench, server, mode):
+        found = []
+        for share in (0.0, CROSSING):
+            kind = {"mode": {"closed": {"window": window}}, "crossing": {"shards": CROSSING_SHARDS, "share": share},
+                    **server.chat}
+            before = server.figure("crosspoint_mailbox_items_total")
+            run = bench.run("cross-%d-%.0f" % (window, 100 * share), server, mode, {
+                "users": {"count": USERS}, "load": {"cores": list(range(CROSSING_SHARDS))}, "scenario": {"chat": kind}})
+            crossed = (server.figure("crosspoint_mailbox_items_total") - before) / run["whole"]["messages_sent"]
+            if not (crossed <= CROSSED_MOST if share == 0 else crossed >= CROSSED_LEAST * share):
+                raise loadgen.Failed("%.0f %% of the pairs were to cross, %.2f items a message did" % (100 * share, crossed))
+            found.append({**costs(loadgen.figures(run, "messages_received")), "crossed": crossed})
+        none, half = found
+        return {**half, "uncrossed_cpu_us": none["cpu_us"], "efficiency": 100 * none["cpu_us"] / half["cpu_us"]}
+    return carry_out
+
+
 def open_loop(rate=None):
     """Messages are due at a rate, or at half of what the closed loop reached at window 32."""
     def carry_out(bench, server, mode):
         if rate is None and (server.name, mode) not in bench.found:
             chat(32)(bench, server, mode)
         due = rate or bench.found[server.name, mode][0] / 2
-        kind = {"chat": {"mode": {"open": {"rate_per_s": float(due), "arrivals": "poisson"}}}}
+        kind = {"chat": {"mode": {"open": {"rate_per_s": float(due), "arrivals": "poisson"}}, **server.chat}}
         run = bench.run("open", server, mode, {"users": {"count": USERS}, "scenario": kind})
         figures = loadgen.figures(run, "messages_received")
         if figures["per_second"] < SUSTAINED * due:
@@ -160,14 +199,14 @@ def presence(bench, server, mode):
     raise last or loadgen.Failed("%d changes a second were not kept up" % CHANGES_PER_S[0])
 
 
-def rooms(count, occupants):
-    """Messages to rooms at rising rates, a copy to each occupant; the cheapest copy of a rate that was kept up counts.
+def rooms(count, occupants, rates=COPIES_PER_S):
+    """Messages to rooms at rising rates, a copy to each occupant; the highest rate that was kept up counts.
 
     Every user is in `count * occupants / OCCUPANTS` rooms.
     """
     def carry_out(bench, server, mode):
         best, last = None, None
-        for copies in COPIES_PER_S:
+        for copies in rates:
             kind = {"rooms": count, "occupants": occupants, "rate_per_s": copies / occupants, "arrivals": "even"}
             document = {"users": {"count": OCCUPANTS}, "scenario": {"fanout": kind}}
             try:
@@ -182,7 +221,7 @@ def rooms(count, occupants):
                     "p99_us": figures["latencies"]["room"]["p99_us"]}
         if best:
             return best
-        raise last or loadgen.Failed("%d copies a second were not kept up" % COPIES_PER_S[0])
+        raise last or loadgen.Failed("%d copies a second were not kept up" % rates[0])
     return carry_out
 
 
@@ -201,25 +240,32 @@ LATENCY = ("per_second", "p50_us", "p99_us", "p999_us", "max_us", "cpu_us")
 FANOUT = ("per_second", "per_cpu_second", "p99_us")
 LOGIN = ("per_second", "per_cpu_second", "again_per_cpu_second")
 
+CROSS = ("per_second", "crossed", "cpu_us", "uncrossed_cpu_us", "efficiency")
+
 TABLE = (
     Scenario("chat-1", "Chat, %d pairs, one message in flight each way" % PAIRS, COST, chat(1),
-             contenders=SWITCHES + RELAYS),
+             contenders=CHATS + RELAYS, promise=NOTHING),
     Scenario("chat-32", "Chat, %d pairs, 32 messages in flight each way" % PAIRS, COST, chat(32),
-             contenders=SWITCHES + RELAYS),
-    Scenario("kept-32", "The same with and without an archive", COST, chat(32), contenders=ARCHIVES),
-    Scenario("safe-1", "Acknowledged when safe (XEP-0198), one message in flight, with and without an archive", COST,
-             chat(1, acks=True), contenders=ARCHIVES),
+             contenders=CHATS + RELAYS, promise=NOTHING),
+    Scenario("cross-32", "Chat on two shards, 32 messages in flight each way, half of the pairs across", CROSS, crossing(32), runs=2,
+             contenders=("crosspoint", "crosspoint-icpp", "crosspoint-icpp-volatile"), shards=CROSSING_SHARDS,
+             promise=NOTHING),
+    Scenario("kept-32", "Chat, 32 messages in flight each way, with and without an archive", COST, chat(32),
+             contenders=ARCHIVES, promise=NOTHING),
+    Scenario("safe-1", "Acknowledged when safe, one message in flight, with and without an archive", COST,
+             chat(1, acks=True), contenders=ARCHIVES, promise=SAFE),
     Scenario("safe-32", "Acknowledged when safe, 32 messages in flight, with and without an archive", COST,
-             chat(32, acks=True), contenders=ARCHIVES),
-    Scenario("open-half", "Open loop at half of each one's own rate of chat-32", LATENCY, open_loop()),
-    *(Scenario("open-%d" % rate, "Open loop at %d messages a second" % rate, LATENCY, open_loop(rate))
-      for rate in COMMON_RATES),
+             chat(32, acks=True), contenders=ARCHIVES, promise=SAFE),
+    Scenario("open-half", "Open loop at half of each one's own rate of chat-32", LATENCY, open_loop(), contenders=CHATS,
+             promise=NOTHING),
+    *(Scenario("open-%d" % rate, "Open loop at %d messages a second" % rate, LATENCY, open_loop(rate), contenders=CHATS,
+               promise=NOTHING) for rate in COMMON_RATES),
     Scenario("connect-scram", "Login storm, %d logins, 64 at a time, SCRAM" % LOGINS, LOGIN, connect("best"),
              contenders=SWITCHES, accounts=LOGINS, runs=2, overhead_s=8, fresh=True),
     Scenario("connect-plain", "Login storm, %d logins, 64 at a time, PLAIN" % LOGINS, LOGIN, connect("plain"),
-             modes=("tls",), stored="plain", accounts=LOGINS, runs=2, overhead_s=10, fresh=True),
-    Scenario("presence", "Presence to %d mutual contacts, %d users" % (CONTACTS, USERS),
-             ("per_second", "per_cpu_second", "p99_us"), presence, contenders=SWITCHES, runs=3),
+             contenders=SWITCHES, modes=("tls",), stored="plain", accounts=LOGINS, runs=2, overhead_s=10, fresh=True),
+    Scenario("presence", "Presence to %d mutual contacts, %d users" % (CONTACTS, USERS), FANOUT, presence,
+             contenders=SWITCHES, runs=3),
     Scenario("offline", "Offline: %d messages for each of %d absent users" % (MESSAGES, RECEIVERS),
              ("store_per_s", "store_cpu_us", "drain_per_s", "drain_cpu_us"), offline, contenders=SWITCHES,
              accounts=RECEIVERS + SENDERS, overhead_s=5),
@@ -227,13 +273,19 @@ TABLE = (
              contenders=(*SWITCHES, "crosspoint-archive"), overhead_s=15),
     Scenario("rooms-1000", "1,000 rooms of 10 occupants, %d users" % OCCUPANTS, FANOUT, rooms(1000, 10),
              contenders=(*SWITCHES, "crosspoint-archive"), accounts=OCCUPANTS, runs=5, overhead_s=30),
+    Scenario("rooms-1-steady", "One room of %d occupants, %d copies a second" % (OCCUPANTS, STEADY_COPIES_PER_S), FANOUT,
+             rooms(1, OCCUPANTS, (STEADY_COPIES_PER_S,)), accounts=OCCUPANTS, contenders=("crosspoint", *ICPP),
+             overhead_s=6),
+    Scenario("rooms-1000-steady", "1,000 rooms of 10 occupants, %d copies a second" % STEADY_COPIES_PER_S, FANOUT,
+             rooms(1000, 10, (STEADY_COPIES_PER_S,)), accounts=OCCUPANTS, contenders=("crosspoint", *ICPP), overhead_s=10),
     Scenario("memory", "Idle sessions, from 1,000 to 18,000 on one process",
-             ("session_bytes", "start_mib", "million_gib"), memory.slope, accounts=memory.MOST, runs=len(memory.POINTS),
-             overhead_s=35, once=True, fresh=True, quick_accounts=True),
+             ("session_bytes", "start_mib", "million_gib"), memory.slope, contenders=SWITCHES, accounts=memory.MOST,
+             runs=len(memory.POINTS), overhead_s=25, once=True, fresh=True, quick_accounts=True),
     Scenario("memory-many", "Idle sessions over %d server processes" % memory.PROCESSES, ("session_bytes",),
-             memory.several, modes=("plain",), contenders=("crosspoint",), accounts=memory.ACCOUNTS_FOR_SEVERAL,
-             overhead_s=180, once=True, fresh=True, quick_accounts=True),
+             memory.several, modes=("plain",), contenders=("crosspoint", "crosspoint-icpp"),
+             accounts=memory.ACCOUNTS_FOR_SEVERAL, overhead_s=180, once=True, fresh=True, quick_accounts=True),
 )
+
 
 def chosen(names):
     """The entries of the table with these names, in the table's order; all of them without names."""

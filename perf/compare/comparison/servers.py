@@ -1,137 +1,23 @@
-"""The contenders: how each is configured, started on its core, and given its accounts.
+"""The contenders by their names, and how the peers are configured, started on their core, and given their accounts.
 
-Each owns a loopback address with port 5222 (STARTTLS offered, not required) and a folder of its own; Crosspoint listens for
-ICPP besides. What each setting
-is for stands in perf/compare/README.md. Accounts are `u0`, `u1`... with one password; `stored` says how passwords are
-kept, "scram" (as shipped) or "plain" (peers only; Crosspoint keeps no readable passwords).
+Each has port 5222 (STARTTLS offered, not required) on an address of its own. What each setting is for stands in
+perf/compare/README.md. Accounts are `u0`, `u1`... with one password; `stored` says how passwords are kept, "scram" (as
+shipped) or "plain" (peers only; Crosspoint keeps no readable passwords).
 """
 
 import base64
-import csv
 import hashlib
 import hmac
 import json
-import os
-import random
-import socket
-import subprocess
 import urllib.request
 
 from . import children
+from .crosspoint import (Crosspoint, CrosspointArchive, CrosspointIcpp, CrosspointIcppArchive, CrosspointIcppFront,
+                         CrosspointIcppFrontVolatile, CrosspointIcppVolatile)
+from .relays import Relay, RelayEpoll, RelayEpollIcpp, RelayMonoio, RelayMonoioIcpp, RelayRing, RelayRingIcpp
+from .server import ADMIN_PORT, DOMAIN, PASSWORD, Server
 
-DOMAIN = "compare.test"
-PASSWORD = "secret-load"
-PORT, ADMIN_PORT = 5222, 5280
-ICPP_PORT, ICPPS_PORT = 5299, 5300
-START_SECONDS = 60
 SALT = b"one salt for all"
-
-
-class Server:
-    """A server on its own address, pinned to a core."""
-
-    name = "?"
-    is_switch = True
-    security = {"plain": "plain", "tls": "starttls"}
-
-    def __init__(self, folder, core, stored="scram", environment=None):
-        self.folder = folder
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.pin = ["taskset", "-c", str(core)]
-        self.stored = stored
-        self.environment = environment or {}
-        self.address = free_address()
-        self.child = None
-
-    def start(self):
-        self.child = self.launch()
-        children.wait_for(lambda: not self.child.alive() or self.ready(), START_SECONDS, self.name + " to listen")
-        if not self.child.alive():
-            raise RuntimeError("%s did not start:\n%s" % (self.name, self.child.tail()))
-        return self
-
-    def ready(self):
-        return listens(self.address, self.port)
-
-    def stop(self):
-        if self.child:
-            self.child.stop()
-
-    @property
-    def port(self):
-        return PORT
-
-    @property
-    def pids(self):
-        return children.family(self.child.pid)
-
-    def target(self, mode="plain"):
-        """The load generator's `[target]` and `[watch]`."""
-        return {"target": {"addresses": ["%s:%d" % (self.address, self.port)], "domain": DOMAIN,
-                           "security": self.security[mode]},
-                "users": {"password": PASSWORD}, "watch": {"server_pids": self.pids}}
-
-    def make_certificate(self):
-        certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-             "30", "-subj", "/CN=" + DOMAIN, "-addext", "subjectAltName=DNS:" + DOMAIN, "-keyout", key, "-out",
-             certificate], check=True, capture_output=True)
-        os.chmod(key, 0o644)
-        return certificate, key
-
-
-class Crosspoint(Server):
-    """The server of this repository, one shard, as it comes but for the STARTTLS of the port being optional, and no archive."""
-
-    name = "crosspoint"
-    binary = None
-
-    def __init__(self, *arguments, shards=1, **options):
-        super().__init__(*arguments, **options)
-        self.shards = shards
-        # As the others are set: no archive.
-        self.environment = {"CROSSPOINT_ARCHIVE_ENABLED": "false", **self.environment}
-
-    def launch(self):
-        return children.Child(
-            [*self.pin, self.binary, "serve", "--domain", DOMAIN, "--data", self.folder / "data", "--xmpp",
-             "%s:%d" % (self.address, PORT), "--xmpp-tls", "optional", "--xmpps", "%s:%d" % (self.address, PORT + 1),
-             "--icpp", "%s:%d" % (self.address, ICPP_PORT), "--icpps", "%s:%d" % (self.address, ICPPS_PORT),
-             "--shards", str(self.shards), "--admin", "%s:%d" % (self.address, ADMIN_PORT)],
-            self.folder / "server.log", env=self.environment)
-
-    def add_accounts(self, count):
-        table = self.folder / "accounts.csv"
-        with open(table, "w", newline="") as sink:
-            rows = (("u%d@%s" % (number, DOMAIN), PASSWORD) for number in range(count))
-            csv.writer(sink, lineterminator="\n").writerows(rows)
-        subprocess.run([str(self.binary), "user", "import", "--data", str(self.folder / "data"), str(table)],
-                       check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                       env={**os.environ, **self.environment})
-
-
-class CrosspointArchive(Crosspoint):
-    """The same server as it comes: what is said is kept, for both sides."""
-
-    name = "crosspoint-archive"
-
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
-        self.environment["CROSSPOINT_ARCHIVE_ENABLED"] = "true"
-
-
-class CrosspointIcpp(Crosspoint):
-    """The same server, by the binary protocol. Rosters are made by XMPP beforehand."""
-
-    name = "crosspoint-icpp"
-    ports = {"plain": ICPP_PORT, "tls": ICPPS_PORT}
-
-    def target(self, mode="plain"):
-        target = super().target(mode)
-        target["target"].update({"protocol": "icpp", "addresses": ["%s:%d" % (self.address, self.ports[mode])],
-                                 "xmpp": "%s:%d" % (self.address, PORT)})
-        return target
 
 
 class Prosody(Server):
@@ -201,50 +87,10 @@ class Ejabberd(Server):
         urllib.request.urlopen(request, timeout=120).read()
 
 
-class Relay(Server):
-    """The raw relay of perf/floor with one of its engines: no protocol, so only the load of `floor` runs through it."""
-
-    is_switch = False
-    engine = "epoll"
-    protocol = "xmpp"
-    binary = None
-
-    def launch(self):
-        return children.Child([*self.pin, self.binary, "--engine", self.engine, "--listen",
-                               "%s:%d" % (self.address, self.port)], self.folder / "server.log")
-
-    def add_accounts(self, count):
-        """There are none."""
-
-    def target(self, mode="plain"):
-        return {"target": {"addresses": ["%s:%d" % (self.address, self.port)], "protocol": self.protocol},
-                "watch": {"server_pids": self.pids}}
-
-
-class RelayEpoll(Relay):
-    name, engine = "relay-epoll", "epoll"
-
-
-class RelayMonoio(Relay):
-    name, engine = "relay-monoio", "monoio"
-
-
-class RelayRing(Relay):
-    name, engine = "relay-ring", "ring"
-
-
-class RelayEpollIcpp(Relay):
-    """What ICPP clients write: the floor of `crosspoint-icpp`."""
-
-    name, engine, protocol = "relay-epoll-icpp", "epoll", "icpp"
-
-
-class RelayRingIcpp(Relay):
-    name, engine, protocol = "relay-ring-icpp", "ring", "icpp"
-
-
-SERVERS = {kind.name: kind for kind in (Crosspoint, CrosspointArchive, CrosspointIcpp, Ejabberd, Prosody, RelayEpoll,
-                                        RelayMonoio, RelayRing, RelayEpollIcpp, RelayRingIcpp)}
+SERVERS = {kind.name: kind for kind in (
+    Crosspoint, CrosspointArchive, CrosspointIcpp, CrosspointIcppVolatile, CrosspointIcppArchive, CrosspointIcppFront,
+    CrosspointIcppFrontVolatile, Ejabberd, Prosody, RelayEpoll, RelayMonoio, RelayRing, RelayEpollIcpp, RelayMonoioIcpp,
+    RelayRingIcpp)}
 
 
 def scram_keys(password, salt, iterations, digest="sha1"):
@@ -252,23 +98,6 @@ def scram_keys(password, salt, iterations, digest="sha1"):
     salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, iterations)
     client_key = hmac.digest(salted, b"Client Key", digest)
     return hashlib.new(digest, client_key).digest(), hmac.digest(salted, b"Server Key", digest)
-
-
-def free_address():
-    """An address of 127.0.0.0/8 that nobody listens on, so that a server can have the standard ports to itself."""
-    while True:
-        address = "127.%d.%d.%d" % (random.randint(16, 250), random.randint(1, 250), random.randint(1, 250))
-        if not listens(address, PORT):
-            return address
-
-
-def listens(address, port):
-    """Whether a socket listens there; looked up, since a connection to try it would be one end of a relay's pair."""
-    local = socket.inet_aton(address)[::-1].hex().upper()
-    with open("/proc/net/tcp") as table:
-        rows = [line.split() for line in table.readlines()[1:]]
-    places = {"%s:%04X" % (host, port) for host in (local, "00000000")}
-    return any(row[1] in places and row[3] == "0A" for row in rows)
 
 
 PROSODY_CONFIG = """

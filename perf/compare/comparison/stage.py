@@ -23,15 +23,15 @@ class Stage:
     def server(self, step, ahead):
         """The server of a step. It has accounts for all the steps ahead that will share it."""
         scenario = step.scenario
-        kind = (scenario.stored, scenario.fresh)
+        kind = kind_of(scenario)
         standing = self.standing.get(step.server)
         if standing and standing[0] == kind and not scenario.fresh and standing[1].child.alive():
             return standing[1]
         self.stop(step.server)
         sharing = [scenario.accounts] if scenario.fresh else [
-            later.scenario.accounts for later in ahead if (later.scenario.stored, later.scenario.fresh) == kind]
+            later.scenario.accounts for later in ahead if kind_of(later.scenario) == kind]
         environment = QUICK_ACCOUNTS if scenario.quick_accounts else {}
-        server = self.open(step.server, scenario.stored, environment, max(sharing))
+        server = self.open(step.server, scenario.stored, environment, max(sharing), scenario.shards)
         self.standing[step.server] = (kind, server)
         return server
 
@@ -42,9 +42,11 @@ class Stage:
         server.stop()
         return server.start()
 
-    def open(self, name, stored, environment, accounts):
+    def open(self, name, stored, environment, accounts, shards=1):
         folder = self.folder / ("%s-%d" % (name, next(self.numbers)))
-        server = servers.SERVERS[name](folder, self.core, stored, environment)
+        # One shard has the server's core, several have the first ones, and the load shares those.
+        cores, more = (self.core, {}) if shards == 1 else ("0-%d" % (shards - 1), {"shards": shards})
+        server = servers.SERVERS[name](folder, cores, stored, environment, **more)
         try:
             server.start()
             server.accounts = accounts
@@ -58,3 +60,8 @@ class Stage:
         standing = self.standing.pop(name, None)
         if standing:
             standing[1].stop()
+
+
+def kind_of(scenario):
+    """Scenarios of the same kind can share a server."""
+    return scenario.stored, scenario.fresh, scenario.shards

@@ -43,7 +43,7 @@ class Scenarios(unittest.TestCase):
             return answer
 
     class Server:
-        name, is_switch = "crosspoint", True
+        name, is_switch, chat = "crosspoint", True, {}
 
         def target(self, mode="plain"):
             return {"target": {"addresses": ["127.9.9.9:5222"], "security": servers.Server.security[mode]},
@@ -61,6 +61,44 @@ class Scenarios(unittest.TestCase):
         name, document = bench.generator.told[1]
         self.assertEqual((name, document["scenario"]["chat"]["mode"]["open"]["rate_per_s"]), ("open-tls-crosspoint", 4000.0))
         self.assertEqual(document["target"], {"addresses": ["127.9.9.9:5222"], "security": "starttls"})
+
+    def test_what_is_kept_for_nobody_is_asked_for_as_that_in_closed_and_open_loops(self):
+        class Volatile(self.Server):
+            name, chat = "crosspoint-icpp-volatile", {"store": False}
+        opened = documents.figures("messages_received", per_second=1000.0, latency="message")
+        bench = self.bench(documents.run(documents.figures("messages_received")), documents.run(opened))
+        scenarios.chat(1)(bench, Volatile(), "plain")
+        scenarios.open_loop(1000)(bench, Volatile(), "plain")
+        self.assertEqual([document["scenario"]["chat"]["store"] for _, document in bench.generator.told], [False, False])
+
+    class Shards(Server):
+        """Counts, before and after each run, what goes from shard to shard."""
+
+        def __init__(self, *counted):
+            self.counted = list(counted)
+
+        def figure(self, name):
+            return self.counted.pop(0)
+
+    def crossing(self, *counted):
+        runs = [{**documents.run(documents.figures("messages_received", per_second, cpu_us)), "whole": {"messages_sent": 100}}
+                for per_second, cpu_us in ((900.0, 3.0), (800.0, 4.0))]
+        bench = self.bench(*runs)
+        return bench, scenarios.crossing(32)(bench, self.Shards(*counted), "plain")
+
+    def test_a_share_of_crossing_pairs_that_is_not_what_was_asked_for_is_no_figure(self):
+        with self.assertRaisesRegex(loadgen.Failed, "0 % of the pairs were to cross, 0.50 items a message did"):
+            self.crossing(0, 50)
+        with self.assertRaisesRegex(loadgen.Failed, "50 % of the pairs were to cross, 0.10 items a message did"):
+            self.crossing(0, 1, 1, 11)
+
+    def test_crossing_is_what_is_left_of_the_efficiency_without(self):
+        bench, row = self.crossing(7, 8, 8, 58)
+        self.assertEqual(row, {"per_second": 800.0, "cpu_us": 4.0, "crossed": 0.5, "uncrossed_cpu_us": 3.0, "efficiency": 75.0})
+        told = [document for _, document in bench.generator.told]
+        self.assertEqual([document["scenario"]["chat"]["crossing"] for document in told],
+                         [{"shards": 2, "share": 0.0}, {"shards": 2, "share": 0.5}])
+        self.assertEqual(told[0]["load"]["cores"], [0, 1])
 
     def test_a_rate_that_is_not_kept_up_is_a_failure_and_not_a_latency(self):
         slow = documents.run(documents.figures("messages_received", per_second=900.0, latency="message"))
@@ -119,6 +157,15 @@ class Scenarios(unittest.TestCase):
             told = [document for _, document in bench.generator.told]
             self.assertEqual([document["users"]["count"] for document in told], list(memory.POINTS))
             self.assertEqual({document["target"]["security"] for document in told}, {security})
+
+    def test_memory_over_icpp_is_of_the_port_with_tls_where_tls_is_measured(self):
+        class Icpp(self.Server):
+            def target(self, mode="plain"):
+                return {"target": {"addresses": ["127.9.9.9:" + {"plain": "5299", "tls": "5300"}[mode]]},
+                        "watch": {"server_pids": [7]}}
+        bench = self.bench(documents.run({}, logins=10))
+        memory.hold(bench, [Icpp()], "tls", 10)
+        self.assertEqual(bench.generator.told[0][1]["target"]["addresses"], ["127.9.9.9:5300"])
 
     def test_memory_of_fewer_sessions_than_were_asked_for_is_no_figure(self):
         runs = [documents.run({}, logins=count - 1, resident=(0, 5000 * count)) for count in memory.POINTS]

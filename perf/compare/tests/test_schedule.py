@@ -4,7 +4,7 @@ import pathlib
 import tempfile
 import unittest
 
-from comparison import children, loadgen, report, scenarios, schedule, servers
+from comparison import children, crosspoint, loadgen, report, scenarios, schedule, servers, stage
 
 
 class Stage:
@@ -28,10 +28,10 @@ class Schedule(unittest.TestCase):
 
     def test_presence_and_memory_are_measured_on_all_servers_with_and_without_tls(self):
         steps = schedule.steps(scenarios.chosen(["presence", "memory"]), list(servers.SERVERS), list(scenarios.MODES), 1)
-        for name, contenders in (("presence", scenarios.SWITCHES), ("memory", scenarios.XMPP)):
+        for name, contenders in (("presence", scenarios.SWITCHES), ("memory", scenarios.SWITCHES)):
             for mode in ("plain", "tls"):
                 taken = [step.server for step in steps if (step.scenario.name, step.mode) == (name, mode)]
-                self.assertEqual(taken, list(contenders), (name, mode))
+                self.assertEqual(sorted(taken), sorted(contenders), (name, mode))
 
     def test_what_is_measured_once_is_measured_once(self):
         self.assertEqual(len(schedule.steps([scenario(None, once=True)], ["prosody"], ["plain"], 5)), 1)
@@ -51,6 +51,17 @@ class Schedule(unittest.TestCase):
         self.assertIn("| ejabberd | 30.00 (30.00 to 30.00) | 15.00 x |", text)
         self.assertIn("| prosody (failed) | – | – |", text)
         self.assertIn("- prosody failed 3 of 3 times: 2 messages were lost", text)
+
+
+    def test_a_table_says_what_an_acknowledgement_means_for_whom(self):
+        for name, by_xmpp in (("chat-32", scenarios.NOTHING), ("safe-32", scenarios.SAFE)):
+            one = scenarios.chosen([name])[0]
+            lines = report.promises(one, ["crosspoint", "ejabberd", "crosspoint-icpp", "crosspoint-icpp-volatile", "relay-ring"])
+            self.assertEqual(lines[:3], ["- %s: crosspoint, ejabberd" % by_xmpp, "- %s: crosspoint-icpp" % crosspoint.DURABLE,
+                                         "- %s: crosspoint-icpp-volatile" % crosspoint.VOLATILE])
+        self.assertIn("\n- %s: prosody" % scenarios.NOTHING, report.table(
+            scenarios.chosen(["chat-1"])[0], "plain", ["prosody"], schedule.Results()))
+        self.assertEqual(report.table(scenario(None), "plain", ["prosody"], schedule.Results()).count("\n"), 4)
 
 
 class Writing(unittest.TestCase):
@@ -126,7 +137,64 @@ class Targets(unittest.TestCase):
             _, target = self.target(kind, "plain")
             self.assertEqual((target["protocol"], "security" in target), (protocol, False))
 
-    def test_icpp_takes_part_where_it_is_measured(self):
-        measured = [scenario.name for scenario in scenarios.TABLE if scenario.takes("crosspoint-icpp", "tls")]
-        self.assertEqual(measured, ["chat-1", "chat-32", "connect-scram", "presence", "offline", "rooms-1", "rooms-1000"])
+    def test_icpp_takes_part_everywhere(self):
+        for one in scenarios.TABLE:
+            self.assertIn("crosspoint-icpp", one.contenders, one.name)
+            self.assertLessEqual(set(one.contenders), set(servers.SERVERS), one.name)
         self.assertFalse(scenarios.chosen(["chat-1"])[0].takes("relay-ring-icpp", "tls"))
+
+    def test_volatile_messages_are_measured_beside_durable_ones_and_only_where_there_are_messages(self):
+        for one in scenarios.TABLE:
+            volatile = [name for name in one.contenders if servers.SERVERS[name].chat]
+            if volatile:
+                self.assertTrue(one.promise, one.name)
+                self.assertLessEqual({name.removesuffix("-volatile") for name in volatile}, set(one.contenders), one.name)
+
+    def test_what_is_acknowledged_when_safe_is_compared_with_what_is_durable(self):
+        for one in scenarios.TABLE:
+            if one.promise == scenarios.SAFE:
+                promises = {servers.SERVERS[name].promise for name in one.contenders}
+                self.assertEqual(promises, {None, crosspoint.DURABLE})
+
+    def test_every_relay_has_one_that_is_fed_by_icpp(self):
+        engines = {protocol: {kind.engine for kind in servers.SERVERS.values()
+                              if not kind.is_switch and kind.protocol == protocol} for protocol in ("xmpp", "icpp")}
+        self.assertEqual(engines["icpp"], engines["xmpp"])
+
+    def test_a_front_end_is_loaded_and_both_processes_are_watched(self):
+        with tempfile.TemporaryDirectory() as folder:
+            front = servers.CrosspointIcppFront(pathlib.Path(folder), 1)
+            front.child, front.back.child = (type("Child", (), {"pid": pid}) for pid in (-1, -2))
+            target = front.target("tls")
+        self.assertEqual(target["watch"]["server_pids"], [-1, -2])
+        self.assertEqual((target["target"]["addresses"], target["target"]["xmpp"]),
+                         ([front.address + ":5300"], front.back.address + ":5222"))
+        self.assertEqual((front.settings["role"], front.back.settings["role"]), ("frontend", "backend"))
+        self.assertEqual(front.settings["edge.back_ends"], front.back.settings["icpp.trunk_listen"])
+        self.assertEqual((front.pin, front.back.pin), (["taskset", "-c", "1"], ["taskset", "-c", "1"]))
+
+
+class Standing(unittest.TestCase):
+    def test_a_server_of_two_shards_is_another_one_and_has_two_cores(self):
+        made = []
+
+        class Server:
+            def __init__(self, folder, core, stored, environment, shards=1):
+                self.place, self.child = (core, shards), type("Child", (), {"alive": lambda: True})
+                made.append(self.place)
+
+            def start(self):
+                return self
+
+            def add_accounts(self, count):
+                self.accounts = count
+
+            stop = start
+        before = servers.SERVERS["crosspoint-icpp"]
+        servers.SERVERS["crosspoint-icpp"] = Server
+        self.addCleanup(servers.SERVERS.__setitem__, "crosspoint-icpp", before)
+        steps = schedule.steps(scenarios.chosen(["chat-32", "cross-32", "kept-32"]), ["crosspoint-icpp"], ["plain"], 2)
+        scene = stage.Stage(pathlib.Path("."), 1)
+        for place, step in enumerate(steps):
+            scene.server(step, steps[place:])
+        self.assertEqual(made, [(1, 1), ("0-1", 2), (1, 1)])

@@ -2,10 +2,12 @@
 
 from interop.stage import Tally
 
-from . import icpp_python_crash, icpp_python_hostile, icpp_python_rooms, icpp_python_xmpp
+from . import (icpp_python_across, icpp_python_crash, icpp_python_hostile, icpp_python_invited,
+               icpp_python_keeping, icpp_python_presence, icpp_python_rooms, icpp_python_xmpp)
 from .icpp_python_people import stage
 
-assert icpp_python_crash and icpp_python_hostile and icpp_python_rooms and icpp_python_xmpp
+assert icpp_python_across and icpp_python_crash and icpp_python_hostile
+assert icpp_python_invited and icpp_python_keeping and icpp_python_presence and icpp_python_rooms and icpp_python_xmpp
 
 
 def run(server, only=()):

@@ -186,24 +186,6 @@ async def rooms_an_icpp_owner_runs_a_room(server):
 
 
 @play()
-async def rooms_invitations_cross_between_protocols(server):
-    async with Salon(server) as (phones, company):
-        romeo, juliet, benvolio = await phones.online("romeo"), await company.online("juliet"), await phones.online("benvolio")
-        room = address(server, romeo, "feast")
-        await made(romeo, room, "romeo", members_only=True)
-        await romeo.client.rooms.invite(room, benvolio.address, juliet.boundjid.bare, reason="a mask")
-        invited = await told(benvolio, Verb.INVITE)
-        expect_equal((invited.room, invited.by, invited.reason), (room, romeo.address, "a mask"), "the invitation")
-        heard = await juliet.take(juliet.inbox, lambda one: one["from"].bare == room, "an invitation")
-        expect(room in heard["body"] or heard.xml.find("{http://jabber.org/protocol/muc#user}x") is not None, "hers: %s" % heard)
-        await benvolio.client.rooms.decline(room, romeo.address, "no mask")
-        declined = await told(romeo, Verb.DECLINE)
-        expect_equal((declined.by, declined.reason), (benvolio.address, "no mask"), "the refusal")
-        await juliet.come_in(room, "juliet")
-        expect_equal((await noticed(romeo, "juliet")).affiliation, Affiliation.MEMBER, "invited, so a member")
-
-
-@play()
 async def rooms_who_comes_back_knows_who_is_in(server):
     """What a room says while its occupant's connection is gone arrives when he resumes."""
     async with Salon(server) as (phones, company):

@@ -295,6 +295,8 @@ async def xmpp_queries_to_icpp_are_answered(server):
             await juliet.ask("get", "<query xmlns='jabber:iq:version'/>", romeo.client.session.address)
         except Exception as error:
             expect(getattr(error, "condition", None) in ("service-unavailable", "feature-not-implemented"), repr(error))
+        else:
+            raise AssertionError("it was answered by nobody knows whom")
 
 
 @play()

@@ -4,23 +4,20 @@
 //! - A room that cannot be read is not made anew: whoever addresses it is told that something is wrong.
 //! - A room whose change could not be written is forgotten with all who are in, and read again: it is what the book says.
 
-use crosspoint_storage::seam::{BookRead, BookRequest, Direction, JournalRequest, Record, Span, Table};
+use crosspoint_storage::seam::{BookRead, BookRequest, Direction, JournalRequest, Span, Table};
 
 use super::super::Shard;
 use super::super::ledger::Outcome;
 use super::hall::{Hall, RoomId, State};
-use super::performance::{Out, occupant_id};
+use super::performance::Out;
 use super::{Errand, RoomsSetup, nothing};
 use crate::envelope::{Condition, Envelope, Kind, PresenceKind};
 use crate::jid::Jid;
 use crate::rooms::{Room, RoomAnswer, RoomConfig, RoomQuery, Seat, rows};
-use crate::service::{RoomHistoryPage, RoomSaid, Row, ThenRoomHistory};
+use crate::service::Row;
 use crate::shard::Routed;
 use crate::slots::UserKey;
 use crate::store;
-
-/// Bytes of a page's messages, about.
-const PAGE_BYTES: u32 = 256 * 1024;
 
 impl Shard {
     /// Asks the book for a room. `address` is bare and has memory of its own.
@@ -124,7 +121,7 @@ impl Shard {
             for record in records {
                 let theirs = record.version == store::ENVELOPE_VERSION
                     && store::decode(record.version, &record.payload)
-                        .is_ok_and(|said| said.from.same_bare(&hall.address));
+                        .is_ok_and(|said| said.from.same_bare(&hall.address) && said.from.is_full());
                 if theirs {
                     hall.recent.push(record.id, record.payload, count, &self.setup.limits);
                 }
@@ -249,67 +246,5 @@ impl RoomsSetup {
     pub(super) fn system_room(&self, address: &Jid) -> Option<&[crate::rooms::ConfigChange]> {
         let found = self.system.iter().find(|(name, _)| address.node() == Some(name));
         found.map(|(_, changes)| changes.as_slice())
-    }
-}
-
-impl Shard {
-    /// For handlers: a page of what was said in a room that lives here.
-    pub(in super::super) fn read_room_history(
-        &mut self,
-        room: &Jid,
-        span: Span,
-        direction: Direction,
-        records_max: u32,
-        then: ThenRoomHistory,
-    ) {
-        if !self.setup.archive {
-            return then(Err(Condition::FeatureNotImplemented), self);
-        }
-        let room = room.to_bare().detached();
-        let key = UserKey::of(&room);
-        let token = self.expect(move |shard, outcome| {
-            let page = match outcome {
-                Outcome::Page {
-                    records,
-                    complete,
-                    edge,
-                } => Ok(RoomHistoryPage {
-                    messages: shard.said(&room, &records),
-                    complete,
-                    edge,
-                }),
-                _ => Err(Condition::InternalServerError),
-            };
-            then(page, shard);
-        });
-        self.outgoing.journal.push(JournalRequest::History {
-            token,
-            user: key.0,
-            span,
-            direction,
-            records_max,
-            bytes_max: PAGE_BYTES,
-        });
-    }
-
-    /// The messages of a page that are this room's. Who wrote them stands in the record, and goes no further where that is not open.
-    fn said(&self, room: &Jid, records: &[Record]) -> Vec<RoomSaid> {
-        let open = self
-            .room_at(UserKey::of(room), room)
-            .is_some_and(|room| room.config().non_anonymous);
-        let read = records.iter().filter_map(|record| {
-            let mut envelope = store::decode(record.version, &record.payload).ok()?;
-            if !envelope.from.same_bare(room) {
-                return None;
-            }
-            let author = std::mem::replace(&mut envelope.to, room.clone());
-            Some(RoomSaid {
-                record: record.id,
-                envelope,
-                occupant_id: occupant_id(&self.setup.secret, room, &author),
-                real: open.then_some(author),
-            })
-        });
-        read.collect()
     }
 }

@@ -5,12 +5,13 @@
 //!                                       └▶ read ─▶ Room ─▶ rows ─commit─▶ fans, answers
 //! ```
 //! Read in this order: `mod.rs` (how a request is carried out), `hall.rs` (rooms in memory), `loading.rs` (from book and log),
-//! `performance.rs` (what a room says), `fan.rs` (how that reaches its occupants), `directory.rs` (the list of rooms).
+//! `performance.rs` (what a room says), `fan.rs` (how that reaches its occupants), `archive.rs` (what was said), `directory.rs` (the list of rooms).
 //!
 //! Invariants:
 //! - While a change of a room is being written, its requests wait in order: nobody sees what a crash could take back.
 //! - A room is never entered again while it is at work: what arrives meanwhile queues.
 
+mod archive;
 mod directory;
 mod fan;
 mod hall;
@@ -33,6 +34,7 @@ use crate::jid::Jid;
 use crate::rooms::{ConfigChange, Head, Notice, Room, RoomConfig, RoomQuery, RoomRequest, Seat, Viewer, rows};
 use crate::slots::UserKey;
 
+use archive::Moderation;
 pub(super) use directory::Directory;
 use hall::{Hall, Halls, RoomId, State};
 use performance::{Out, Performance};
@@ -403,14 +405,20 @@ impl Shard {
             query,
             ticket,
             outs: Vec::new(),
+            moderation: None,
         };
         act(room, &mut performance)?;
-        let outs = performance.outs;
+        let (outs, moderation) = (performance.outs, performance.moderation);
         let (before, after) = (before as u64, room.occupants().len() as u64);
         let figure = &self.metrics.room_occupants;
         figure.set((figure.get() + after).saturating_sub(before));
-        let batch = rows::unsaved(room);
         let address = room.address().clone();
+        if let Some(moderation) = moderation {
+            hall.writing = true;
+            self.moderate_in(id, address, moderation, outs);
+            return Ok(());
+        }
+        let batch = rows::unsaved(room);
         self.list_room(id, hall);
         if batch.is_empty() {
             self.carry_out_all(&address, outs);
@@ -423,6 +431,18 @@ impl Shard {
         Ok(())
     }
 
+    /// A moderator's request: the room says nothing more until it is known whether there is such a message, and it is hidden.
+    fn moderate_in(&mut self, id: RoomId, room: Jid, moderation: Moderation, outs: Vec<Out>) {
+        let (query, address) = (moderation.query.clone(), room.clone());
+        self.moderate(&room, moderation, move |shard, done| {
+            let outs = if done.is_ok() { outs } else { Vec::new() };
+            shard.at_rooms(|shard| shard.room_written(id, &address, outs, Ok(())));
+            if let Err(condition) = done {
+                shard.bounce(query, condition);
+            }
+        });
+    }
+
     fn carry_out_all(&mut self, room: &Jid, outs: Vec<Out>) {
         for out in outs {
             match out {
@@ -431,7 +451,7 @@ impl Shard {
                 Out::Send(envelope) => self.dispatch_free(envelope),
                 Out::Serve(envelope) => self.serve(envelope),
                 Out::Avatar(query) => self.show_avatar(room, query),
-                Out::Hide(record, by) => self.hide_record(room, record, by),
+                Out::Hide(record, by) => self.hide_own(room, record, by),
             }
         }
     }

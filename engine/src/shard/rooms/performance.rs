@@ -5,17 +5,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use crosspoint_storage::seam::{Direction, Disposition, JournalRequest, Record, Span};
+use crosspoint_storage::seam::{Disposition, JournalRequest, Record};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::super::ledger::{Outcome, Waiting};
+use super::super::ledger::Waiting;
 use super::super::{Shard, Ticket};
+use super::archive::Moderation;
 use super::fan::{Fan, Rolls, Seated, Targets, Variant, class};
 use super::recent::Recent;
 use crate::envelope::{Codec, Condition, Content, Envelope, Hints, Kind, MessageKind, QueryKind};
 use crate::jid::Jid;
 use crate::limits::Limits;
+use crate::neutral::Neutral;
 use crate::rooms::{
     Audience, Head, HistoryWish, Notice, Place, Role, Room, RoomAnswer, RoomQuery, RoomSpeech, Stage, Viewer,
 };
@@ -34,8 +36,8 @@ pub(super) enum Out {
     Serve(Envelope),
     /// The picture of the room, to who asks.
     Avatar(Envelope),
-    /// A record is to be hidden; with an author, only if it is his.
-    Hide(RecordId, Option<Jid>),
+    /// A record is to be hidden, if it is by this account.
+    Hide(RecordId, Jid),
 }
 
 /// Carries out one request.
@@ -50,6 +52,8 @@ pub(super) struct Performance<'a> {
     /// Of who sent it; taken when its answer has to wait.
     pub(super) ticket: &'a mut Option<Ticket>,
     pub(super) outs: Vec<Out>,
+    /// What all of that waits for.
+    pub(super) moderation: Option<Moderation>,
 }
 
 /// All classes of a codec.
@@ -401,12 +405,43 @@ impl Stage for Performance<'_> {
         Some(self.shard.stable.hide(id))
     }
 
-    fn hide(&mut self, _room: &Room, record: StableId, by: Option<&Jid>) {
+    fn hide(&mut self, _room: &Room, record: StableId, by: &Jid) {
         let record = self.shard.stable.reveal(record);
-        self.recent.hide(record, by);
+        self.recent.hide(record, Some(by));
         if self.shard.setup.archive {
-            self.outs.push(Out::Hide(record, by.map(Jid::to_bare)));
+            self.outs.push(Out::Hide(record, by.to_bare()));
         }
+    }
+
+    fn moderate(
+        &mut self,
+        room: &Room,
+        record: StableId,
+        by: &Jid,
+        word: &Neutral<'_>,
+    ) -> Result<Option<StableId>, Condition> {
+        if !self.shard.setup.archive {
+            return Err(Condition::ItemNotFound);
+        }
+        let record = self.shard.stable.reveal(record);
+        self.recent.hide(record, None);
+        let id = room.config().archived.then(|| self.shard.next_record());
+        let stable = id.map(|id| self.shard.stable.hide(id));
+        let kind = Kind::Message(MessageKind::Groupchat);
+        let word = id.zip(stable).map(|(id, stable)| {
+            let word = Envelope {
+                id: Bytes::copy_from_slice(&stable.text()),
+                content: word.pack(),
+                ..Envelope::neutral(room.address().clone(), by.clone(), kind)
+            };
+            (id, word)
+        });
+        self.moderation = Some(Moderation {
+            record,
+            word,
+            query: self.envelope.clone(),
+        });
+        Ok(stable)
     }
 
     fn recall(&mut self, room: &Room, to: Place, wish: &HistoryWish) {
@@ -438,41 +473,5 @@ impl Shard {
     pub(super) fn speech(&self, codec: Codec) -> Option<RoomSpeech> {
         let found = self.speeches.iter().find(|(other, _)| *other == codec);
         found.map(|(_, speech)| *speech)
-    }
-
-    /// A record of a room is hidden; one whose author must be somebody is looked at first.
-    pub(super) fn hide_record(&mut self, room: &Jid, record: RecordId, by: Option<Jid>) {
-        let user = UserKey::of(room).0;
-        let Some(by) = by else {
-            let token = self.expect(|_, _| {});
-            return self.outgoing.journal.push(JournalRequest::Redact {
-                token,
-                user,
-                id: record,
-            });
-        };
-        let room = room.clone();
-        let token = self.expect(move |shard, outcome| {
-            let Outcome::Page { records, .. } = outcome else { return };
-            let theirs = records.iter().any(|kept| {
-                kept.id == record
-                    && store::decode(kept.version, &kept.payload)
-                        .is_ok_and(|said| said.to.same_bare(&by) && said.from.same_bare(&room))
-            });
-            if theirs {
-                shard.hide_record(&room, record, None);
-            }
-        });
-        self.outgoing.journal.push(JournalRequest::History {
-            token,
-            user,
-            span: Span {
-                after: record.saturating_sub(1),
-                before: record.saturating_add(1),
-            },
-            direction: Direction::Forward,
-            records_max: 1,
-            bytes_max: 1,
-        });
     }
 }

@@ -50,6 +50,8 @@ pub mod contact_flag {
     pub const ASKED: u8 = 0x01;
     /// It is no contact any more.
     pub const REMOVED: u8 = 0x02;
+    /// Whoever it is may see this user's presence, should it ask (RFC 6121 section 3.4).
+    pub const APPROVED: u8 = 0x04;
 }
 
 /// A contact.

@@ -14,8 +14,12 @@ use super::{clip, config, role_number};
 /// The content. `None` for a question that this protocol does not ask.
 pub(super) fn answer(query: &RoomQuery, answer: &RoomAnswer<'_>) -> Option<Content> {
     let verb = match query {
-        RoomQuery::Occupants | RoomQuery::Affiliates(_) | RoomQuery::Roles(_) => Verb::Members,
-        RoomQuery::Change(_) => Verb::Change,
+        RoomQuery::Occupants | RoomQuery::Affiliates(_) | RoomQuery::Roles(_) | RoomQuery::GetRegistration => {
+            Verb::Members
+        }
+        RoomQuery::Change(_) | RoomQuery::Register(_) | RoomQuery::Unregister | RoomQuery::Moderate { .. } => {
+            Verb::Change
+        }
         RoomQuery::GetConfig | RoomQuery::SetConfig(_) | RoomQuery::CancelConfig | RoomQuery::Info => Verb::Configure,
         RoomQuery::Destroy { .. } => Verb::Destroy,
         _ => return None,
@@ -44,7 +48,8 @@ pub(super) fn answer(query: &RoomQuery, answer: &RoomAnswer<'_>) -> Option<Conte
                     .for_each(|account: &&Jid| write_text(&mut body, tag, account.as_str()));
             }
         }
-        RoomAnswer::Nick(_) | RoomAnswer::Avatar(_) => return None,
+        RoomAnswer::Nick(nick) => nick.iter().for_each(|nick| write_text(&mut body, tag::NICK, nick)),
+        RoomAnswer::Avatar(_) => return None,
     }
     Some(parts::query(verb, Flags::NONE, body))
 }

@@ -92,6 +92,10 @@ fn send(query: &Envelope, page: RoomHistoryPage, bound: u64, host: &mut dyn Host
 
 /// A message as its room would have told it. `None` for what cannot be said in this protocol.
 fn show(room: &Jid, said: RoomSaid, host: &dyn Host) -> Option<Envelope> {
+    if said.retracted.is_some() {
+        // The RECALL that took it back is in the history, too.
+        return None;
+    }
     let record = Some(host.stable_id(said.record));
     let written = match said.envelope.content.codec {
         Codec::Icpp | Codec::Neutral => said.envelope,

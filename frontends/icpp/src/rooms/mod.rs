@@ -13,6 +13,7 @@
 
 mod answer;
 mod config;
+pub(crate) mod invitation;
 pub(crate) mod listing;
 mod read;
 mod write;

@@ -128,16 +128,8 @@ fn query(verb: Verb, envelope: &Envelope) -> Result<RoomQuery, Condition> {
     }
     let body = body(verb, envelope)?;
     match verb {
-        Verb::Members => match (body.u8(tag::AFFILIATION), body.u8(tag::ROLE)) {
-            (None, None) => Some(RoomQuery::Occupants),
-            (Some(number), None) => affiliation_of(number).map(RoomQuery::Affiliates),
-            (None, Some(number)) => role_of(number).map(RoomQuery::Roles),
-            (Some(_), Some(_)) => None,
-        }
-        .ok_or(Condition::BadRequest),
-        Verb::Change => Ok(RoomQuery::Change(
-            body.members().map(|member| change(&member)).collect::<Result<_, _>>()?,
-        )),
+        Verb::Members => members(&body, &envelope.from),
+        Verb::Change => changes(&body),
         Verb::Configure => match body.u8(tag::OP) {
             Some(op::GET) => Ok(RoomQuery::GetConfig),
             Some(op::SET) => config::read(&body).map(RoomQuery::SetConfig),
@@ -154,6 +146,38 @@ fn query(verb: Verb, envelope: &Envelope) -> Result<RoomQuery, Condition> {
             reason: body.text(tag::REASON).unwrap_or_default().to_owned(),
         }),
         _ => Err(Condition::FeatureNotImplemented),
+    }
+}
+
+/// MEMBERS: who has what, or what is reserved for who asks.
+fn members(body: &Body<'_>, asker: &Jid) -> Result<RoomQuery, Condition> {
+    let account = body.text(tag::ACCOUNT).map(Jid::parse);
+    match (body.u8(tag::AFFILIATION), body.u8(tag::ROLE), account) {
+        (None, None, None) => Ok(RoomQuery::Occupants),
+        (None, None, Some(Ok(account))) if account.same_bare(asker) => Ok(RoomQuery::GetRegistration),
+        (None, None, Some(Ok(_))) => Err(Condition::Forbidden),
+        (None, None, Some(Err(_))) => Err(Condition::JidMalformed),
+        (Some(number), None, None) => affiliation_of(number)
+            .map(RoomQuery::Affiliates)
+            .ok_or(Condition::BadRequest),
+        (None, Some(number), None) => role_of(number).map(RoomQuery::Roles).ok_or(Condition::BadRequest),
+        _ => Err(Condition::BadRequest),
+    }
+}
+
+/// CHANGE: of affiliations and roles, of one's own nickname, or of a message that nobody is to see any more. One of them at a time.
+fn changes(body: &Body<'_>) -> Result<RoomQuery, Condition> {
+    let members: Vec<Change> = body.members().map(|member| change(&member)).collect::<Result<_, _>>()?;
+    match (body.text(tag::NICK), body.text(tag::RECORD)) {
+        (None, None) => Ok(RoomQuery::Change(members)),
+        _ if !members.is_empty() => Err(Condition::BadRequest),
+        (Some(""), None) => Ok(RoomQuery::Unregister),
+        (Some(nick), None) => Ok(RoomQuery::Register(nick.to_owned())),
+        (None, Some(record)) => Ok(RoomQuery::Moderate {
+            record: StableId::parse(record).ok_or(Condition::ItemNotFound)?,
+            reason: body.text(tag::REASON).unwrap_or_default().to_owned(),
+        }),
+        (Some(_), Some(_)) => Err(Condition::BadRequest),
     }
 }
 

@@ -144,6 +144,7 @@ fn classify(verb: Verb, message: &Message<'_>, flags: Flags) -> Option<(MessageK
     };
     match found {
         (kind, hints) if hints.has(Hints::STORE) && flags.has(Flags::NOSTORE) => Some((kind, Hints::COPY)),
+        (MessageKind::Groupchat, _) if flags.has(Flags::NOSTORE) => Some((MessageKind::Groupchat, Hints::TRANSIENT)),
         found => Some(found),
     }
 }

@@ -159,9 +159,10 @@ impl IcppSession {
         authed(established, &self.config, Verb::Resumed, request, last_word, place, cx);
         let ack = established.ack();
         established.outbound.write_again(cx.outbox, place.slot, ack);
-        established.flags.background = false;
         established.heard_ms = cx.now.ms;
-        outbound::catch_up(established, place, cx);
+        if !established.flags.background {
+            outbound::catch_up(established, place, cx);
+        }
         self.wake(cx);
         cx.actions.push(Action::Continue);
     }
@@ -391,6 +392,7 @@ impl Established {
         self.flags = super::established::SessionFlags {
             away: true,
             held: self.flags.held,
+            background: self.flags.background,
             ..Default::default()
         };
         self.due = Due::default();

@@ -253,7 +253,12 @@ fn write_message(out: &mut Vec<u8>, delivery: &Delivery<'_>, place: Place, ack: 
 
 /// The body of an ITEMS for a message of the archive; nothing if it has no words here.
 pub(crate) fn item(envelope: &Envelope, record: RecordId) -> Option<Vec<u8>> {
-    with_parts(envelope, |parts| {
+    // A room's own word is a frame of its own, and stands among messages as one of them.
+    let said = match crate::rooms::head(&envelope.content) {
+        Some((verb, _)) if verb != Verb::Deliver => Some(neutral::to_neutral(envelope)?),
+        _ => None,
+    };
+    with_parts(said.as_ref().unwrap_or(envelope), |parts| {
         let mut extensions = parts.extensions.to_vec();
         if parts.verb != Verb::Deliver {
             ext::write(&mut extensions, tag::VERB, &[parts.verb as u8]);

@@ -5,9 +5,10 @@
 //! - What a room tells is reliable: a client that was away knows afterwards who is in.
 
 use bytes::Bytes;
-use crosspoint_engine::envelope::{Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
+use crosspoint_engine::envelope::{Codec, Envelope, Hints, Kind, MessageKind, PresenceKind, QueryKind};
 use crosspoint_engine::jid::Jid;
-use crosspoint_engine::session::{Action, Context, Delivery};
+use crosspoint_engine::neutral::Neutral;
+use crosspoint_engine::session::{Action, Context, Delivery, Form};
 
 use crate::codec::ext;
 use crate::codec::presence::{Presence, Show};
@@ -112,7 +113,7 @@ fn room_of(body: &Body<'_>) -> Option<Jid> {
 }
 
 impl Established {
-    /// What is written with the verbs of rooms. `None`: it is something else.
+    /// What is written with the verbs of rooms, or would be by one who has them. `None`: it is something else.
     pub(super) fn deliver_of_rooms(
         &mut self,
         delivery: &Delivery<'_>,
@@ -121,7 +122,9 @@ impl Established {
         cx: &mut Context<'_>,
     ) -> Option<Flow> {
         let envelope = delivery.envelope;
-        let (verb, by_server) = rooms::head(&envelope.content)?;
+        let Some((verb, by_server)) = rooms::head(&envelope.content) else {
+            return self.deliver_invitation(delivery, config, place, cx);
+        };
         if by_server && verb == Verb::Deliver {
             return None;
         }
@@ -147,6 +150,28 @@ impl Established {
                 return Some(Flow::Next);
             }
         }
+        Some(self.keep(start, delivery, config, cx))
+    }
+
+    /// An invitation, or the refusal of one, in neutral words. The user's own, sent from elsewhere, is a message like others.
+    fn deliver_invitation(
+        &mut self,
+        delivery: &Delivery<'_>,
+        config: &IcppConfig,
+        place: Place,
+        cx: &mut Context<'_>,
+    ) -> Option<Flow> {
+        let envelope = delivery.envelope;
+        let (Codec::Neutral, Kind::Message(kind)) = (envelope.content.codec, envelope.kind) else {
+            return None;
+        };
+        if kind == MessageKind::Error || delivery.form == Form::CopySent {
+            return None;
+        }
+        let (verb, body) = rooms::invitation::from_neutral(&Neutral::read(&envelope.content.body))?;
+        let start = cx.outbox.len();
+        let ack = self.ack();
+        write_frame(cx.outbox, place.push(verb, ack), |out| out.extend_from_slice(&body));
         Some(self.keep(start, delivery, config, cx))
     }
 

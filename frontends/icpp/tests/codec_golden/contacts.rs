@@ -1,6 +1,6 @@
 //! Presence, subscriptions, contacts, lists.
 
-use crosspoint_icpp::codec::contacts::{List, Roster, list_op, roster_op};
+use crosspoint_icpp::codec::contacts::{List, Roster, contact_flag, list_op, roster_op};
 use crosspoint_icpp::codec::cursor::Cursor;
 use crosspoint_icpp::codec::presence::{Presence, Show, Subscription};
 use crosspoint_icpp::codec::{Fault, Flags, Header, Verb};
@@ -109,8 +109,14 @@ fn roster_frame(side: Side, header: Header, text: &str, op: u8, version: u64, en
 }
 
 fn roster() -> Vec<Shown> {
-    const JULIET: Entry = (3, 1, "j@c.lit", "Jul", &["A", ""]);
-    const TYBALT: Entry = (0, 2, "t@c.lit", "", &[]);
+    const JULIET: Entry = (
+        2,
+        contact_flag::ASKED | contact_flag::APPROVED,
+        "j@c.lit",
+        "Jul",
+        &["A", ""],
+    );
+    const TYBALT: Entry = (0, contact_flag::REMOVED, "t@c.lit", "", &[]);
     let more = Header {
         flags: Flags::RESP.with(Flags::MORE),
         ..answer(Verb::Roster, 3)
@@ -128,7 +134,7 @@ fn roster() -> Vec<Shown> {
             Server,
             more,
             "40 0a 0000 03000000 00000000 03 00 0200 00000000 0900000000000000 \
-             03 01 0700 0300 0500 \"j@c.lit\" \"Jul\" 0100 \"A\" 0000 00 02 0700 0000 0000 \"t@c.lit\"",
+             02 05 0700 0300 0500 \"j@c.lit\" \"Jul\" 0100 \"A\" 0000 00 02 0700 0000 0000 \"t@c.lit\"",
             roster_op::ITEMS,
             9,
             &[JULIET, TYBALT],
@@ -137,7 +143,7 @@ fn roster() -> Vec<Shown> {
             Server,
             Header::push(Verb::Roster, 0),
             "40 00 0000 00000000 00000000 06 00 0100 00000000 0807060504030201 \
-             03 01 0700 0300 0500 \"j@c.lit\" \"Jul\" 0100 \"A\" 0000",
+             02 05 0700 0300 0500 \"j@c.lit\" \"Jul\" 0100 \"A\" 0000",
             roster_op::PUSH,
             0x0102030405060708,
             &[JULIET],

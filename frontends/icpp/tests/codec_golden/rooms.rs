@@ -160,6 +160,27 @@ fn asked() -> Vec<Shown> {
     vec![
         asks(Verb::Members, "5b", true, &[(tag::AFFILIATION, &[0])], "0700 0100 00"),
         asks(
+            Verb::Members,
+            "5b",
+            true,
+            &[(tag::ACCOUNT, b"a@b")],
+            "1e00 0300 \"a@b\"",
+        ),
+        asks(
+            Verb::Change,
+            "5c",
+            true,
+            &[(tag::NICK, b"thane")],
+            "0200 0500 \"thane\"",
+        ),
+        asks(
+            Verb::Change,
+            "5c",
+            true,
+            &[(tag::REASON, b"spam"), (tag::RECORD, b"5a1c0e7f93b2d846")],
+            "0400 0400 \"spam\" 1f00 1000 \"5a1c0e7f93b2d846\"",
+        ),
+        asks(
             Verb::Configure,
             "5d",
             true,
@@ -198,6 +219,7 @@ fn answered() -> Vec<Shown> {
         frame(Server, answer(verb, 3), &head, false, extensions, text)
     };
     vec![
+        answers(Verb::Members, "5b", &[(tag::NICK, b"thane")], "0200 0500 \"thane\""),
         answers(Verb::Change, "5c", &[], ""),
         answers(
             Verb::Configure,

@@ -1,7 +1,8 @@
 //! XEP-0424 Message Retraction: what retracts a message is kept in the archive, so that a client which was away hears of it.
 //!
 //! The message that is retracted stays, since its addressee may have it already, and its archive is the addressee's; there are no
-//! tombstones (section 5 leaves them to the service, and they are not announced). Rooms remove messages for all (XEP-0425).
+//! tombstones there (section 5 leaves them to the service, and accounts do not announce them). Rooms remove messages for all (XEP-0425), and
+//! their archives show where one was.
 
 use super::{Feature, Xep};
 

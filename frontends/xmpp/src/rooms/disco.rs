@@ -57,7 +57,7 @@ pub(super) fn write_info(el: &mut Builder<'_, 'static>, info: &RoomInfo<'_>) {
 }
 
 fn archive(config: &RoomConfig) -> impl Iterator<Item = &'static str> {
-    [ARCHIVE, "urn:xmpp:mam:2#extended"]
+    [ARCHIVE, "urn:xmpp:mam:2#extended", moderate::TOMBSTONE]
         .into_iter()
         .filter(|_| config.archived)
 }

@@ -19,7 +19,7 @@ mod disco;
 mod form;
 mod invite;
 mod lists;
-mod moderate;
+pub(crate) mod moderate;
 mod names;
 mod read;
 mod register;
@@ -30,6 +30,7 @@ mod voice;
 mod write;
 
 pub(crate) use disco::{INFO, ITEMS, OCCUPANT_ID, STABLE_ID};
+pub(crate) use invite::{heard as heard_invitation, write_heard as write_invitation};
 
 use crosspoint_engine::rooms::RoomSpeech;
 

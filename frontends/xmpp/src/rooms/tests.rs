@@ -287,13 +287,14 @@ fn the_rooms_own_words() {
         (
             Notice::Moderated {
                 record: StableId::parse("00000000000000ab").expect("an identity"),
+                kept: StableId::parse("00000000000000ac"),
                 room: &room,
                 by: ("witch", "dd72"),
                 reason: "Hush",
                 stamp_ms: None,
             },
             format!(
-                r#"<retract xmlns="urn:xmpp:message-retract:1" id="00000000000000ab"><moderated xmlns="urn:xmpp:message-moderate:1" by="coven@chat.shakespeare.lit/witch">{ID}</moderated><reason>Hush</reason></retract>"#
+                r#"<retract xmlns="urn:xmpp:message-retract:1" id="00000000000000ab"><moderated xmlns="urn:xmpp:message-moderate:1" by="coven@chat.shakespeare.lit/witch">{ID}</moderated><reason>Hush</reason></retract><stanza-id xmlns="urn:xmpp:sid:0" by="coven@chat.shakespeare.lit" id="00000000000000ac"/>"#
             ),
         ),
     ];

@@ -60,16 +60,22 @@ fn own_words(notice: &Notice<'_>) -> Content {
             reason,
             password,
             continues,
-        } => invite::write_invited(el, by, reason, *password, *continues),
-        Notice::Declined { by, reason } => invite::write_declined(el, by, reason),
+        } => invite::write_invited(el, Some(by.as_str()), reason, *password, *continues),
+        Notice::Declined { by, reason } => invite::write_declined(el, Some(by.as_str()), reason),
         Notice::VoiceAsked { nick, real } => voice::write(el, nick, real),
         Notice::Moderated {
             record,
+            kept,
             room,
             by,
             reason,
             ..
-        } => moderate::write(el, *record, room, *by, reason),
+        } => {
+            moderate::write(el, *record, room, *by, reason);
+            if let Some(kept) = kept {
+                stanza_id(el, room, *kept);
+            }
+        }
         Notice::Presence { .. } | Notice::Said { .. } => {}
     }
     match notice {

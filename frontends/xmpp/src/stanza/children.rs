@@ -108,8 +108,11 @@ impl Survey {
     /// What the router is told about a message of this kind.
     pub(crate) fn hints(self, kind: MessageKind) -> Hints {
         // XEP-0334 section 5: hints within errors are not the sender's wish; errors are neither kept nor copied.
-        if kind == MessageKind::Error || kind == MessageKind::Groupchat {
+        if kind == MessageKind::Error {
             return Hints::NONE;
+        }
+        if kind == MessageKind::Groupchat {
+            return self.hints_for_a_room();
         }
         let mut hints = Hints::NONE;
         let worthy = self.body || self.payload;
@@ -135,6 +138,16 @@ impl Survey {
             hints = hints.with(Hints::DEFER);
         }
         hints
+    }
+
+    /// A room keeps what is said to all, unless it passes, or its sender does not want that.
+    fn hints_for_a_room(self) -> Hints {
+        let passes = self.chat_state && !self.body && !self.payload && !self.store;
+        match (passes, self.no_store || self.transient) {
+            (true, _) => Hints::DEFER,
+            (false, true) => Hints::TRANSIENT,
+            (false, false) => Hints::NONE,
+        }
     }
 }
 
@@ -194,6 +207,12 @@ mod tests {
             (Normal, "<body>Hi</body>", said.with(copy)),
             (Headline, "<body>News</body>", Hints::NONE),
             (Groupchat, "<body>Hi all</body>", Hints::NONE),
+            (Groupchat, STATE, defer),
+            (
+                Groupchat,
+                "<body>Hi all</body><no-store xmlns='urn:xmpp:hints'/>",
+                Hints::TRANSIENT,
+            ),
             (Error, "<body>Hi</body>", Hints::NONE),
             (Chat, STATE, copy.with(defer)),
             (Normal, STATE, copy.with(defer)),

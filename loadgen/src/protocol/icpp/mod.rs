@@ -36,7 +36,7 @@ use self::flow::Flow;
 use self::login::{Kept, Login, Said};
 use self::write::{Request, exchange};
 use super::scram::Salted;
-use super::{Client, Event, Filler, MARK_BYTES, Mark, Presence, Refusal, To, Wants};
+use super::{Client, Event, Filler, MARK_BYTES, Mark, Presence, Refusal, To, Wants, guess};
 use crate::plan::Plan;
 
 /// Whatever a server allows itself, a frame above this is not waited for.
@@ -70,6 +70,7 @@ pub struct Icpp {
 
 impl Client for Icpp {
     const ACKS_ALL: bool = false;
+    const ACKS_UNASKED: bool = true;
     type Common = Common;
 
     fn common(plan: &Plan) -> anyhow::Result<Common> {
@@ -111,7 +112,7 @@ impl Client for Icpp {
 
     #[inline]
     fn next(&mut self, common: &Common, input: &[u8], out: &mut Vec<u8>) -> Result<(Event, usize), Refusal> {
-        let Scan::Frame(frame) = scan(input, self.frame_bytes).map_err(broken_rule)? else {
+        let Scan::Frame(frame) = scan(input, self.frame_bytes).map_err(|fault| self.no_frame(fault, input))? else {
             return Ok((self.news(), 0));
         };
         let header = &frame.header;
@@ -228,6 +229,15 @@ impl Icpp {
 
     fn ping_for(&mut self, what: Request, out: &mut Vec<u8>) {
         write::bare(self.request(Verb::Ping, what), out);
+    }
+
+    /// Before there is a session it may be another protocol altogether.
+    #[cold]
+    fn no_frame(&self, fault: Fault, input: &[u8]) -> Refusal {
+        match self.on {
+            true => broken_rule(fault),
+            false => Refusal::Stream(format!("it sent what is not ICPP: {fault}{}", guess::hint(input))),
+        }
     }
 
     fn is_broken(&self) -> bool {

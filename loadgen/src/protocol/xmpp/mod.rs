@@ -27,7 +27,7 @@ use crosspoint_xmpp::codec::{Fault, Frame, Scan, Scanner, Stanza};
 use self::login::{Kept, Login};
 use self::shape::Shape;
 use super::scram::Salted;
-use super::{Client, Event, Filler, MARK_BYTES, Mark, Presence, Refusal, To, Wants};
+use super::{Client, Event, Filler, MARK_BYTES, Mark, Presence, Refusal, To, Wants, guess};
 use crate::plan::Plan;
 
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
@@ -68,6 +68,7 @@ struct Management {
 
 impl Client for Xmpp {
     const ACKS_ALL: bool = true;
+    const ACKS_UNASKED: bool = false;
     type Common = Common;
 
     fn common(plan: &Plan) -> anyhow::Result<Common> {
@@ -187,7 +188,11 @@ impl Client for Xmpp {
 
 impl Xmpp {
     fn scan(&mut self, common: &Common, input: &[u8], out: &mut Vec<u8>) -> Result<(Event, usize), Refusal> {
-        let scanned = self.scanner.scan(input).map_err(broken_rule)?;
+        let logging_in = self.login.is_some();
+        let scanned = self.scanner.scan(input).map_err(|fault| match logging_in {
+            true => Refusal::Stream(format!("it sent what is not XMPP: {fault}{}", guess::hint(input))),
+            false => broken_rule(fault),
+        })?;
         let Scan::Frame { frame, consumed } = scanned else {
             self.midway = true;
             return Ok((Event::Partial, 0));

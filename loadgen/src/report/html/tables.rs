@@ -168,7 +168,7 @@ pub fn facts(run: &Run) -> String {
         "{}, domain {}, {}",
         run.target.text(),
         run.target.domain,
-        words(&run.target.security)
+        words(&run.target.spoken())
     );
     let hardware = format!(
         "{}, {} cores, {}, Linux {}",

@@ -17,6 +17,7 @@ fn hostile() -> Run {
     run.target.addresses = vec![HOSTILE.to_owned()];
     run.target.domain = HOSTILE.to_owned();
     run.target.security = HOSTILE.to_owned();
+    run.target.protocol = HOSTILE.to_owned();
     run.machine.cpu = HOSTILE.to_owned();
     run.machine.kernel = HOSTILE.to_owned();
     run.measured.unit = HOSTILE.to_owned();

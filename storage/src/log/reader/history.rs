@@ -6,7 +6,7 @@
 //! Invariants:
 //! - A page reads as many records as it may have, one more, and what it takes to find its start; nothing depends on the size of
 //!   the archive but that.
-//! - Hidden records count as looked at, so that a page ends even where everything is hidden.
+//! - Hidden records count as looked at, so that a page ends even where everything is hidden. They stand beside the page, not in it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,10 +23,9 @@ use crate::seam::{Direction, JournalReply, Record, RecordId, Span, Token, UserKe
 /// A page being gathered, from its newest record to its oldest.
 #[derive(Default)]
 struct Page {
-    /// What was looked at, oldest first; nothing in the place of hidden records.
-    looked_at: VecDeque<(RecordId, Option<Record>)>,
-    /// How many of them are not hidden, and their payload bytes.
-    readable: usize,
+    /// What was looked at, oldest first, and whether it is hidden.
+    looked_at: VecDeque<(Record, bool)>,
+    /// Of their payloads.
     bytes: u64,
     complete: bool,
 }
@@ -40,20 +39,18 @@ impl Page {
         }
     }
 
-    fn add(&mut self, id: RecordId, record: Option<Record>) {
-        self.readable += usize::from(record.is_some());
-        self.bytes += record.as_ref().map_or(0, |record| record.payload.len() as u64);
-        self.looked_at.push_front((id, record));
+    fn add(&mut self, record: Record, hidden: bool) {
+        self.bytes += record.payload.len() as u64;
+        self.looked_at.push_front((record, hidden));
     }
 
     /// A page that goes forward is read from its newest record back: what is too much lies at its newer end.
     fn drop_newest(&mut self, bytes_max: u64) {
-        while self.bytes > bytes_max && self.readable > 1 {
-            let Some((_, dropped)) = self.looked_at.pop_back() else {
+        while self.bytes > bytes_max && self.looked_at.len() > 1 {
+            let Some((dropped, _)) = self.looked_at.pop_back() else {
                 return;
             };
-            self.readable -= usize::from(dropped.is_some());
-            self.bytes -= dropped.map_or(0, |record| record.payload.len() as u64);
+            self.bytes -= dropped.payload.len() as u64;
             self.complete = false;
         }
     }
@@ -63,10 +60,14 @@ impl Page {
             Direction::Forward => self.looked_at.back(),
             Direction::Backward => self.looked_at.front(),
         };
+        let edge = edge.map_or(0, |(record, _)| record.id);
+        let (hidden, records): (Vec<_>, Vec<_>) = self.looked_at.into_iter().partition(|(_, hidden)| *hidden);
+        let bare = |records: Vec<(Record, bool)>| records.into_iter().map(|(record, _)| record).collect();
         JournalReply::Page {
             token,
-            edge: edge.map_or(0, |(id, _)| *id),
-            records: self.looked_at.into_iter().filter_map(|(_, record)| record).collect(),
+            edge,
+            records: bare(records),
+            hidden: bare(hidden),
             complete: self.complete,
         }
     }
@@ -132,13 +133,12 @@ impl<D: Disk> Reader<D> {
             if node.id <= excerpt.span.after {
                 break;
             }
-            let hidden = chapter.hides(node.id);
             let bytes = page.bytes + record.payload.len() as u64;
-            let too_much = !hidden && page.readable > 0 && bytes > u64::from(excerpt.bytes_max);
+            let too_much = !page.looked_at.is_empty() && bytes > u64::from(excerpt.bytes_max);
             if too_much || page.looked_at.len() >= excerpt.records_max as usize {
                 return Ok(page);
             }
-            page.add(node.id, (!hidden).then(|| owned(&record)));
+            page.add(owned(&record), chapter.hides(node.id));
             step = Some(node.back());
         }
         page.complete = true;
@@ -169,7 +169,7 @@ impl<D: Disk> Reader<D> {
             if node.links.ordinal < first {
                 break;
             }
-            page.add(node.id, (!chapter.hides(node.id)).then(|| owned(&record)));
+            page.add(owned(&record), chapter.hides(node.id));
             page.drop_newest(u64::from(excerpt.bytes_max));
             step = (node.links.ordinal > first).then(|| node.back());
         }

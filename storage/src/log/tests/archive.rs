@@ -171,7 +171,23 @@ fn a_redacted_record_is_in_no_page_but_the_page_goes_on_behind_it() {
         assert_eq!(page(Span::ALL.before(5), Backward), (vec![], false, 3));
         assert_eq!(page(Span::ALL.before(6), Backward), (vec![5], false, 4));
         assert_eq!(page(Span::ALL.after(2), Forward), (vec![], false, 4));
+        assert_eq!(hidden(&mut log), [3, 4], "they stand beside the page");
         assert_eq!(log.redactions.len(), 2, "what is not there is not noted");
+    }
+}
+
+fn hidden(log: &mut Log<MemDisk>) -> Vec<RecordId> {
+    let request = JournalRequest::History {
+        token: 1,
+        user: JULIET,
+        span: Span::ALL,
+        direction: Forward,
+        records_max: 99,
+        bytes_max: 99,
+    };
+    match &log.serve(vec![(0, request)])[..] {
+        [(_, JournalReply::Page { hidden, .. })] => hidden.iter().map(|record| record.id).collect(),
+        other => panic!("{other:?}"),
     }
 }
 

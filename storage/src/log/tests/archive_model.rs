@@ -289,15 +289,15 @@ impl Found {
 fn expected(inside: &[(&u64, &(usize, bool))], direction: Direction, records: u32, bytes_max: u64) -> Page {
     let (mut ids, mut bytes, mut edge, mut complete) = (Vec::new(), 0, 0, true);
     for (nth, (id, (size, readable))) in inside.iter().enumerate() {
-        let too_much = *readable && !ids.is_empty() && bytes + *size as u64 > bytes_max;
+        let too_much = nth > 0 && bytes + *size as u64 > bytes_max;
         if nth as u32 >= records || too_much {
             complete = false;
             break;
         }
         if *readable {
             ids.push(**id);
-            bytes += *size as u64;
         }
+        bytes += *size as u64;
         edge = **id;
     }
     if direction == Direction::Backward {

@@ -66,7 +66,7 @@ class RosterChanged:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ListChanged:
-    """Another session changed the black list (`verb` BLOCK) or the white list (ALLOW)."""
+    """A session of ours, this one or another, changed the black list (`verb` BLOCK) or the white list (ALLOW)."""
 
     verb: Verb
     op: wire.ListOp

@@ -275,6 +275,23 @@ class Rooms:
         """Gives an account an `Affiliation`; `nick` is kept for it."""
         await self.change(room, Member(affiliation, None, address, nick, reason))
 
+    async def reserve(self, room: str, nick: str) -> None:
+        """This nickname is ours in the room, whoever is in; who is nobody there becomes a member."""
+        await self._ask(Verb.CHANGE, room=room, nick=nick)
+
+    async def release(self, room: str) -> None:
+        """The nickname that we have reserved is free, and we are no member any more."""
+        await self._ask(Verb.CHANGE, room=room, nick="")
+
+    async def reserved(self, room: str) -> str | None:
+        """The nickname that is ours in the room, or None."""
+        own = self._client.account
+        return _merged(await self._ask(Verb.MEMBERS, room=room, account=own)).nick
+
+    async def hide(self, room: str, record: str, reason: str | None = None) -> None:
+        """Nobody is to see the message with this `record` any more; for moderators. All are told by a NOTICE."""
+        await self._ask(Verb.CHANGE, room=room, record=record, reason=reason)
+
     async def info(self, room: str) -> Word:
         """What it is: a `Word` of its configuration, `subject` and `occupants`."""
         return _merged(await self._ask(Verb.CONFIGURE, room=room, op=Op.INFO))

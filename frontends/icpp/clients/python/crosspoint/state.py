@@ -12,7 +12,7 @@ acknowledged to the server.
                  ["out", serial, verb, flags, "hex body"]      ["done", serial]
                  ["seen", bare sender, "hex id"]               ["cursor", epoch, offset]
                  ["ticket", ["hex", until, url] or null]       ["resource", text]
-                 ["roster", version, [[address, name, [groups], subscription, asked], ...]]
+                 ["roster", version, [[address, name, [groups], subscription, asked, removed, approved], ...]]
 """
 
 import collections
@@ -250,4 +250,5 @@ def open_state(path, durable=False):
 
 
 def _plain(contact):
-    return [contact.address, contact.name, list(contact.groups), int(contact.subscription), contact.asked]
+    return [contact.address, contact.name, list(contact.groups), int(contact.subscription), contact.asked,
+            contact.removed, contact.approved]

@@ -190,7 +190,7 @@ class Tag:
     ADDRESS, DATA, TOKEN, RESUME_S, EPOCH, TICKET, TICKET_S = 1, 2, 3, 4, 5, 6, 7
     URL, TARGET, REDIRECT_TICKET, REASON, AFTER, FROM = 1, 2, 3, 4, 5, 6
     SUBJECT, THREAD, CONTENT_TYPE, FALLBACK, RECEIPT_WANTED = 1, 2, 3, 4, 5
-    REF, FOREIGN_ID, FOREIGN_REF, COPY, CONDITION, STATE = 0x8006, 7, 8, 9, 10, 11
+    REF, FOREIGN_ID, FOREIGN_REF, COPY, CONDITION, STATE, VERB = 0x8006, 7, 8, 9, 10, 11, 12
     OCCUPANT_ID, RECORD, RECORD_REF = 13, 14, 15
 
 
@@ -492,7 +492,8 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Message:
-    """The body of SEND, DELIVER, RECEIPT, NOTE, EDIT, RECALL and ITEMS. `sender` is `from`; empty extensions are None."""
+    """The body of SEND, DELIVER, RECEIPT, NOTE, EDIT, RECALL and ITEMS. `sender` is `from`; empty extensions are None.
+    `verb` says of one in a history that it was RECEIPT, EDIT or RECALL."""
 
     id: bytes
     to: str = ""
@@ -514,13 +515,15 @@ class Message:
     occupant_id: str | None = None
     record: str | None = None
     record_ref: str | None = None
+    verb: int | None = None
 
     FIXED: typing.ClassVar = struct.Struct("<16sQHHHH")
     TEXTS: typing.ClassVar = (
         (Tag.SUBJECT, "subject"), (Tag.THREAD, "thread"), (Tag.CONTENT_TYPE, "content_type"),
         (Tag.FALLBACK, "fallback"), (Tag.FOREIGN_ID, "foreign_id"), (Tag.FOREIGN_REF, "foreign_ref"),
         (Tag.OCCUPANT_ID, "occupant_id"), (Tag.RECORD, "record"), (Tag.RECORD_REF, "record_ref"))
-    NUMBERS: typing.ClassVar = ((Tag.COPY, 1, "copy"), (Tag.CONDITION, 2, "condition"), (Tag.STATE, 1, "state"))
+    NUMBERS: typing.ClassVar = ((Tag.COPY, 1, "copy"), (Tag.CONDITION, 2, "condition"), (Tag.STATE, 1, "state"),
+                                (Tag.VERB, 1, "verb"))
 
     @property
     def text(self) -> str:
@@ -669,12 +672,13 @@ class Contact:
     subscription: int = Subscribed.NONE
     asked: bool = False
     removed: bool = False
+    approved: bool = False
 
     FIXED: typing.ClassVar = struct.Struct("<BBHHH")
 
     def encode(self):
         address, name, groups = self.address.encode(), self.name.encode(), _encode_texts(self.groups)
-        flags = self.asked | self.removed << 1
+        flags = self.asked | self.removed << 1 | self.approved << 2
         return self.FIXED.pack(self.subscription, flags, len(address), len(name), len(groups)) + address + name + groups
 
 
@@ -715,10 +719,10 @@ def _decode_contact(body, at):
     groups_at, end = name_at + name_len, name_at + name_len + groups_len
     if subscription > Subscribed.BOTH or end > len(body):
         raise malformed("a contact that is none")
-    if flags & ~3:
+    if flags & ~7:
         raise WireError(Code.RESERVED, "flags %#04x of a contact" % flags)
     return Contact(text_of(body[name_at - address_len:name_at]), text_of(body[name_at:groups_at]),
-                   _decode_texts(body[groups_at:end]), subscription, bool(flags & 1), bool(flags & 2)), end
+                   _decode_texts(body[groups_at:end]), subscription, bool(flags & 1), bool(flags & 2), bool(flags & 4)), end
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Files(unittest.TestCase):
         one.read_to(7, 99)
         one.set_ticket((b"\x01\x02", 1234.5, "icpp://h"))
         one.set_resource("desk")
-        one.set_roster(3, [wire.Contact("a@b", "A", ("x",), 3, True)])
+        one.set_roster(3, [wire.Contact("a@b", "A", ("x",), 2, True, approved=True)])
         return one
 
     def check(self, one):
@@ -41,7 +41,7 @@ class Files(unittest.TestCase):
         self.assertEqual(list(one.seen), [("a@b", "00ff")])
         self.assertEqual((one.epoch, one.offset, one.resource), (7, 99, "desk"))
         self.assertEqual(one.ticket, (b"\x01\x02", 1234.5, "icpp://h"))
-        self.assertEqual((one.roster_version, one.roster), (3, {"a@b": wire.Contact("a@b", "A", ("x",), 3, True)}))
+        self.assertEqual((one.roster_version, one.roster), (3, {"a@b": wire.Contact("a@b", "A", ("x",), 2, True, approved=True)}))
 
     def test_killed_with_only_a_journal(self):
         self.killed(self.filled())

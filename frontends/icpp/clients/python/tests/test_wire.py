@@ -88,9 +88,9 @@ GOLDEN = (
     ("unsubscribe", Frame(Verb.UNSUBSCRIBE, wire.Subscription("a").encode()), "15000000 33 00 0000 00000000 00000000  0100 0000 'a'"),
     ("approve", Frame(Verb.APPROVE, wire.Subscription("a").encode()), "15000000 34 00 0000 00000000 00000000  0100 0000 'a'"),
     ("deny", Frame(Verb.DENY, wire.Subscription("a").encode()), "15000000 35 00 0000 00000000 00000000  0100 0000 'a'"),
-    ("roster", Frame(Verb.ROSTER, wire.Roster(6, (wire.Contact("a@b", "A", ("x", "yz"), 3, True, False),), 258).encode()),
+    ("roster", Frame(Verb.ROSTER, wire.Roster(6, (wire.Contact("a@b", "A", ("x", "yz"), 2, True, False, True),), 258).encode()),
      "33000000 40 00 0000 00000000 00000000  06 00 0100 00000000 0201000000000000"
-     "03 01 0300 0100 0700  'a@b' 'A'  0100 'x' 0200 'yz'"),
+     "02 05 0300 0100 0700  'a@b' 'A'  0100 'x' 0200 'yz'"),
     ("block", Frame(Verb.BLOCK, wire.AddressList(1, ("a@b", "c")).encode(), Flag.REQ, 9),
      "1C000000 41 01 0000 09000000 00000000  01 00 0200  0300 'a@b'  0100 'c'"),
     ("allow", Frame(Verb.ALLOW, wire.AddressList(3).encode(), Flag.REQ, 9), "14000000 42 01 0000 09000000 00000000  03 00 0000"),
@@ -103,6 +103,9 @@ GOLDEN = (
     ("items", Frame(Verb.ITEMS, Message(ID, "c", "a").encode(), Flag.RESP | Flag.MORE, 9),
      "32000000 63 0A 0000 09000000 00000000  000102030405060708090A0B0C0D0E0F 0000000000000000"
      "0100 0100 0000 0000  'c' 'a'"),
+    ("items of a recall", Frame(Verb.ITEMS, Message(ID, "c", "a", ref=ID, verb=Verb.RECALL).encode(), Flag.RESP | Flag.MORE, 9),
+     "4B000000 63 0A 0000 09000000 00000000  000102030405060708090A0B0C0D0E0F 0000000000000000"
+     "0100 0100 1900 0000  'c' 'a'  0680 1000 000102030405060708090A0B0C0D0E0F  0C00 0100 26"),
     room("create", 0x50, "0180 0100 'g'  0200 0100 'r'", nick="r"),
     room("join", 0x51, "0180 0100 'g'  0200 0100 'r'  0300 0100 'p'  0500 0100 03  0F00 0400 05000000  1200 0800 0201000000000000",
          nick="r", password="p", show=3, history_messages=5, history_since=258),
@@ -120,6 +123,9 @@ GOLDEN = (
     room("members", 0x5B, "0180 0100 'g'  0700 0100 00", affiliation=0),
     room("change", 0x5C, "0180 0100 'g'  1A00 0F00 FF 00 0300 0100 0300 'a@b' 'v' 'why'",
          members=(rooms.Member(None, 0, "a@b", "v", "why"),)),
+    room("members", 0x5B, "0180 0100 'g'  1E00 0300 'a@b'", account="a@b"),
+    room("change", 0x5C, "0180 0100 'g'  0200 0500 'thane'", nick="thane"),
+    room("change", 0x5C, "0180 0100 'g'  0400 0400 'spam'  1F00 1000 '5a1c0e7f93b2d846'", record="5a1c0e7f93b2d846", reason="spam"),
     room("configure", 0x5D, "0180 0100 'g'  1C00 0100 01  2000 0100 'G'  2300 0100 01  2600 0000  2E00 0400 10000000"
          "3100 0300 'a@b'  3100 0300 'c@d'", op=1, name="G", persistent=1, entry_password="", occupants_max=16,
          owners=("a@b", "c@d")),

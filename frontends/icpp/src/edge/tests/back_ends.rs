@@ -50,7 +50,11 @@ fn a_back_end_that_is_lost_takes_its_own_clients_along_and_nobody_elses() {
     bench.told(id(1));
     bench.relay(SECOND, label::DOWN, &[]);
     assert_eq!(bench.told(id(2)), dismissed());
-    assert_eq!(bench.arrive(id(3), 4000, 0, ""), dismissed(), "its accounts are not reached");
+    assert_eq!(
+        bench.arrive(id(3), 4000, 0, ""),
+        dismissed(),
+        "its accounts are not reached"
+    );
     assert_eq!(bench.arrive(id(4), 7, 0, ""), admitted(2), "the others' are");
     assert!(bench.figures.is_ready());
     let mut text = String::new();
@@ -83,7 +87,11 @@ fn clients_are_sent_to_those_that_their_own_back_end_tells_of() {
     let mut body = Vec::new();
     node.write(&mut body);
     bench.relay(FIRST, label::NODES, &body);
-    assert_eq!(bench.arrive(id(1), 4000, 0, ""), admitted(1), "from there no trunk leads to its back-end");
+    assert_eq!(
+        bench.arrive(id(1), 4000, 0, ""),
+        admitted(1),
+        "from there no trunk leads to its back-end"
+    );
     bench.relay(SECOND, label::NODES, &body);
     assert_eq!(bench.arrive(id(2), 4000, 0, ""), dismissed());
     assert_eq!(verbs(&bench.said(id(2))), [Verb::Redirect]);

@@ -7,14 +7,16 @@
 use bytes::Bytes;
 use crosspoint_engine::envelope::{Codec, Condition, Content, Envelope, QueryKind};
 use crosspoint_engine::jid::Jid;
+use crosspoint_engine::neutral::Neutral;
 use crosspoint_engine::rooms::{Notice, Viewer};
 use crosspoint_engine::service::{Direction, HistoryPage, Host, RoomHistoryPage, RoomSaid, Span, ThenHistory};
+use crosspoint_engine::stable::StableId;
 
 use super::{Source, query, reading, write};
 use crate::codec::Builder;
 use crate::features::Outcome;
 use crate::features::ask::{Ask, Reply};
-use crate::rooms::{SPEECH, USER};
+use crate::rooms::{SPEECH, USER, moderate};
 
 /// Answers a query to the archive of the room that it is addressed to.
 pub(in crate::features) fn answer(ask: &Ask<'_>, kind: QueryKind, host: &mut dyn Host) -> Outcome {
@@ -67,6 +69,13 @@ impl Source for Room {
 /// A message as the archive shows it. `None` for what cannot be said in XML.
 fn show(room: &Jid, said: RoomSaid, host: &dyn Host) -> Option<Envelope> {
     let (stable, stamp_ms) = (Some(host.stable_id(said.record)), said.envelope.stamp_ms);
+    if said.envelope.from.is_bare() {
+        return Some(Envelope {
+            content: moderation(room, &said)?,
+            stable,
+            ..said.envelope
+        });
+    }
     let written = match said.envelope.content.codec {
         Codec::Xmpp | Codec::Neutral => said.envelope,
         Codec::Icpp => host.neutral(&said.envelope)?,
@@ -80,6 +89,13 @@ fn show(room: &Jid, said: RoomSaid, host: &dyn Host) -> Option<Envelope> {
         stamp_ms: None,
     };
     let mut content = (SPEECH.write)(&notice, Viewer::default())?;
+    if let Some(retracted) = &said.retracted {
+        let mut body = content.body.to_vec();
+        let mut el = Builder::new(&mut body);
+        moderate::tombstone(&mut el, room, retracted);
+        el.finish();
+        content.body = Bytes::from(body);
+    }
     if let Some(real) = &said.real {
         content = with_real(content, real);
     }
@@ -89,6 +105,20 @@ fn show(room: &Jid, said: RoomSaid, host: &dyn Host) -> Option<Envelope> {
         stamp_ms,
         ..written
     })
+}
+
+/// What the room itself has said: that a message is hidden (XEP-0425).
+fn moderation(room: &Jid, said: &RoomSaid) -> Option<Content> {
+    let word = Neutral::read(&said.envelope.content.body);
+    let notice = Notice::Moderated {
+        record: StableId::parse(word.retracts.as_deref()?)?,
+        kept: None,
+        room,
+        by: (word.moderator.as_deref()?, &said.occupant_id),
+        stamp_ms: None,
+        reason: word.text.as_deref().unwrap_or_default(),
+    };
+    (SPEECH.write)(&notice, Viewer::default())
 }
 
 /// Section 5.1.2: where everybody may see it, the real address of who has said it. What he was in the room then is not kept.
