@@ -200,7 +200,7 @@ async def contacts_and_lists_on_two_devices(server):
         one = await phone.saw(ListChanged, lambda one: one.op == 2)
         expect_equal((one.op, one.addresses, await phone.client.blocked()), (2, (), []), "nobody is blocked any more")
         await phone.client.block(spam)
-        await phone.client.unblock()
+        await phone.client.unblock_all()
         await desk.take(pushes, lambda one: one == ("unblock", []), "the end of all blocks")
 
 

@@ -488,12 +488,17 @@ class Session:
 
     def _on_message(self, frame):
         message = wire.Message.decode(frame.verb, frame.body)
+        if frame.verb == Verb.RECEIPT and message.kind not in wire.RECEIPTS:
+            self._arrived(frame, message, None, None)
+            return
         returned = frame.verb == Verb.DELIVER and message.kind == wire.Kind.ERROR
         stream = "events" if returned or frame.verb == Verb.RECEIPT else "messages"
         self._arrived(frame, message, stream, key_of(frame.verb, message), message.offset)
 
     def _on_note(self, frame):
-        self.events.append(Noticed(Verb.NOTE, wire.Message.decode(frame.verb, frame.body)))
+        message = wire.Message.decode(frame.verb, frame.body)
+        if message.kind in wire.ACTIVITIES:
+            self.events.append(Noticed(Verb.NOTE, message))
 
     def _on_presences(self, frame):
         for presence in wire.Presence.decode_all(frame.body):

@@ -67,6 +67,20 @@ class Answers(unittest.TestCase):
                 script.say(Frame(Verb.ROSTER, part, Flag.RESP | Flag.MORE, get.id))
 
 
+class LaterVersions(unittest.TestCase):
+    def test_kinds_that_are_not_known_are_borne(self):
+        """Found by reading: a kind of receipt or of typing that was not known ended the connection, and came again after it."""
+        script = Script()
+        script.synced(script.login())
+        script.session.happened()
+        script.say(deliver(1, verb=Verb.RECEIPT, kind=99, ref=bytes(16)), deliver(2, verb=Verb.NOTE, kind=99), deliver(3, kind=99))
+        shown = [event for event in script.session.happened() if hasattr(event, "value")]
+        self.assertEqual([one.value[1].text for one in shown], ["3"])
+        for entry in shown:
+            script.take(entry)
+        self.assertEqual(script.wait(1)[0].ack, 2)
+
+
 class Beginning(Plays):
     async def test_a_wait_for_a_first_session_ends_with_the_reason(self):
         """Found by using it: with a wrong port, `start` said nothing, and never returned."""

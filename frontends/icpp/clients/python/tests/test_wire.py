@@ -252,9 +252,9 @@ class Refusals(unittest.TestCase):
     def test_a_receipt_must_say_for_what(self):
         self.refused(Code.MALFORMED, Message.decode, Verb.RECEIPT, Message(ID, "a", kind=1).encode())
 
-    def test_kinds(self):
-        self.refused(Code.MALFORMED, Message.decode, Verb.DELIVER, Message(ID, "a", kind=5).encode())
-        self.refused(Code.MALFORMED, Message.decode, Verb.NOTE, Message(ID, "a", kind=5).encode())
+    def test_kinds_that_are_not_known_are_read(self):
+        for verb, kind in ((Verb.DELIVER, 5), (Verb.NOTE, 5), (Verb.RECEIPT, 9)):
+            self.assertEqual(Message.decode(verb, Message(ID, "a", kind=kind, ref=REF).encode()).kind, kind)
 
     def test_text_that_is_not_text(self):
         self.refused(Code.MALFORMED, wire.Subscription.decode, octets("0100 0000 FF"))

@@ -38,6 +38,8 @@ pub struct Contact {
     pub subscribed: Subscribed,
     /// His presence has been asked for, and he has not answered.
     pub asked: bool,
+    /// He may see the user's presence as soon as he asks (RFC 6121 section 3.4).
+    pub approved: bool,
 }
 
 impl Contact {
@@ -57,6 +59,7 @@ impl Contact {
                 _ => Subscribed::None,
             },
             asked: contact.flags & contact_flag::ASKED != 0,
+            approved: contact.flags & contact_flag::APPROVED != 0,
         })
     }
 }

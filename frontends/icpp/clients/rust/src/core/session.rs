@@ -142,7 +142,7 @@ impl Core {
             // Its first copy is in front of it in the inbox, or taken.
             false => Mark { seen: None, offset },
         };
-        let item = mark.seen.map(|_| item);
+        let item = item.filter(|_| mark.seen.is_some());
         self.inbox.push(true, frame.len(), item, mark);
         Ok(())
     }
@@ -159,7 +159,10 @@ impl Core {
     /// Typing. May be lost, so it waits only where there is room.
     fn note(&mut self, frame: Frame<'_>) -> Result<(), ServerFault> {
         let message = Message::read(frame.body)?;
-        let activity = Activity::from_number(message.kind).ok_or(ServerFault::Frame(Fault::Malformed))?;
+        let Some(activity) = Activity::from_number(message.kind) else {
+            // Of a later day.
+            return Ok(());
+        };
         let item = Incoming::Activity {
             from: message.from.to_owned(),
             activity,
@@ -336,17 +339,18 @@ impl Core {
     }
 }
 
-/// What a message is to the application.
-fn incoming(verb: Verb, message: &Message<'_>) -> Result<Incoming, ServerFault> {
+/// What a message is to the application; nothing, if it is a receipt of a kind that is not known here, which has to be borne.
+fn incoming(verb: Verb, message: &Message<'_>) -> Result<Option<Incoming>, ServerFault> {
     let received = Received::new(message);
     let refers = received.reference.is_some();
-    match (verb, message.kind) {
-        (Verb::Deliver, kind::ERROR) => Ok(Incoming::Returned(received)),
-        (Verb::Deliver, _) => Ok(Incoming::Message(received)),
-        (Verb::Receipt, receipt::DELIVERED) if refers => Ok(Incoming::Delivered(received)),
-        (Verb::Receipt, receipt::DISPLAYED) if refers => Ok(Incoming::Displayed(received)),
-        (Verb::Edit, _) if refers => Ok(Incoming::Edited(received)),
-        (Verb::Recall, _) if refers => Ok(Incoming::Recalled(received)),
-        _ => Err(ServerFault::Frame(Fault::Malformed)),
-    }
+    Ok(Some(match (verb, message.kind) {
+        (Verb::Deliver, kind::ERROR) => Incoming::Returned(received),
+        (Verb::Deliver, _) => Incoming::Message(received),
+        _ if !refers => return Err(ServerFault::Frame(Fault::Malformed)),
+        (Verb::Receipt, receipt::DELIVERED) => Incoming::Delivered(received),
+        (Verb::Receipt, receipt::DISPLAYED) => Incoming::Displayed(received),
+        (Verb::Edit, _) => Incoming::Edited(received),
+        (Verb::Recall, _) => Incoming::Recalled(received),
+        _ => return Ok(None),
+    }))
 }

@@ -3,7 +3,8 @@
 use crosspoint_client::codec::contacts::{Roster, roster_op};
 use crosspoint_client::codec::elsewhere::{Reason, Redirect};
 use crosspoint_client::codec::hello::Authed;
-use crosspoint_client::codec::{Fault, Flags, Header, Verb, write_frame};
+use crosspoint_client::codec::message::tag;
+use crosspoint_client::codec::{Fault, Flags, Header, Message, Verb, ext, write_frame};
 use crosspoint_client::core::limits::{EVENTS_MAX, FRAME_BYTES_MAX, UNTAKEN_FRAMES_MAX};
 use crosspoint_client::core::{Ending, Event, ServerFault};
 use proptest::prelude::*;
@@ -207,6 +208,34 @@ fn redirects_to_nonsense_are_refused() {
     assert_eq!(fault_of(&mut world, &frame(Verb::Redirect as u8, 0, 0, 0, &body)), None);
     assert!(world.has(|event| matches!(event, Event::RedirectRefused(_))));
     assert!(world.core.in_session());
+}
+
+/// Found by reading: a kind of receipt or of typing that was not known ended the connection, and came again after it.
+#[test]
+fn kinds_of_a_later_version_are_borne() {
+    let mut world = in_session();
+    let mut extensions = Vec::new();
+    ext::write(&mut extensions, tag::REF, &[7; 16]);
+    for (verb, id) in [(Verb::Receipt, 1), (Verb::Note, 2), (Verb::Deliver, 3)] {
+        let mut body = Vec::new();
+        let message = Message {
+            id: [id; 16],
+            stamp: 0,
+            kind: 99,
+            to: "juliet@localhost",
+            from: "romeo@localhost/orchard",
+            extensions: &extensions,
+            payload: b"\xff",
+        };
+        message.write(&mut body);
+        assert_eq!(
+            fault_of(&mut world, &frame(verb as u8, 0, 0, 0, &body)),
+            None,
+            "{verb:?}"
+        );
+    }
+    world.take();
+    assert_eq!(world.texts(), ["\u{fffd}"], "the message alone");
 }
 
 #[test]
