@@ -17,6 +17,7 @@ pub mod config;
 pub mod edge;
 #[cfg(feature = "front")]
 pub mod faults;
+#[cfg(feature = "front")]
 pub mod figures;
 #[cfg(feature = "front")]
 mod front;
