@@ -29,7 +29,7 @@ COPIES_PER_S = (1250, 5000, 20_000, 80_000, 320_000, 640_000, 1_280_000, 2_560_0
 STEADY_COPIES_PER_S = 160_000
 CROSSING_SHARDS, CROSSING = 2, 0.5
 # Items from shard to shard for each message: at most where none should cross, and at least for each that should.
-CROSSED_MOST, CROSSED_LEAST = 0.05, 0.5
+CROSSED_MOST, CROSSED_LEAST = 0.05, 0.4
 SUSTAINED = 0.95
 # What is promised of a message, where nothing else is asked for.
 NOTHING, SAFE = "nothing is acknowledged", "acknowledged when safe (XEP-0198)"
