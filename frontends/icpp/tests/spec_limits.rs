@@ -51,7 +51,7 @@ fn the_limits_are_those_of_the_document() {
         (
             "what a client may say in a second",
             vec![
-                number(limits.pace.frames_per_s.into()),
+                number(limits.pace.frames_per_s),
                 format!("{} MiB", limits.pace.bytes_per_s / (1024 * 1024)),
             ],
         ),
