@@ -69,6 +69,27 @@ pub(super) struct Appended {
     pub(super) stable: Option<StableId>,
 }
 
+/// Looks records up in an ordered list. They are asked for in its order, as a rule, which costs a comparison each.
+struct Among<'a> {
+    records: &'a [RecordId],
+    next: usize,
+}
+
+impl Among<'_> {
+    fn new(records: &[RecordId]) -> Among<'_> {
+        Among { records, next: 0 }
+    }
+
+    fn has(&mut self, record: RecordId) -> bool {
+        let found = match self.records.get(self.next) {
+            Some(next) if *next == record => Ok(self.next),
+            _ => self.records.binary_search(&record),
+        };
+        self.next = found.map_or(self.next, |at| at + 1);
+        found.is_ok()
+    }
+}
+
 impl Queue {
     pub(super) fn loaded(&mut self, records: u64, bytes: u64, last: RecordId) {
         if self.held.is_empty() {
@@ -106,21 +127,24 @@ impl Queue {
     fn release(&mut self, session: SessionId, mut records: Vec<RecordId>) -> Vec<RecordId> {
         records.sort_unstable();
         records.dedup();
+        let mut among = Among::new(&records);
         let mut released = 0;
         for held in self.held.iter().filter(|held| held.session == session) {
-            if records.binary_search(&held.record).is_ok() {
+            if among.has(held.record) {
                 self.bytes = self.bytes.saturating_sub(u64::from(held.bytes));
                 self.records = self.records.saturating_sub(1);
                 released += 1;
             }
         }
         if released < records.len() {
-            let of_session = |held: &&Held| held.session == session && records.binary_search(&held.record).is_ok();
-            let mut those: Vec<RecordId> = self.held.iter().filter(of_session).map(|held| held.record).collect();
+            let of_session = self.held.iter().filter(|held| held.session == session);
+            let mut those: Vec<RecordId> = of_session.map(|held| held.record).collect();
+            those.retain(|record| records.binary_search(record).is_ok());
             those.sort_unstable();
             records = those;
         }
-        self.held.retain(|held| records.binary_search(&held.record).is_err());
+        let mut among = Among::new(&records);
+        self.held.retain(|held| !among.has(held.record));
         if let Some(drain) = self.drain.as_mut().filter(|drain| drain.fetching) {
             drain.confirmed.extend_from_slice(&records);
         }

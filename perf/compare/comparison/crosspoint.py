@@ -20,7 +20,7 @@ VOLATILE = "acknowledged when taken, kept for nobody (NOSTORE)"
 
 
 class Crosspoint(Server):
-    """One shard, as it comes but for the STARTTLS of the port being optional, and no archive."""
+    """One shard, as it comes but for the STARTTLS of the port being optional, no archive, and as much presence as users like."""
 
     name = "crosspoint"
     binary = None
@@ -29,8 +29,10 @@ class Crosspoint(Server):
     def __init__(self, *arguments, shards=1, **options):
         super().__init__(*arguments, **options)
         self.shards = shards
-        # As the others are set: no archive.
-        self.environment = {"CROSSPOINT_ARCHIVE_ENABLED": "false", **self.environment}
+        # As the others are set: no archive, and no limit of its own is measured.
+        self.environment = {"CROSSPOINT_ARCHIVE_ENABLED": "false",
+                            "CROSSPOINT_LIMITS_PRESENCE_TELLS_PER_SECOND": "1000000000",
+                            "CROSSPOINT_LIMITS_PRESENCE_TELLS_BURST": "1000000000", **self.environment}
 
     def launch(self):
         settings = [word for key, value in self.settings.items() for word in ("--set", "%s=%s" % (key, value))]

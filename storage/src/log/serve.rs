@@ -43,21 +43,21 @@ impl<D: Disk> Log<D> {
         let mut replies: Vec<(usize, JournalReply)> = Vec::new();
         let mut merge_into: Vec<Option<usize>> = Vec::new();
         for answer in answers {
-            let shard = answer.shard;
-            let Some(reply) = self.answer(answer) else {
-                continue;
-            };
+            let (shard, token) = (answer.shard, answer.token);
             if merge_into.len() <= shard {
                 merge_into.resize(shard + 1, None);
             }
-            match (reply, merge_into[shard].and_then(|at| replies.get_mut(at))) {
-                (JournalReply::Committed { tokens }, Some((_, JournalReply::Committed { tokens: earlier }))) => {
-                    earlier.extend(tokens);
-                }
-                (reply, _) => {
-                    merge_into[shard] = Some(replies.len());
-                    replies.push((shard, reply));
-                }
+            let durable = matches!(answer.content, Content::Durable) && answer.covered < self.next_batch;
+            if durable
+                && let Some((_, JournalReply::Committed { tokens })) =
+                    merge_into[shard].and_then(|at| replies.get_mut(at))
+            {
+                tokens.push(token);
+                continue;
+            }
+            if let Some(reply) = self.answer(answer) {
+                merge_into[shard] = Some(replies.len());
+                replies.push((shard, reply));
             }
         }
         replies

@@ -323,6 +323,10 @@ pub struct Bounds {
     pub queue_records: u64,
     /// Offline bytes of one account.
     pub queue_bytes: u64,
+    /// Envelopes of presence that one account's sessions may cause in a second, by what they show to all.
+    pub presence_tells_per_second: u32,
+    /// The same, at once.
+    pub presence_tells_burst: u32,
     /// Bytes waiting for a slow reader above which presence is dropped and messages go through the log.
     pub outbox_soft_bytes: usize,
     /// Bytes waiting for a slow reader above which its session ends.
@@ -522,6 +526,8 @@ impl Default for Bounds {
             sessions_per_user: limits.sessions_per_user,
             queue_records: limits.queue_records,
             queue_bytes: limits.queue_bytes,
+            presence_tells_per_second: limits.presence_tells_per_second,
+            presence_tells_burst: limits.presence_tells_burst,
             outbox_soft_bytes: limits.outbox_soft_bytes,
             outbox_hard_bytes: limits.outbox_hard_bytes,
             stanza_bytes: xmpp.stanza_bytes_after_auth,
@@ -548,6 +554,8 @@ impl Bounds {
             sessions_per_user: self.sessions_per_user,
             queue_records: self.queue_records,
             queue_bytes: self.queue_bytes,
+            presence_tells_per_second: self.presence_tells_per_second,
+            presence_tells_burst: self.presence_tells_burst,
             outbox_soft_bytes: self.outbox_soft_bytes,
             outbox_hard_bytes: self.outbox_hard_bytes,
             ..Limits::DEFAULT
