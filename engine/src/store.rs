@@ -53,14 +53,14 @@ pub fn encode(envelope: &Envelope, stamp_ms: u64) -> Bytes {
 }
 
 /// The same in memory that held another one.
-pub(crate) fn encode_again(mut buffer: Vec<u8>, envelope: &Envelope, stamp_ms: u64) -> Vec<u8> {
-    buffer.clear();
-    encode_onto(buffer, envelope, stamp_ms, envelope.hints)
+pub(crate) fn encode_again(buffer: Vec<u8>, envelope: &Envelope, stamp_ms: u64) -> Vec<u8> {
+    encode_in(buffer, envelope, stamp_ms, envelope.hints)
 }
 
-/// Archives a message that is kept until it is delivered, and no longer.
-pub fn encode_transient(envelope: &Envelope, stamp_ms: u64) -> Bytes {
-    encode_onto(Vec::new(), envelope, stamp_ms, envelope.hints.with(Hints::TRANSIENT)).into()
+/// The same, with these hints in place of the message's own: [`Hints::TRANSIENT`] for what is kept until it is delivered, and no longer.
+pub(crate) fn encode_in(mut buffer: Vec<u8>, envelope: &Envelope, stamp_ms: u64, hints: Hints) -> Vec<u8> {
+    buffer.clear();
+    encode_onto(buffer, envelope, stamp_ms, hints)
 }
 
 /// Archives a message that stands in its addressee's history under this identity. Its version is [`RETURNED_VERSION`].

@@ -8,6 +8,10 @@ use crate::jid::Jid;
 
 /// Invitations that were not declined yet, oldest first: who is invited, and by whom; bare. In most rooms there are none: boxed.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "a pointer in each room that has none, in place of four words"
+)]
 pub(super) struct Invited(Option<Box<VecDeque<(Jid, Jid)>>>);
 
 impl Invited {

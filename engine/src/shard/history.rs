@@ -96,7 +96,7 @@ impl Shard {
     }
 
     /// A pending record of this envelope. What came back from a session was archived when it first arrived.
-    pub(super) fn write_pending(&self, uid: UserId, envelope: &Envelope, id: RecordId) -> Written {
+    pub(super) fn write_pending(&mut self, uid: UserId, envelope: &Envelope, id: RecordId) -> Written {
         let stamp_ms = envelope.stamp_ms.unwrap_or(self.now.unix_ms);
         let transient = Written {
             version: store::ENVELOPE_VERSION,
@@ -106,7 +106,7 @@ impl Shard {
         };
         match (envelope.stamp_ms, envelope.stable) {
             (None, _) if self.is_kept(uid, envelope) => Written {
-                payload: store::encode(envelope, stamp_ms),
+                payload: self.scribe.write(envelope, stamp_ms, envelope.hints),
                 disposition: Disposition::PendingArchived,
                 stable: Some(self.stable.hide(id)),
                 ..transient
@@ -117,7 +117,9 @@ impl Shard {
                 ..transient
             },
             _ => Written {
-                payload: store::encode_transient(envelope, stamp_ms),
+                payload: self
+                    .scribe
+                    .write(envelope, stamp_ms, envelope.hints.with(Hints::TRANSIENT)),
                 stable: None,
                 ..transient
             },
@@ -148,7 +150,8 @@ impl Shard {
             return None;
         }
         let key = self.users.get(uid)?.key.0;
-        let payload = store::encode(envelope, envelope.stamp_ms.unwrap_or(self.now.unix_ms));
+        let stamp_ms = envelope.stamp_ms.unwrap_or(self.now.unix_ms);
+        let payload = self.scribe.write(envelope, stamp_ms, envelope.hints);
         let id = self.next_record();
         let record = Record {
             user: key,

@@ -37,6 +37,7 @@ mod relay;
 mod rooms;
 mod roster_ops;
 mod router;
+mod scribe;
 mod sessions;
 mod showing;
 mod spent;
@@ -244,6 +245,7 @@ pub struct Shard {
     orders: Vec<Order>,
     outgoing: Outgoing,
     record_last: RecordId,
+    scribe: scribe::Scribe,
     /// How clients know records.
     stable: StableKey,
     /// Users who read their histories.
@@ -316,6 +318,7 @@ impl Shard {
             orders: Vec::new(),
             outgoing: Outgoing::new(shards as usize),
             record_last: seat.record_floor,
+            scribe: scribe::Scribe::default(),
             service: seat.setup.administration.service.clone(),
             surveys: VecDeque::new(),
             ending: None,
