@@ -24,6 +24,8 @@ pub struct Limits {
     pub heartbeat_background_s: u16,
     /// Reliable frames that a client may have outstanding.
     pub window: u32,
+    /// The same for a client that says more in a second than it may, by CREDIT.
+    pub slow_window: u32,
     /// Reliable frames that the server leaves outstanding; beyond, messages stay in the log.
     pub unacked_frames: u32,
     /// Bytes of those.
@@ -58,6 +60,7 @@ impl Limits {
         heartbeat_s: 120,
         heartbeat_background_s: 900,
         window: 1024,
+        slow_window: 64,
         unacked_frames: 256,
         unacked_bytes: 64 * 1024,
         unacked_excess: 16,
@@ -82,6 +85,9 @@ impl Limits {
         // A failed AUTH is two frames at most, and so is one that is taken back for another.
         if (self.login_frames as u32) < 4 * self.auth_attempts as u32 {
             return Err("login_frames must leave room for auth_attempts");
+        }
+        if self.slow_window == 0 || self.slow_window > self.window {
+            return Err("slow_window must be above 0 and not above window");
         }
         if self.window == 0 || self.unacked_frames == 0 || self.auth_attempts == 0 || self.history_page == 0 {
             return Err("window, unacked_frames, auth_attempts and history_page must be above 0");

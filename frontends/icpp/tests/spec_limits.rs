@@ -39,7 +39,10 @@ fn the_limits_are_those_of_the_document() {
             "a ticket is good",
             vec![format!("{} s", number(limits.ticket_seconds.into()))],
         ),
-        ("the client's reliable frames", vec![number(limits.window.into())]),
+        (
+            "the client's reliable frames",
+            vec![number(limits.window.into()), limits.slow_window.to_string()],
+        ),
         (
             "the server's (UNACKED_FRAMES",
             vec![

@@ -72,6 +72,8 @@ pub(super) struct Due {
     pub(super) rest_ms: u64,
     /// The pace allows more, and reading goes on.
     pub(super) ready_ms: u64,
+    /// The client has its whole window again. [`NEVER`] as long as it has.
+    pub(super) credit_ms: u64,
     /// The drain's second phase.
     pub(super) drained_ms: u64,
 }
@@ -82,6 +84,7 @@ impl Default for Due {
             accepted_ms: NEVER,
             rest_ms: NEVER,
             ready_ms: NEVER,
+            credit_ms: NEVER,
             drained_ms: NEVER,
         }
     }

@@ -70,6 +70,7 @@ impl IcppSession {
         {
             established.due.ready_ms = ready_ms;
             cx.actions.push(Action::Pause);
+            established.slow_down(ready_ms, &self.config, place, cx);
             established.arm(&self.config, cx);
         }
     }
@@ -422,7 +423,13 @@ impl Established {
     /// Asks to be woken when the first thing is due.
     pub(super) fn arm(&self, config: &IcppConfig, cx: &mut Context<'_>) {
         let due = &self.due;
-        let times = [due.accepted_ms, due.rest_ms, due.ready_ms, due.drained_ms];
+        let times = [
+            due.accepted_ms,
+            due.rest_ms,
+            due.ready_ms,
+            due.credit_ms,
+            due.drained_ms,
+        ];
         let first = times.into_iter().fold(self.silent_until(config), u64::min);
         cx.actions.push(Action::WakeAt(first));
     }
@@ -460,6 +467,9 @@ impl Established {
         if cx.now.ms >= self.due.ready_ms {
             self.due.ready_ms = NEVER;
             cx.actions.push(Action::Continue);
+        }
+        if cx.now.ms >= self.due.credit_ms {
+            self.speed_up(config, place, cx);
         }
         if cx.now.ms >= self.silent_until(config) {
             return self.give_up(config, place, cx);

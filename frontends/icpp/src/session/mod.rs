@@ -13,6 +13,7 @@
 //! - After `Close` nothing is pushed and nothing is read.
 
 pub(crate) mod contacts;
+mod credit;
 mod deferred;
 mod established;
 mod inbound;
