@@ -103,6 +103,20 @@ async def floods_of_pings_greetings_and_logins(server, pair, mallory, **_):
     return "the two waited %.2f s at most, %s" % (pair.longest, health.check())
 
 
+@play(seconds=60)
+async def who_says_too_much_is_told_so_by_credit(server, pair, mallory, **_):
+    """With a small window, and with the whole one when it has kept to its pace for a second. It is no fault."""
+    who, windows = mallory.session(), []
+    who.raw(frame(lines.STATE, b"\0") * FLOOD)
+    while len(windows) < 2:
+        verb, _, _, _, body = who.next(30)
+        if verb == lines.CREDIT:
+            windows += struct.unpack("<I", body)
+    expect_equal(windows, [64, 1024], "the windows")
+    who.close()
+    pair.check()
+
+
 @play(seconds=120)
 async def guessing_is_throttled_and_says_nothing(server, pair, mallory, **_):
     """Unknown and known accounts are answered alike, byte for byte but for what is random, at every point."""
