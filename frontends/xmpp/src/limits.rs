@@ -46,6 +46,8 @@ pub struct Limits {
     pub token_seconds: u32,
     /// Stanzas held back from an inactive client (XEP-0352), beyond which all are delivered.
     pub held_stanzas: usize,
+    /// Bytes of those; the one that goes beyond is still held.
+    pub held_bytes: usize,
 }
 
 impl Limits {
@@ -70,6 +72,7 @@ impl Limits {
         resume_seconds: 300,
         token_seconds: 21 * 86_400,
         held_stanzas: 500,
+        held_bytes: 512 * 1024,
     };
 
     /// Says which relation between two bounds a configuration breaks.

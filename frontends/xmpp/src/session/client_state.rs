@@ -5,9 +5,12 @@
 //!
 //! Invariants:
 //! - Only what is marked [`Hints::DEFER`](crosspoint_engine::envelope::Hints::DEFER) and is not in the log is ever held.
-//! - At most [`Limits::held_stanzas`](crate::limits::Limits) are held; the caller flushes when [`Held::push`] says so.
+//! - At most [`Limits::held_stanzas`](crate::limits::Limits) are held, and [`Limits::held_bytes`](crate::limits::Limits) and one stanza more
+//!   of their text; the caller flushes when [`Held::push`] says so.
 
 use crosspoint_engine::envelope::{Kind, PresenceKind};
+
+use crate::limits::Limits;
 
 use super::kept::Kept;
 
@@ -18,8 +21,8 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Holds one back in place of what it makes obsolete; `true` when the bound is reached.
-    pub(crate) fn push(&mut self, kept: Kept, stanzas_max: usize) -> bool {
+    /// Holds one back in place of what it makes obsolete; `true` when a bound is reached.
+    pub(crate) fn push(&mut self, kept: Kept, limits: &Limits) -> bool {
         if replaceable(kept.kind()) {
             self.envelopes.retain(|earlier| {
                 earlier.from() != kept.from()
@@ -28,13 +31,17 @@ impl Held {
             });
         }
         self.envelopes.push(kept);
-        self.envelopes.len() >= stanzas_max
+        self.envelopes.len() >= limits.held_stanzas || self.weight() >= limits.held_bytes
+    }
+
+    fn weight(&self) -> usize {
+        self.envelopes.iter().map(Kept::weight).sum()
     }
 
     /// Bytes that it occupies.
     pub(crate) fn memory_bytes(&self) -> usize {
         let unused = (self.envelopes.capacity() - self.envelopes.len()) * size_of::<Kept>();
-        size_of::<Self>() + unused + self.envelopes.iter().map(Kept::weight).sum::<usize>()
+        size_of::<Self>() + unused + self.weight()
     }
 
     /// Gives all of it up, oldest first.
@@ -60,6 +67,8 @@ mod tests {
     use crosspoint_engine::envelope::{Envelope, MessageKind};
     use crosspoint_engine::session::Form;
 
+    const LIMITS: Limits = Limits::DEFAULT;
+
     fn kept(from: &str, kind: Kind) -> Kept {
         let envelope = Envelope::neutral(from.parse().unwrap(), "juliet@c.lit/balcony".parse().unwrap(), kind);
         Kept::pack(&envelope, Form::Plain, None)
@@ -68,10 +77,13 @@ mod tests {
     #[test]
     fn the_latest_presence_of_each_sender_is_held() {
         let mut held = Held::default();
-        held.push(kept("romeo@m.lit/a", Kind::Presence(PresenceKind::Available)), 9);
-        held.push(kept("romeo@m.lit/b", Kind::Presence(PresenceKind::Available)), 9);
-        held.push(kept("romeo@m.lit/a", Kind::Message(MessageKind::Chat)), 9);
-        held.push(kept("romeo@m.lit/a", Kind::Presence(PresenceKind::Unavailable)), 9);
+        held.push(kept("romeo@m.lit/a", Kind::Presence(PresenceKind::Available)), &LIMITS);
+        held.push(kept("romeo@m.lit/b", Kind::Presence(PresenceKind::Available)), &LIMITS);
+        held.push(kept("romeo@m.lit/a", Kind::Message(MessageKind::Chat)), &LIMITS);
+        held.push(
+            kept("romeo@m.lit/a", Kind::Presence(PresenceKind::Unavailable)),
+            &LIMITS,
+        );
         let kinds: Vec<_> = held
             .take()
             .iter()
@@ -89,9 +101,30 @@ mod tests {
 
     #[test]
     fn the_bound_is_reported() {
+        let two = Limits {
+            held_stanzas: 2,
+            ..LIMITS
+        };
         let mut held = Held::default();
-        assert!(!held.push(kept("a@m.lit", Kind::Presence(PresenceKind::Available)), 2));
-        assert!(!held.push(kept("a@m.lit", Kind::Presence(PresenceKind::Available)), 2));
-        assert!(held.push(kept("b@m.lit", Kind::Presence(PresenceKind::Available)), 2));
+        assert!(!held.push(kept("a@m.lit", Kind::Presence(PresenceKind::Available)), &two));
+        assert!(!held.push(kept("a@m.lit", Kind::Presence(PresenceKind::Available)), &two));
+        assert!(held.push(kept("b@m.lit", Kind::Presence(PresenceKind::Available)), &two));
+    }
+
+    /// Found by flooding: 500 presences of a quarter of a megabyte each were held.
+    #[test]
+    fn large_ones_are_not_held_by_the_hundred() {
+        let mut held = Held::default();
+        let large = |from: &str| {
+            let mut envelope = Envelope::neutral(
+                from.parse().unwrap(),
+                "juliet@c.lit/balcony".parse().unwrap(),
+                Kind::Presence(PresenceKind::Available),
+            );
+            envelope.content.body = vec![b'a'; LIMITS.held_bytes / 3].into();
+            Kept::pack(&envelope, Form::Plain, None)
+        };
+        let pushed = ["a@m.lit", "b@m.lit", "a@m.lit", "c@m.lit"].map(|from| held.push(large(from), &LIMITS));
+        assert_eq!(pushed, [false, false, false, true]);
     }
 }

@@ -233,7 +233,7 @@ impl Established {
         };
         match &mut self.held {
             Some(held) if record.is_none() && deliver::is_deferrable(envelope) => {
-                if held.push(Kept::pack(envelope, form, None), config.limits.held_stanzas) {
+                if held.push(Kept::pack(envelope, form, None), &config.limits) {
                     self.flush(cx);
                 }
             }
