@@ -36,8 +36,8 @@ const BOUNDS: &[(&str, u64)] = &[
     ("icpp-volatile", 7),
     ("icpp-volatile-cross-shard", 7),
     ("icpp-volatile-alone", 100),
-    ("icpp-durable", 52),
-    ("icpp-durable-cross-shard", 52),
+    ("icpp-durable", 53),
+    ("icpp-durable-cross-shard", 53),
     ("icpp-durable-alone", 600),
 ];
 
