@@ -319,3 +319,35 @@ fn what_waits_for_a_client_is_bounded() {
     stage.post(11, "", "");
     assert!(stage.bosh.takes_more(), "the client has it");
 }
+
+/// Found by fuzzing: before the stream had answered, each request waited, however many came.
+#[test]
+fn before_the_stream_is_open_no_more_requests_wait_than_the_window_holds() {
+    let mut out = Vec::new();
+    let mut bosh = Bosh::open(
+        "s1".to_owned(),
+        request("rid='10' to='localhost' wait='60' hold='1'", ""),
+        0,
+        0,
+        &mut out,
+    );
+    out.clear();
+    for (rid, http) in [(11, 1), (12, 2)] {
+        bosh.on_request(
+            request(&format!("rid='{rid}' sid='s1'"), "<presence xmlns='jabber:client'/>"),
+            http,
+            0,
+            &mut out,
+        );
+    }
+    assert_eq!(answers(&out), [], "three are under way");
+    bosh.on_request(request("rid='13' sid='s1'", ""), 3, 0, &mut out);
+    let answered: Vec<u64> = answers(&out).into_iter().map(|(http, _)| http).collect();
+    assert_eq!(answered.len(), 4, "all of them: {answered:?}");
+    assert!(
+        answers(&out)
+            .iter()
+            .any(|(http, body)| *http == 3 && *body == ended("policy-violation"))
+    );
+    assert!(bosh.is_over());
+}

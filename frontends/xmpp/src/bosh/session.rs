@@ -159,6 +159,11 @@ impl Bosh {
         if rid < self.next {
             return self.again(rid, http, out);
         }
+        // Nothing is answered before the stream is open, so nothing else bounds what waits until then (XEP-0124 section 11).
+        if !self.opened && self.waiting.len() + self.early.len() >= WINDOW_MAX {
+            out.push(self.terminate_one(http, Condition::PolicyViolation));
+            return self.end(Condition::PolicyViolation, out);
+        }
         if rid - self.next >= WINDOW_MAX as u64 || self.early.contains_key(&rid) {
             out.push(self.terminate_one(http, Condition::ItemNotFound));
             return self.end(Condition::ItemNotFound, out);
