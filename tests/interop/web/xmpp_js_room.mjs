@@ -62,6 +62,7 @@ await back;
 await juliet.hear("in the room 5");
 await juliet.say(room, "in the room 6", "groupchat");
 await romeo.hear("in the room 6");
+await juliet.hear("in the room 6");
 const left = romeo.stanzas.some((stanza) =>
   stanza.is("presence") && stanza.attrs.type === "unavailable" && stanza.attrs.from === `${room}/Juliet`);
 await juliet.stop();
