@@ -26,6 +26,11 @@ TEST_SECONDS = 40
 INAPPLICABLE = {
     "test_moderate": "the test looks for an element of XEP-0425's version 0.2, its library for version 0.3",
 }
+# Tests that can miss what they wait for, whatever the server does: they are tried so many times. A fault of ours shows each time.
+RACING = {
+    # The other client may hear of the change of nickname, which is an `unavailable` as well, only when it waits for the leaving.
+    "test_muc.test_nick_change_leave": 3,
+}
 COMPONENT = {"name": "itests." + servers.DOMAIN, "secret": "secret-itests"}
 STATUS_PORT = 5290
 # What only Crosspoint is set up for.
@@ -146,13 +151,11 @@ def perform_module(tally, server, name):
         if title in server.lacks:
             tally.note("skip", title, server.lacks[title])
             continue
-        result = unittest.TestResult()
-        signal.alarm(TEST_SECONDS)
-        try:
-            test.run(result)
-        finally:
-            signal.alarm(0)
-        faults = result.failures + result.errors
+        for _ in range(RACING.get(title, 1)):
+            result = attempt(test)
+            faults = result.failures + result.errors
+            if not faults:
+                break
         if faults:
             print(faults[0][1], file=sys.stderr)
             tally.note("FAIL", title, faults[0][1].strip().splitlines()[-1])
@@ -160,6 +163,16 @@ def perform_module(tally, server, name):
             tally.note("skip", title, result.skipped[0][1])
         else:
             tally.note("pass", title)
+
+
+def attempt(test):
+    result = unittest.TestResult()
+    signal.alarm(TEST_SECONDS)
+    try:
+        test.run(result)
+    finally:
+        signal.alarm(0)
+    return result
 
 
 def too_long(*_):
