@@ -3,7 +3,7 @@
 //! Each bound has a default, a metric that counts how often it was hit (see `metrics.rs`) and a test. Relations between
 //! bounds are asserted at compile time over the defaults and by [`Limits::check`] over a configuration.
 
-/// How long a session lingers at least ([`Action::Linger`](crate::session::Action::Linger)), in milliseconds; twice that at most, while
+/// About how long a session lingers ([`Action::Linger`](crate::session::Action::Linger)), in milliseconds; twice that at most, while
 /// the shard keeps up.
 pub const LINGER_MS: u64 = 2;
 
